@@ -1,0 +1,279 @@
+//! The bytes of objects and images; the specification stands on the constants.
+//!
+//! # In an object (what the plugin emits)
+//! Per cloned function `f`, all in `f`'s COMDAT group if it has one:
+//! * `f`: the trampoline (`jmp *f.reloc_slot(%rip)`), with the linkage, visibility and section that `f` had.
+//! * `f.0`, `f.1`, ...: its clones, one for each target that has a body of its own; local symbols,
+//!   each in a section `.text.f.N` of its own.
+//! * `f.reloc_slot`: the slot, one pointer, in [`SLOT_SECTION`]`.f`, initially the address of `f.0`.
+//!   Its symbol is local when `f` is local, otherwise hidden.
+//! * a [`RecordHead`] followed by one `i32` per target, in [`RECORD_SECTION`], tied to the
+//!   trampoline's section by SHF_LINK_ORDER, so that the linker drops both together.
+//!
+//! Per target list: the specs blob ([`crate::specs`]), in [`SPECS_SECTION`], a hidden COMDAT symbol
+//! named [`SPECS_SYMBOL_PREFIX`] + 16 hex digits of its checksum.
+//!
+//! Per object: a [`ShardNote`] in [`SHARD_NOTE_SECTION`], so that a loader finds what a plain linker
+//! left unmerged; and report lines ([`crate::report`]) in [`REPORT_SECTION`], which no linker keeps.
+//!
+//! A function whose every use could be bound to a clone needs no slot, trampoline or record: its
+//! clones are then ordinary local functions.
+//!
+//! # In an image (what `jl-link` writes)
+//! The embedded shim brings an [`ImageNote`] that leads to the [`ImageHeader`]; `jl-link` fills the header
+//! and overwrites the record section with the image table: `i32 slot[n]`, then per row `i32 body[n]`.
+//! A record takes 16 bytes and 4 per target, the table 4 bytes and 4 per row and function, so the table
+//! always fits where the records were while rows = targets.
+//!
+//! **Offsets** in the header and the image table are signed and relative to the first byte of the header:
+//! address = header + offset. Offsets in records and notes are relative to the field that holds them.
+//! Neither needs a relocation at load.
+
+use crate::pod::Pod;
+use core::mem::{offset_of, size_of};
+
+/// Version of everything in this module. Readers accept exactly this one.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Section of records in objects; the C identifier makes linkers define `__start_` and `__stop_` symbols.
+pub const RECORD_SECTION: &str = "jl_records";
+pub const RECORDS_START: &str = "__start_jl_records";
+pub const RECORDS_STOP: &str = "__stop_jl_records";
+/// Section of target lists in objects.
+pub const SPECS_SECTION: &str = "jl_targets";
+pub const SPECS_SYMBOL_PREFIX: &str = "jl_targets.";
+/// Prefix of slot sections: linkers put `.data.rel.ro.*` into RELRO by name.
+pub const SLOT_SECTION: &str = ".data.rel.ro.jl_slot";
+pub const SLOT_SUFFIX: &str = ".reloc_slot";
+pub const SHARD_NOTE_SECTION: &str = ".note.jl_shard";
+pub const IMAGE_NOTE_SECTION: &str = ".note.jl_image";
+/// Section of the image header in the shim object and the image.
+pub const HEADER_SECTION: &str = "jl_image";
+/// Lines of [`crate::report`]; SHF_EXCLUDE, or not allocated and removed by `jl-link` (LTO).
+pub const REPORT_SECTION: &str = ".jl_report";
+/// Name in our ELF notes, with its terminating zero (n_namesz = 9, padded to 12).
+pub const NOTE_NAME: &[u8; 9] = b"Julienne\0";
+pub const NOTE_NAME_PADDED: [u8; 12] = *b"Julienne\0\0\0\0";
+pub const NOTE_TYPE_IMAGE: u32 = 1;
+pub const NOTE_TYPE_SHARD: u32 = 2;
+
+/// More targets than anyone builds, and what fits the mask of a report line.
+pub const MAX_TARGETS: usize = 32;
+/// Rows of an image table: a target, or a target for one CPU model.
+pub const MAX_ROWS: usize = 64;
+
+/// Upper half of [`RecordHead::head`].
+pub const RECORD_MAGIC: u32 = 0x4a4c;
+
+/// Start of a record; `i32 body[targets]` follows, each relative to its own address.
+///
+/// `body[t]` is the body that runs for target `t`; a target without a clone of its own repeats the
+/// body of its base target.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordHead {
+    /// [`RECORD_MAGIC`] << 16 | [`FORMAT_VERSION`] << 8 | number of targets (1..=[`MAX_TARGETS`]).
+    pub head: u32,
+    /// To the specs blob, relative to this field.
+    pub specs: i32,
+    /// To the slot, relative to this field.
+    pub slot: i32,
+    /// `RECORD_*` bits; unknown bits are an error.
+    pub flags: u32,
+}
+
+/// Calls to this function stay on the slot (`--jl-tunable` at compile time).
+pub const RECORD_TUNABLE: u32 = 1 << 0;
+pub const RECORD_FLAGS_KNOWN: u32 = RECORD_TUNABLE;
+
+pub const fn record_head(targets: usize) -> u32 {
+    RECORD_MAGIC << 16 | FORMAT_VERSION << 8 | targets as u32
+}
+
+/// Size in bytes of a record for `targets` targets; records stand without gaps (alignment 4).
+pub const fn record_size(targets: usize) -> usize {
+    size_of::<RecordHead>() + 4 * targets
+}
+
+/// ELF note of an object: where its records and its target list are.
+///
+/// A plain linker concatenates these; every one of them leads to the same records.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardNote {
+    pub namesz: u32,
+    pub descsz: u32,
+    pub kind: u32,
+    pub name: [u8; 12],
+    pub version: u32,
+    /// To `__start_jl_records` and `__stop_jl_records`, each relative to its own field. When every
+    /// record was collected the symbols may be undefined: a loader takes a range that is empty,
+    /// inverted or outside the loaded image as "no records".
+    pub records_start: i32,
+    pub records_stop: i32,
+    pub layout_hash: u32,
+}
+
+/// ELF note of an image: where its header is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageNote {
+    pub namesz: u32,
+    pub descsz: u32,
+    pub kind: u32,
+    pub name: [u8; 12],
+    pub version: u32,
+    /// To the [`ImageHeader`], relative to this field.
+    pub header: i32,
+}
+
+/// Offset of the descriptor in both notes.
+pub const NOTE_DESC_OFFSET: usize = 24;
+
+pub const IMAGE_MAGIC: [u8; 8] = *b"JLIMAGE\0";
+
+/// A list in the image: where (from the header) and how many. `count` 0 means there is none.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Extent {
+    pub offset: i32,
+    pub count: u32,
+}
+
+/// A row of the image table.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Row {
+    /// The target this row is for; row 0 is for target 0.
+    pub target: u32,
+    /// To `i32 body[functions]`, from the header.
+    pub bodies: i32,
+}
+
+/// The image header, 8-byte aligned, in a read-only segment.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageHeader {
+    pub magic: [u8; 8],
+    pub version: u32,
+    pub header_size: u32,
+    /// [`LAYOUT_HASH`] of the writer.
+    pub layout_hash: u64,
+    /// xxh64 (seed 0) of this header with this field zero.
+    pub header_checksum: u64,
+    /// xxh64 (seed 0) of `table` (slots, then rows in order).
+    pub table_checksum: u64,
+    /// The image's GNU build id, zero-padded; `build_id_size` 0 when it has none.
+    pub build_id: [u8; 32],
+    pub build_id_size: u32,
+    /// `IMAGE_*` bits; unknown bits are an error.
+    pub flags: u32,
+    /// The specs blob ([`crate::specs`]); `count` is its size in bytes.
+    pub specs: Extent,
+    /// The whole image table; `count` is its size in bytes.
+    pub table: Extent,
+    /// `i32 slot[functions]`; `count` is the number of functions.
+    pub slots: Extent,
+    /// Lowest slot address and size in bytes up to the end of the highest: what is unsealed to fill.
+    pub slot_span: Extent,
+    /// [`ImageState`], one u32 in RELRO.
+    pub state: Extent,
+    /// Data entries, dependencies, imports, static data, method records and embedded bitcode of package
+    /// images; all empty in this version.
+    pub gvars: Extent,
+    pub dependencies: Extent,
+    pub imports: Extent,
+    pub static_data: Extent,
+    pub methods: Extent,
+    pub bitcode: Extent,
+    pub row_count: u32,
+    pub reserved: u32,
+    pub rows: [Row; MAX_ROWS],
+}
+
+/// Filled by `jl-link`; a header without it was never linked by us and describes nothing.
+pub const IMAGE_MERGED: u32 = 1 << 0;
+/// Slots stand one behind the other from `slot_span.offset` on, in the order of function ids.
+pub const IMAGE_SLOTS_CONTIGUOUS: u32 = 1 << 1;
+/// The image is an executable: always part of start-up.
+pub const IMAGE_EXECUTABLE: u32 = 1 << 2;
+pub const IMAGE_FLAGS_KNOWN: u32 = IMAGE_MERGED | IMAGE_SLOTS_CONTIGUOUS | IMAGE_EXECUTABLE;
+
+/// What happened to an image in this process: one u32 in RELRO, written by whoever fills it.
+pub mod image_state {
+    /// Nobody has chosen yet: slots lead to the baseline.
+    pub const UNFILLED: u32 = 0;
+    /// The baseline cannot run here: slots lead to the refusal stub.
+    pub const REFUSED: u32 = 1;
+    /// Filled with row `state - FILLED`.
+    pub const FILLED: u32 = 0x100;
+}
+
+// SAFETY: all four are `repr(C)`, hold integers and byte arrays only, and have no padding (the layout
+// hash below is computed from sizes and offsets that a test compares with the sum of the fields).
+unsafe impl Pod for RecordHead {}
+// SAFETY: see above.
+unsafe impl Pod for ShardNote {}
+// SAFETY: see above.
+unsafe impl Pod for ImageNote {}
+// SAFETY: see above.
+unsafe impl Pod for Extent {}
+// SAFETY: see above.
+unsafe impl Pod for Row {}
+// SAFETY: see above.
+unsafe impl Pod for ImageHeader {}
+
+/// A hash of the layout itself: a field moved without a new version is still noticed.
+pub const LAYOUT_HASH: u64 = layout_hash();
+
+const fn layout_hash() -> u64 {
+    let facts = [
+        FORMAT_VERSION as usize,
+        size_of::<RecordHead>(),
+        size_of::<ShardNote>(),
+        size_of::<ImageNote>(),
+        size_of::<ImageHeader>(),
+        size_of::<crate::specs::SpecsHead>(),
+        size_of::<crate::specs::TargetEntry>(),
+        offset_of!(ImageHeader, specs),
+        offset_of!(ImageHeader, table),
+        offset_of!(ImageHeader, slots),
+        offset_of!(ImageHeader, slot_span),
+        offset_of!(ImageHeader, state),
+        offset_of!(ImageHeader, row_count),
+        offset_of!(ImageHeader, rows),
+        offset_of!(crate::specs::TargetEntry, required),
+        MAX_ROWS,
+    ];
+    // FNV-1a over the facts: short, const, and not used against hostile input.
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut i = 0;
+    while i < facts.len() {
+        hash ^= facts[i] as u64;
+        hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
+        i += 1;
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_padding() {
+        assert_eq!(size_of::<RecordHead>(), 16);
+        assert_eq!(size_of::<ShardNote>(), 40);
+        assert_eq!(size_of::<ImageNote>(), 32);
+        assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 11 * 8 + 8 + MAX_ROWS * 8);
+        assert_eq!(offset_of!(ShardNote, version), NOTE_DESC_OFFSET);
+        assert_eq!(offset_of!(ImageNote, version), NOTE_DESC_OFFSET);
+    }
+
+    #[test]
+    fn table_fits_where_the_records_were() {
+        for targets in 1..=MAX_TARGETS {
+            assert!(record_size(targets) >= 4 + 4 * targets);
+        }
+    }
+}

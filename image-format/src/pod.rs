@@ -1,0 +1,37 @@
+//! Bytes become structs here, and only here; everything above is safe code.
+
+use core::mem::size_of;
+
+/// A type that may be read from and written to bytes.
+///
+/// # Safety
+/// `repr(C)`, no padding, no pointers, and every bit pattern is a value.
+pub unsafe trait Pod: Copy + Sized {}
+
+// SAFETY: primitive integers have no padding and every bit pattern is a value.
+unsafe impl Pod for u8 {}
+// SAFETY: as above.
+unsafe impl Pod for u32 {}
+// SAFETY: as above.
+unsafe impl Pod for i32 {}
+// SAFETY: as above.
+unsafe impl Pod for u64 {}
+
+/// Copies a `T` out of `bytes` at `offset`; `None` when it does not lie inside. No alignment is needed.
+pub fn read_at<T: Pod>(bytes: &[u8], offset: usize) -> Option<T> {
+    let end = offset.checked_add(size_of::<T>())?;
+    let slice = bytes.get(offset..end)?;
+    // SAFETY: `slice` holds exactly size_of::<T>() readable bytes, the read is unaligned, and
+    // `T: Pod` makes every bit pattern a value.
+    Some(unsafe { core::ptr::read_unaligned(slice.as_ptr().cast::<T>()) })
+}
+
+/// The bytes of `value`, in this machine's order (images are little-endian, as are all hosts we support).
+pub fn bytes_of<T: Pod>(value: &T) -> &[u8] {
+    // SAFETY: `T: Pod` has no padding, so all size_of::<T>() bytes are initialised; the lifetime
+    // is that of `value`.
+    unsafe { core::slice::from_raw_parts((value as *const T).cast::<u8>(), size_of::<T>()) }
+}
+
+#[cfg(target_endian = "big")]
+compile_error!("the image format is little-endian and is read in place: big-endian hosts are not supported");
