@@ -183,12 +183,36 @@ impl<'a> Table<'a> {
         read_at(self.list(row.bodies)?, function.checked_mul(4)?)
     }
 
+    /// Offsets of all slots from the header, by function.
+    pub fn slots(&self) -> Option<impl ExactSizeIterator<Item = i32> + use<'a>> {
+        self.list(self.header.slots.offset).map(offsets)
+    }
+
+    /// Offsets from the header of all bodies of a row, by function.
+    pub fn bodies(&self, row: usize) -> Option<impl ExactSizeIterator<Item = i32> + use<'a>> {
+        let row = self.header.rows.get(row).filter(|_| row < self.header.row_count as usize)?;
+        self.list(row.bodies).map(offsets)
+    }
+
+    /// The first row for a target.
+    pub fn row_for(&self, target: usize) -> Option<usize> {
+        self.rows().position(|row| row.target as usize == target)
+    }
+
+    pub fn header(&self) -> &ImageHeader {
+        &self.header
+    }
+
     /// The `i32` per function at `offset` from the header.
     fn list(&self, offset: i32) -> Option<&'a [u8]> {
         let start = usize::try_from(i64::from(offset) - i64::from(self.header.table.offset)).ok()?;
         let size = (self.header.slots.count as usize).checked_mul(4)?;
         self.bytes.get(start..start.checked_add(size)?)
     }
+}
+
+fn offsets(list: &[u8]) -> impl ExactSizeIterator<Item = i32> + '_ {
+    list.chunks_exact(4).map(|bytes| i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
 
 #[cfg(test)]
@@ -221,6 +245,10 @@ mod tests {
         let table = Table::new(parse_header(&header).unwrap(), &table, true).unwrap();
         assert_eq!((table.slot(1), table.body(1, 0), table.body(1, 1)), (Some(18), Some(101), Some(201)));
         assert_eq!((table.slot(2), table.body(2, 0)), (None, None));
+        assert_eq!(table.slots().unwrap().collect::<Vec<_>>(), [10, 18]);
+        assert_eq!(table.bodies(1).unwrap().collect::<Vec<_>>(), [101, 201]);
+        assert!(table.bodies(2).is_none());
+        assert_eq!((table.row_for(1), table.row_for(2)), (Some(1), None));
     }
 
     #[test]

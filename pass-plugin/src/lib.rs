@@ -1,0 +1,22 @@
+//! The LLVM pass plugin: clones functions for a list of CPU targets.
+//!
+//! It reads as its phases: [`settings`] (what was asked) -> [`target`] (what LLVM makes of it) ->
+//! [`facts`] (what each function is) -> [`plan`] (pure: which function is cloned for which target, and
+//! why not) -> [`annotate`] (the plan as attributes) -> [`rewrite`] (clones, trampolines, bindings) ->
+//! [`tables`] (slots, records, notes). `unsafe` stays in [`llvm`], [`entry`] and the shim's declarations.
+//!
+//! Nothing but files named for it (`target_x86.rs`, `trampoline_x86.rs`) knows about x86.
+
+pub mod annotate;
+pub mod entry;
+pub mod facts;
+pub mod floating_point;
+pub mod llvm;
+pub mod plan;
+pub mod rewrite;
+pub mod settings;
+pub mod shim;
+pub mod tables;
+pub mod target;
+pub mod target_x86;
+pub mod trampoline_x86;

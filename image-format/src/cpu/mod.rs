@@ -60,6 +60,20 @@ impl Arch {
         }
     }
 
+    /// As [`Arch::feature_name`], without text decoding and relocations, as the embedded shim needs it.
+    pub fn feature_name_bytes(self, id: FeatureId) -> Option<&'static [u8]> {
+        match self {
+            Arch::X86_64 => x86_64::feature_name_bytes(id),
+        }
+    }
+
+    /// As [`Arch::model`], without text decoding.
+    pub fn model_by_bytes(self, name: &[u8]) -> Option<FeatureSet> {
+        match self {
+            Arch::X86_64 => x86_64::model_by_bytes(name),
+        }
+    }
+
     /// The id of a feature by LLVM's name.
     pub fn feature(self, name: &str) -> Option<FeatureId> {
         match self {
@@ -107,7 +121,13 @@ impl Arch {
     /// What this CPU, kernel and hypervisor offer to user code.
     #[cfg(target_arch = "x86_64")]
     pub fn host_features() -> FeatureSet {
-        x86_64_probe::host_features(FeatureSet([!0; crate::feature::FEATURE_WORDS]))
+        Self::host_features_among(FeatureSet([!0; crate::feature::FEATURE_WORDS]))
+    }
+
+    /// As [`Arch::host_features`], of `wanted` only, which costs less.
+    #[cfg(target_arch = "x86_64")]
+    pub fn host_features_among(wanted: FeatureSet) -> FeatureSet {
+        x86_64_probe::host_features(wanted)
     }
 }
 

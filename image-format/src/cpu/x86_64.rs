@@ -213,6 +213,30 @@ pub static PROBES: [Probe; COUNT] = {
     probes
 };
 
+/// Longest feature name in bytes.
+const NAME_SIZE: usize = 28;
+
+/// The names of [`FEATURES`], padded with zeros: no pointer, hence no relocation in the embedded shim.
+static NAMES: [[u8; NAME_SIZE]; COUNT] = {
+    let mut names = [[0; NAME_SIZE]; COUNT];
+    let mut i = 0;
+    while i < COUNT {
+        let name = FEATURES[i].name.as_bytes();
+        let mut at = 0;
+        while at < name.len() {
+            names[i][at] = name[at];
+            at += 1;
+        }
+        i += 1;
+    }
+    names
+};
+
+/// LLVM's name of a feature in bytes, for code that carries no text decoding and no relocations.
+pub fn feature_name_bytes(id: FeatureId) -> Option<&'static [u8]> {
+    NAMES.get(usize::from(id.0)).and_then(|name| name.split(|b| *b == 0).next())
+}
+
 /// Rejected for these alone, caches were thrown away on CPUs that could have run the code.
 pub const NEVER_REJECTS: FeatureSet =
     named(&["rdrnd", "rdseed", "rtm", "xsave", "xsavec", "xsaveopt", "xsaves"]);

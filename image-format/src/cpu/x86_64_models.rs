@@ -77,7 +77,7 @@ pub(super) static MODELS: [Model; 74] = [
     Model::new("znver3", [0x0008c22d8f7ffffb, 0x00001d0f03800000]),
     Model::new("znver4", [0x000ffbffef7ffffb, 0x00001d0f03800200]),
     Model::new("znver5", [0x10cffbffef7ffffb, 0x00001d0f03880300]),
-    Model::new("x86-64", [0x000000000000003f, 0x0000000000000000]),
+    Model::new("x86-64", [0x000000000000007f, 0x0000000000000000]),
     Model::new("x86-64-v2", [0x0000000000017aff, 0x0000000100000000]),
     Model::new("x86-64-v3", [0x00000000071dfeff, 0x0000000300000000]),
     Model::new("x86-64-v4", [0x000000d0671dfeff, 0x0000000300000000]),

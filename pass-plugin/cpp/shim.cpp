@@ -1,0 +1,172 @@
+// Only what LLVM's C API lacks: pass registration, CloneFunction, LoopInfo, diagnostics, sanitizer
+// metadata, named metadata and the CPU models. Decisions and rewriting are Rust's.
+#include "llvm-c/Types.h"
+#include "llvm/Analysis/LoopInfo.h"
+#include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/IR/Dominators.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/TargetParser/X86TargetParser.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+#include "llvm/Transforms/Utils/ModuleUtils.h"
+
+using namespace llvm;
+
+namespace {
+// What Rust gives us: one function per module, told by `kind` and `params` what to do.
+using RunFn = bool (*)(LLVMModuleRef, unsigned kind, const char *params, size_t params_len);
+using NameFn = int (*)(const char *name, size_t len, size_t *params_at);
+struct Callbacks {
+  RunFn run;
+  NameFn parse_name;
+  unsigned record, annotate_and_clone, annotate_and_clone_lto;
+};
+
+class RustPass : public PassInfoMixin<RustPass> {
+  RunFn Run;
+  unsigned Kind;
+  std::string Params;
+
+public:
+  RustPass(RunFn Run, unsigned Kind, StringRef Params = "") : Run(Run), Kind(Kind), Params(Params) {}
+  PreservedAnalyses run(Module &M, ModuleAnalysisManager &) {
+    bool Changed = Run(wrap(&M), Kind, Params.data(), Params.size());
+    return Changed ? PreservedAnalyses::none() : PreservedAnalyses::all();
+  }
+  static bool isRequired() { return true; }
+};
+} // namespace
+
+extern "C" {
+void jl_cpp_register(void *Builder, const Callbacks *Given) {
+  PassBuilder &PB = *static_cast<PassBuilder *>(Builder);
+  Callbacks C = *Given;
+  PB.registerPipelineParsingCallback(
+      [C](StringRef Name, ModulePassManager &MPM, ArrayRef<PassBuilder::PipelineElement>) {
+        size_t ParamsAt = Name.size();
+        int Kind = C.parse_name(Name.data(), Name.size(), &ParamsAt);
+        if (Kind < 0)
+          return false;
+        MPM.addPass(RustPass(C.run, Kind, Name.substr(ParamsAt)));
+        return true;
+      });
+  PB.registerOptimizerEarlyEPCallback(
+      [C](ModulePassManager &MPM, OptimizationLevel, ThinOrFullLTOPhase Phase) {
+        bool PreLink =
+            Phase == ThinOrFullLTOPhase::ThinLTOPreLink || Phase == ThinOrFullLTOPhase::FullLTOPreLink;
+        bool PostLink =
+            Phase == ThinOrFullLTOPhase::ThinLTOPostLink || Phase == ThinOrFullLTOPhase::FullLTOPostLink;
+        MPM.addPass(RustPass(C.run, PreLink    ? C.record
+                                    : PostLink ? C.annotate_and_clone_lto
+                                               : C.annotate_and_clone));
+      });
+  // Full LTO has no point between simplification and vectorisation: inline first, so that a trampoline
+  // never stands between a caller and a callee that would have been inlined.
+  PB.registerFullLinkTimeOptimizationEarlyEPCallback(
+      [C, &PB](ModulePassManager &MPM, OptimizationLevel Level) {
+        if (Level != OptimizationLevel::O0)
+          MPM.addPass(PB.buildInlinerPipeline(Level, ThinOrFullLTOPhase::FullLTOPostLink));
+        MPM.addPass(RustPass(C.run, C.annotate_and_clone_lto));
+      });
+}
+
+LLVMValueRef jl_cpp_clone_function(LLVMValueRef F) {
+  ValueToValueMapTy Map;
+  return wrap(CloneFunction(unwrap<Function>(F), Map));
+}
+
+// Whether a call from this module to F always reaches F: nothing at link or load time may put another
+// definition in its place, nor drop this one (as it may with ODR duplicates).
+bool jl_cpp_is_final(LLVMValueRef Fn) {
+  Function &F = *unwrap<Function>(Fn);
+  return F.hasLocalLinkage() || (F.hasExternalLinkage() && F.isDSOLocal() && !F.hasComdat());
+}
+
+// The properties of a symbol that the C API cannot read, and the metadata that belongs to its address.
+void jl_cpp_copy_symbol(LLVMValueRef To, LLVMValueRef From) {
+  Function &T = *unwrap<Function>(To), &F = *unwrap<Function>(From);
+  T.setDSOLocal(F.isDSOLocal());
+  T.setPartition(F.getPartition());
+  for (unsigned Kind : {LLVMContext::MD_type, LLVMContext::MD_kcfi_type}) {
+    SmallVector<MDNode *, 2> Nodes;
+    F.getMetadata(Kind, Nodes);
+    for (MDNode *Node : Nodes)
+      T.addMetadata(Kind, *Node);
+  }
+}
+
+// Calls `visit` for every block that is in a loop: the innermost loop's header, and whether that loop
+// has no loop inside.
+void jl_cpp_loops(LLVMValueRef Fn, void *Data,
+                  void (*Visit)(void *, LLVMBasicBlockRef Block, LLVMBasicBlockRef Header, bool Innermost)) {
+  Function &F = *unwrap<Function>(Fn);
+  DominatorTree DT(F);
+  LoopInfo LI(DT);
+  for (BasicBlock &B : F)
+    if (Loop *L = LI.getLoopFor(&B))
+      Visit(Data, wrap(&B), wrap(L->getHeader()), L->isInnermost());
+}
+
+// severity: 0 error, 1 warning, 2 remark, 3 note (DiagnosticSeverity).
+void jl_cpp_diagnose(LLVMModuleRef M, unsigned Severity, const char *Text, size_t Len) {
+  std::string Message(Text, Len);
+  unwrap(M)->getContext().diagnose(
+      DiagnosticInfoGeneric(Message, static_cast<DiagnosticSeverity>(Severity)));
+}
+
+void jl_cpp_append_to_compiler_used(LLVMModuleRef M, LLVMValueRef Global) {
+  appendToCompilerUsed(*unwrap(M), {unwrap<GlobalValue>(Global)});
+}
+
+void jl_cpp_no_sanitize(LLVMValueRef Global) {
+  GlobalValue::SanitizerMetadata Meta;
+  Meta.NoAddress = Meta.NoHWAddress = true;
+  unwrap<GlobalValue>(Global)->setSanitizerMetadata(Meta);
+}
+
+void jl_cpp_x86_features_for_cpu(const char *Name, size_t Len, void *Data,
+                                 void (*Visit)(void *, const char *, size_t)) {
+  StringRef CPU(Name, Len);
+  if (X86::parseArchX86(CPU, /*Only64Bit=*/true) == X86::CK_None)
+    return;
+  SmallVector<StringRef, 64> Features;
+  X86::getFeaturesForCPU(CPU, Features);
+  for (StringRef Feature : Features)
+    Visit(Data, Feature.data(), Feature.size());
+}
+
+void jl_cpp_x86_implied_features(const char *Name, size_t Len, bool Enabled, void *Data,
+                                 void (*Visit)(void *, const char *, size_t, bool)) {
+  StringMap<bool> Implied;
+  X86::updateImpliedFeatures(StringRef(Name, Len), Enabled, Implied);
+  for (auto &Entry : Implied)
+    Visit(Data, Entry.getKeyData(), Entry.getKeyLength(), Entry.getValue());
+}
+
+void jl_cpp_x86_cpus(void *Data, void (*Visit)(void *, const char *, size_t)) {
+  SmallVector<StringRef, 128> CPUs;
+  X86::fillValidCPUArchList(CPUs, /*Only64Bit=*/true);
+  for (StringRef CPU : CPUs)
+    Visit(Data, CPU.data(), CPU.size());
+}
+
+// Visits the strings of `llvm.commandline` that start with `prefix` and drops them from the module.
+void jl_cpp_take_command_line(LLVMModuleRef M, const char *Prefix, size_t Len, void *Data,
+                              void (*Visit)(void *, const char *, size_t)) {
+  NamedMDNode *Lines = unwrap(M)->getNamedMetadata("llvm.commandline");
+  if (!Lines)
+    return;
+  SmallVector<MDNode *, 4> Kept;
+  for (MDNode *Line : Lines->operands()) {
+    auto *Text = Line->getNumOperands() ? dyn_cast_or_null<MDString>(Line->getOperand(0)) : nullptr;
+    if (Text && Text->getString().starts_with(StringRef(Prefix, Len)))
+      Visit(Data, Text->getString().data(), Text->getString().size());
+    else
+      Kept.push_back(Line);
+  }
+  Lines->clearOperands();
+  for (MDNode *Line : Kept)
+    Lines->addOperand(Line);
+  if (Kept.empty())
+    Lines->eraseFromParent();
+}
+}

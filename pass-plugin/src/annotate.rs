@@ -1,0 +1,227 @@
+//! `jl-annotate`: settings -> targets -> facts -> plan, written into the module as attributes and flags.
+//!
+//! Afterwards every definition carries [`MASK`] and [`REPORT`], and the module the flags
+//! `julia.mv.specs` and `julia.mv.annotated`: `jl-multiversion` needs nothing else.
+
+use crate::facts;
+use crate::llvm::{Function, Module, Severity};
+use crate::plan::{self, TargetFacts};
+use crate::settings::{self, Settings};
+use crate::target::{self, Features, Target};
+use crate::target_x86;
+use image_format::cpu::Arch;
+use image_format::report::Reason;
+use std::collections::HashMap;
+
+/// Julia's attribute: the mask of targets a function is cloned for, in hex.
+pub const MASK: &str = "julia.mv.clones";
+/// `REASON INSTRUCTIONS` of a definition, until `jl-multiversion` reports it.
+pub const REPORT: &str = "jl.report";
+pub const ANNOTATED: &str = "julia.mv.annotated";
+pub const FP_FAST: &str = "jl.fp.fast";
+pub const RAISED: &str = "jl.raised";
+pub const TUNABLE: &str = "jl.tunable";
+
+/// Before link-time optimisation: keeps what was asked with every function, and changes nothing else.
+pub fn record_settings(module: Module) -> Result<bool, String> {
+    let settings = module_settings(module, &Settings::default())?;
+    let environment = std::env::var("JULIA_CPU_TARGET").ok();
+    let targets = settings.targets.clone().or(environment.filter(|e| !e.trim().is_empty()));
+    let text = Settings { targets, ..settings }.to_text();
+    if text.is_empty() {
+        return Ok(false);
+    }
+    for function in module.functions().filter(|f| !f.is_declaration()) {
+        function.set_string_attribute(module, settings::ATTRIBUTE, &text);
+    }
+    Ok(true)
+}
+
+/// What holds for this module: pass parameters first, then `jl-cc`'s record, then what link-time
+/// optimisation brought along with the functions.
+fn module_settings(module: Module, parameters: &Settings) -> Result<Settings, String> {
+    let mut settings = parameters.clone();
+    for line in module.take_command_line(settings::COMMAND_LINE_PREFIX) {
+        let line = line.trim_start_matches(settings::COMMAND_LINE_PREFIX);
+        settings = settings.or(Settings::parse(line, '|')?);
+    }
+    let mut recorded: Option<(String, Function)> = None;
+    for function in module.functions() {
+        let Some(text) = function.string_attribute(settings::ATTRIBUTE) else { continue };
+        function.remove_string_attribute(settings::ATTRIBUTE);
+        match &recorded {
+            None => recorded = Some((text, function)),
+            Some((first, _)) if *first == text => {}
+            Some((first, other)) => {
+                return Err(format!(
+                    "'{}' was compiled with '{first}', but '{}' with '{text}': compile all objects that are \
+                     linked together with the same --jl-targets and -march",
+                    other.name(),
+                    function.name()
+                ));
+            }
+        }
+    }
+    match recorded {
+        Some((text, _)) => Ok(settings.or(Settings::parse(&text, '|')?)),
+        None => Ok(settings),
+    }
+}
+
+/// Annotates the whole module; false when there is nothing to clone for.
+pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
+    if module.has_flag(ANNOTATED) || module.has_flag("julia.mv.skipcloning") {
+        return Ok(false);
+    }
+    let settings = module_settings(module, parameters)?;
+    let triple = module.triple();
+    let Some(arch) = Arch::from_triple(&triple) else {
+        return not_supported(module, &settings, &triple);
+    };
+    let Some(mut targets) = targets(module, arch, &settings)? else { return Ok(false) };
+    let raised = raise_baseline(module, &settings, &mut targets);
+    let baseline = targets[0].features.clone();
+    let collected = facts::collect(module, |f| !hardware(arch, &own_features(f)).is_subset(&baseline));
+    apply_baseline(module, &targets[0], &collected);
+    let target_facts = facts_of(&targets);
+    let decisions = plan::plan(&collected.facts, &target_facts, !settings.no_filter);
+    for ((function, facts), decision) in collected.functions.iter().zip(&collected.facts).zip(&decisions) {
+        if decision.is_cloned() {
+            function.set_string_attribute(module, MASK, &format!("{:X}", decision.mask));
+        }
+        let report = format!("{} {}", decision.reason.word(), facts.instructions);
+        function.set_string_attribute(module, REPORT, &report);
+    }
+    let specs: Vec<_> =
+        targets.iter().map(|t| (t.name.clone(), t.feature_string(), t.base, t.flags)).collect();
+    if !module.has_flag("julia.mv.specs") {
+        module.set_target_specs(&specs);
+    }
+    for (on, flag) in
+        [(true, ANNOTATED), (settings.fp_fast, FP_FAST), (raised, RAISED), (settings.tunable, TUNABLE)]
+    {
+        if on {
+            module.set_flag(flag, 1);
+        }
+    }
+    Ok(true)
+}
+
+fn not_supported(module: Module, settings: &Settings, triple: &str) -> Result<bool, String> {
+    // Without an explicit list the module is compiled as if we were not there; `opt` on an empty module
+    // has no triple at all.
+    if settings.targets.is_some() {
+        module.diagnose(
+            Severity::Warning,
+            &format!("no code images for '{triple}' in this version: {} is compiled as it is", module.source_name()),
+        );
+    }
+    Ok(false)
+}
+
+/// The targets to build for: the record, then the front end's flag, then the environment, then the default.
+fn targets(module: Module, arch: Arch, settings: &Settings) -> Result<Option<Vec<Target>>, String> {
+    if settings.targets.is_none()
+        && let Some(specs) = module.target_specs()
+    {
+        return target::from_specs(arch, &specs).map(Some);
+    }
+    let Some(list) = settings.target_list(std::env::var("JULIA_CPU_TARGET").ok()) else { return Ok(None) };
+    target::resolve(arch, &list).map(Some)
+}
+
+/// `-march` raises target 0 (and with it every other) to what the module's functions were compiled for.
+fn raise_baseline(module: Module, settings: &Settings, targets: &mut [Target]) -> bool {
+    if !settings.march {
+        return false;
+    }
+    let mut counts: HashMap<(String, String), usize> = HashMap::new();
+    for function in module.functions().filter(|f| !f.is_declaration()) {
+        let attribute = |name| function.string_attribute(name).unwrap_or_default();
+        *counts.entry((attribute("target-cpu"), attribute("target-features"))).or_default() += 1;
+    }
+    let Some(((cpu, features), _)) = counts.into_iter().max_by(|a, b| (a.1, &b.0).cmp(&(b.1, &a.0))) else {
+        return false;
+    };
+    let wanted: Features = features_of(&cpu, &features)
+        .into_iter()
+        .filter(|f| Arch::X86_64.feature(f).is_some())
+        .collect();
+    let new: Vec<&str> = wanted.difference(&targets[0].features).map(String::as_str).collect();
+    if new.is_empty() {
+        return false;
+    }
+    module.diagnose(
+        Severity::Note,
+        &format!(
+            "-march raises the baseline (target 0, {}) to {cpu}: it now needs {}",
+            targets[0].name,
+            new.join(", ")
+        ),
+    );
+    for target in targets.iter_mut() {
+        target.features.extend(wanted.iter().cloned());
+        target.disabled.retain(|f| !wanted.contains(f));
+    }
+    true
+}
+
+/// The features that a function was compiled with, closed under implication.
+pub fn own_features(function: Function) -> Features {
+    let attribute = |name| function.string_attribute(name).unwrap_or_default();
+    features_of(&attribute("target-cpu"), &attribute("target-features"))
+}
+
+fn features_of(cpu: &str, list: &str) -> Features {
+    let mut features = target_x86::cpu_features(&target_x86::canonical_cpu(cpu)).unwrap_or_default();
+    for item in list.split(',').filter(|i| !i.is_empty()) {
+        let (name, on) = (item.trim_start_matches(['+', '-']), !item.starts_with('-'));
+        let implied = target_x86::implied(name, on);
+        if on {
+            features.extend(implied);
+        } else {
+            features.retain(|f| !implied.contains(f));
+        }
+    }
+    features
+}
+
+fn hardware(arch: Arch, features: &Features) -> Features {
+    features.iter().filter(|f| arch.feature(f).is_some()).cloned().collect()
+}
+
+/// What is not cloned is baseline code too: a target 0 above what the front end wrote holds for all.
+fn apply_baseline(module: Module, baseline: &Target, collected: &facts::ModuleFacts) {
+    for (function, facts) in collected.functions.iter().zip(&collected.facts) {
+        let lower = !baseline.features.is_subset(&own_features(*function));
+        if lower && facts.obstacle != Some(Reason::OwnTarget) && facts.obstacle != Some(Reason::AvailableExternally)
+        {
+            set_target(module, *function, baseline);
+        }
+    }
+}
+
+/// Gives a function the CPU, features and tuning of a target. What it had of its own and asks nothing
+/// of hardware stays, and what it had turned off stays off.
+pub fn set_target(module: Module, function: Function, target: &Target) {
+    let own = function.string_attribute("target-features").unwrap_or_default();
+    let mut features = target.clone();
+    for item in own.split(',').filter(|i| !i.is_empty()) {
+        let name = item.trim_start_matches(['+', '-']);
+        if item.starts_with('-') {
+            let implied = target_x86::implied(name, false);
+            features.features.retain(|f| !implied.contains(f));
+            features.disabled.extend(implied);
+        } else {
+            features.features.insert(name.to_string());
+        }
+    }
+    function.set_string_attribute(module, "target-cpu", &target.cpu);
+    function.set_string_attribute(module, "target-features", &features.feature_string());
+    function.set_string_attribute(module, "tune-cpu", &target.tune);
+}
+
+/// Targets as the plan sees them.
+pub fn facts_of(targets: &[Target]) -> Vec<TargetFacts> {
+    targets.iter().map(|t| TargetFacts { flags: t.flags, base: t.base as usize }).collect()
+}

@@ -1,0 +1,165 @@
+//! Where LLVM calls us: the plugin's entry point, the version check and the passes by name.
+
+use crate::llvm::{Module, Severity};
+use crate::settings::Settings;
+use crate::shim::{self, Callbacks};
+use crate::{annotate, rewrite, target_x86};
+use llvm_sys::prelude::LLVMModuleRef;
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The LLVM this plugin was built for, as `llvm-config --version` says.
+pub const LLVM_VERSION: &str = env!("JL_LLVM_VERSION");
+/// `LLVM_PLUGIN_API_VERSION` of LLVM 22.
+const PLUGIN_API_VERSION: u32 = 2;
+
+/// `PassPluginLibraryInfo` of LLVM 22.
+#[repr(C)]
+pub struct PassPluginLibraryInfo {
+    api_version: u32,
+    name: *const c_char,
+    version: *const c_char,
+    register: extern "C" fn(*mut c_void),
+    /// Called before code generation; none.
+    pre_code_gen: Option<extern "C" fn()>,
+}
+
+/// The one exported symbol.
+#[unsafe(no_mangle)]
+pub extern "C" fn llvmGetPassPluginInfo() -> PassPluginLibraryInfo {
+    refuse_wrong_llvm();
+    PassPluginLibraryInfo {
+        api_version: PLUGIN_API_VERSION,
+        name: c"julienne".as_ptr(),
+        version: concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast(),
+        register,
+        pre_code_gen: None,
+    }
+}
+
+/// Ends the process when the host is another LLVM: its structures differ from ours (before LLVM 22 the
+/// struct that we return is smaller than ours), so there is no safe way to return.
+fn refuse_wrong_llvm() {
+    let (mut major, mut minor, mut patch) = (0, 0, 0);
+    // SAFETY: LLVMGetVersion exists in every LLVM since 16 and writes the three integers.
+    unsafe { llvm_sys::core::LLVMGetVersion(&mut major, &mut minor, &mut patch) };
+    let built_for = LLVM_VERSION.split('.').next().unwrap_or("");
+    if built_for != major.to_string() {
+        eprintln!(
+            "error: the Julienne plugin was built for LLVM {LLVM_VERSION}, but the host runs LLVM \
+             {major}.{minor}.{patch}: use opt, clang and lld of LLVM {built_for}"
+        );
+        std::process::exit(1);
+    }
+}
+
+extern "C" fn register(builder: *mut c_void) {
+    let callbacks = Callbacks {
+        run,
+        parse_name,
+        record: Kind::Record as c_uint,
+        annotate_and_clone: Kind::Both as c_uint,
+        annotate_and_clone_lto: Kind::BothLto as c_uint,
+    };
+    // SAFETY: LLVM passes its PassBuilder, which outlives the pipelines built from it; the shim copies
+    // the callbacks before it returns.
+    unsafe { shim::jl_cpp_register(builder, &callbacks) };
+}
+
+/// What a pass does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// Before link-time optimisation: keep the settings with the functions.
+    Record = 0,
+    Both = 1,
+    BothLto = 2,
+    Annotate = 3,
+    Multiversion = 4,
+    PrintCpuModels = 5,
+}
+
+const NAMES: [(&str, Kind); 3] = [
+    ("jl-annotate", Kind::Annotate),
+    ("jl-multiversion", Kind::Multiversion),
+    ("jl-print-cpu-models", Kind::PrintCpuModels),
+];
+
+/// Tells the shim which pass `name` is, and where its parameters start; -1 for a name that is not ours.
+extern "C" fn parse_name(name: *const c_char, len: usize, parameters_at: *mut usize) -> c_int {
+    // SAFETY: the shim passes a StringRef's pointer and length, which live across this call.
+    let name = unsafe { std::slice::from_raw_parts(name.cast::<u8>(), len) };
+    let Ok(name) = std::str::from_utf8(name) else { return -1 };
+    let (word, parameters) = name.split_at(name.find('<').unwrap_or(name.len()));
+    let Some((_, kind)) = NAMES.iter().find(|(n, _)| *n == word) else { return -1 };
+    if !parameters.is_empty() {
+        // SAFETY: the shim passes a pointer to its own local variable.
+        unsafe { *parameters_at = word.len() };
+    }
+    *kind as c_int
+}
+
+extern "C" fn run(module: LLVMModuleRef, kind: c_uint, parameters: *const c_char, len: usize) -> bool {
+    // SAFETY: LLVM runs a module pass on a live module that no other thread uses meanwhile.
+    let module = unsafe { Module::from_raw(module) };
+    let parameters = if len == 0 {
+        &[]
+    } else {
+        // SAFETY: the shim passes the pointer and length of a string that the pass owns.
+        unsafe { std::slice::from_raw_parts(parameters.cast::<u8>(), len) }
+    };
+    let parameters = String::from_utf8_lossy(parameters).into_owned();
+    // Nothing unwinds across C.
+    let result = catch_unwind(AssertUnwindSafe(|| dispatch(module, kind, &parameters)));
+    let error = match result {
+        Ok(Ok(changed)) => return changed,
+        Ok(Err(error)) => error,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+            format!("internal error in the plugin: {text}; please report it with this module")
+        }
+    };
+    module.diagnose(Severity::Error, &format!("julienne: {error}"));
+    true
+}
+
+fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, String> {
+    let inner = parameters.trim_start_matches('<').trim_end_matches('>');
+    // A target list in pass parameters has '|' for ';', which separates parameters.
+    let mut settings = Settings::parse(inner, ';')?;
+    settings.targets = settings.targets.map(|t| t.replace('|', ";"));
+    match kind {
+        k if k == Kind::Record as c_uint => annotate::record_settings(module),
+        k if k == Kind::Annotate as c_uint => annotate::annotate(module, &settings),
+        k if k == Kind::Multiversion as c_uint => rewrite::multiversion(module, false),
+        k if k == Kind::PrintCpuModels as c_uint => {
+            print_cpu_models();
+            Ok(false)
+        }
+        k => {
+            let annotated = annotate::annotate(module, &settings)?;
+            let lto = k == Kind::BothLto as c_uint;
+            Ok(rewrite::multiversion(module, lto)? || annotated)
+        }
+    }
+}
+
+/// Prints `image-format/src/cpu/x86_64_models.rs`: LLVM's CPU table in our feature ids.
+fn print_cpu_models() {
+    let arch = image_format::cpu::Arch::X86_64;
+    let cpus = target_x86::cpus();
+    println!(
+        "//! CPU models of x86-64 and their features: generated from LLVM, not written by hand.\n//!\n\
+         //! Generator: the pass `jl-print-cpu-models` of the plugin (`scripts/generate-cpu-models`); a test compares\n\
+         //! this file with what LLVM says.\n\nuse super::Model;\n\n#[rustfmt::skip]\n\
+         pub(super) static MODELS: [Model; {}] = [",
+        cpus.len()
+    );
+    for cpu in cpus {
+        let features = target_x86::cpu_features(&cpu).unwrap_or_default();
+        let set: image_format::feature::FeatureSet =
+            features.iter().filter_map(|f| arch.feature(f)).collect();
+        println!("    Model::new(\"{cpu}\", [0x{:016x}, 0x{:016x}]),", set.0[0], set.0[1]);
+    }
+    println!("];");
+}

@@ -1,0 +1,406 @@
+//! Facts: what each function of a module is, read once before anything changes.
+
+use crate::llvm::{Block, Function, LoopBlock, Module, Opcode, TypeKind, Value, fast_math};
+use crate::plan::FunctionFacts;
+use crate::target_x86;
+use image_format::report::Reason;
+use std::collections::{HashMap, HashSet};
+
+/// The functions defined in the module, in order, with their facts.
+pub struct ModuleFacts {
+    pub functions: Vec<Function>,
+    pub facts: Vec<FunctionFacts>,
+}
+
+/// Collects the facts of all functions; `own_target` tells which have wider features than the baseline.
+pub fn collect(module: Module, own_target: impl Fn(Function) -> bool) -> ModuleFacts {
+    let functions: Vec<Function> = module.functions().filter(|f| !f.is_declaration()).collect();
+    let index: HashMap<Function, usize> = functions.iter().enumerate().map(|(i, f)| (*f, i)).collect();
+    let special = special_functions(module);
+    let facts = functions
+        .iter()
+        .map(|f| {
+            let mut facts = function_facts(*f, &index);
+            facts.obstacle = special
+                .get(f)
+                .copied()
+                .or_else(|| obstacle(*f))
+                .or_else(|| own_target(*f).then_some(Reason::OwnTarget));
+            facts
+        })
+        .collect();
+    ModuleFacts { functions, facts }
+}
+
+/// Functions that something outside of function bodies makes special.
+fn special_functions(module: Module) -> HashMap<Function, Reason> {
+    let mut special = HashMap::new();
+    for ifunc in module.ifuncs() {
+        for resolver in ifunc.operands().filter_map(Value::as_function) {
+            special.insert(resolver, Reason::RunsEarly);
+        }
+    }
+    for global in module.globals() {
+        let Some(initializer) = global.initializer() else { continue };
+        let early = global.section() == Some(".preinit_array");
+        visit_constants(initializer, &mut HashSet::new(), &mut |constant| {
+            // A label in a static table cannot be told apart per clone.
+            if let Some(function) = constant.block_address_function() {
+                special.insert(function, Reason::BlockAddress);
+            } else if let Some(function) = constant.as_function().filter(|_| early) {
+                special.insert(function, Reason::RunsEarly);
+            }
+        });
+    }
+    special
+}
+
+fn visit_constants(value: Value, seen: &mut HashSet<Value>, visit: &mut impl FnMut(Value)) {
+    if !seen.insert(value) {
+        return;
+    }
+    visit(value);
+    if value.is_block_address() || value.is_global_variable() || value.as_function().is_some() {
+        return;
+    }
+    for operand in value.operands() {
+        visit_constants(operand, seen, visit);
+    }
+}
+
+/// Why a function cannot be cloned, from the function alone.
+fn obstacle(function: Function) -> Option<Reason> {
+    use crate::llvm::Linkage;
+    let attributes = [
+        ("naked", Reason::Naked),
+        ("optnone", Reason::OptNone),
+        ("noduplicate", Reason::NoDuplicate),
+        ("alwaysinline", Reason::AlwaysInline),
+        ("presplitcoroutine", Reason::Coroutine),
+    ];
+    if function.linkage() == Linkage::LLVMAvailableExternallyLinkage {
+        return Some(Reason::AvailableExternally);
+    }
+    if let Some((_, reason)) = attributes.iter().find(|(name, _)| function.has_attribute(name)) {
+        return Some(*reason);
+    }
+    if function.section().is_some() {
+        return Some(Reason::ExplicitSection);
+    }
+    if function.name().is_empty()
+        || function.has_prefix_or_prologue_data()
+        || function.string_attribute("split-stack").is_some()
+    {
+        return Some(Reason::CallingConvention);
+    }
+    let features = function.string_attribute("target-features").unwrap_or_default();
+    if features.split(',').filter_map(|f| f.strip_prefix('+')).any(target_x86::is_hardened) {
+        return Some(Reason::Hardened);
+    }
+    if function.string_attribute("jl.skip").is_some() {
+        return Some(Reason::Skipped);
+    }
+    if function.signature().signature().into_iter().any(target_x86::abi_differs) {
+        return Some(Reason::AbiDiffers);
+    }
+    function.instructions().filter(|i| i.is_call()).find_map(call_obstacle)
+}
+
+fn call_obstacle(call: Value) -> Option<Reason> {
+    let (callee, signature) = call.callee();
+    if let Some(asm) = callee.inline_asm() {
+        return defines_label(&asm).then_some(Reason::InlineAsmLabels);
+    }
+    let function = callee.as_function();
+    if call.call_has_attribute("noduplicate") || function.is_some_and(|f| f.has_attribute("noduplicate")) {
+        return Some(Reason::NoDuplicate);
+    }
+    let intrinsic = function.is_some_and(Function::is_intrinsic);
+    let differs = !intrinsic && signature.signature().into_iter().any(target_x86::abi_differs);
+    differs.then_some(Reason::AbiDiffers)
+}
+
+/// Whether inline assembly defines something that may exist only once: a label that is neither numeric
+/// nor made unique by LLVM (`${:uid}`), or a symbol directive.
+pub fn defines_label(asm: &str) -> bool {
+    const DIRECTIVES: [&str; 7] = [".globl", ".global", ".weak", ".set", ".symver", ".type", ".comm"];
+    asm.split(['\n', ';']).any(|line| {
+        let line = line.trim_start();
+        if DIRECTIVES.iter().any(|d| line.starts_with(d)) {
+            return true;
+        }
+        let word: &str = line.split(|c: char| c.is_whitespace() || c == '"').next().unwrap_or("");
+        match word.split_once(':') {
+            Some((label, _)) if label.is_empty() || label.contains("${") => false,
+            // `%fs:(...)` and the like are segment prefixes inside operands, not labels.
+            Some((label, _)) if label.contains(['%', '$', '(']) => false,
+            Some((label, _)) => !label.bytes().all(|b| b.is_ascii_digit()),
+            None => false,
+        }
+    })
+}
+
+fn function_facts(function: Function, index: &HashMap<Function, usize>) -> FunctionFacts {
+    let mut facts = FunctionFacts { name: function.name().to_string(), ..FunctionFacts::default() };
+    let signature = function.signature().signature();
+    facts.has_vectors = signature.iter().any(|t| t.is_vector());
+    for block in function.blocks() {
+        let mut stored_results = 0;
+        for instruction in block.instructions() {
+            facts.instructions += 1;
+            instruction_facts(instruction, index, &mut facts);
+            stored_results += usize::from(stores_arithmetic(instruction));
+        }
+        // Straight-line code for the SLP vectoriser: a row of computed values stored side by side.
+        facts.loop_pays |= stored_results >= 4;
+    }
+    facts.calls.sort_unstable();
+    facts.calls.dedup();
+    let loops = function.loops();
+    facts.has_loop = !loops.is_empty();
+    facts.loop_pays |= any_loop_pays(&loops);
+    if function.has_attribute("cold") {
+        (facts.loop_pays, facts.math_pays) = (false, false);
+    }
+    facts
+}
+
+fn instruction_facts(instruction: Value, index: &HashMap<Function, usize>, facts: &mut FunctionFacts) {
+    let ty = instruction.ty();
+    facts.has_vectors |= ty.is_vector() || instruction.operands().any(|o| o.ty().is_vector());
+    facts.has_float16 |= ty.kind() == TypeKind::LLVMHalfTypeKind;
+    facts.has_bfloat16 |= ty.kind() == TypeKind::LLVMBFloatTypeKind;
+    facts.has_math |= instruction.fast_math().is_some_and(|flags| flags != 0);
+    if !instruction.is_call() {
+        return;
+    }
+    let Some(callee) = instruction.callee().0.as_function() else { return };
+    let name = callee.name();
+    if name.starts_with("llvm.fma.") {
+        (facts.has_math, facts.math_pays) = (true, true);
+    }
+    facts.has_math |= name.starts_with("llvm.fmuladd.");
+    facts.asks_cpu |= name.starts_with("julia.cpu.");
+    facts.calls.extend(index.get(&callee));
+}
+
+fn stores_arithmetic(instruction: Value) -> bool {
+    if instruction.opcode() != Opcode::LLVMStore {
+        return false;
+    }
+    let value = instruction.operand(0);
+    value.is_instruction() && is_arithmetic(value) && !is_select_or_logic(value)
+}
+
+fn is_select_or_logic(value: Value) -> bool {
+    matches!(value.opcode(), Opcode::LLVMSelect | Opcode::LLVMAnd | Opcode::LLVMOr | Opcode::LLVMICmp)
+}
+
+fn is_arithmetic(value: Value) -> bool {
+    use Opcode::*;
+    matches!(
+        value.opcode(),
+        LLVMAdd
+            | LLVMFAdd
+            | LLVMSub
+            | LLVMFSub
+            | LLVMMul
+            | LLVMFMul
+            | LLVMFDiv
+            | LLVMShl
+            | LLVMLShr
+            | LLVMAShr
+            | LLVMAnd
+            | LLVMOr
+            | LLVMXor
+            | LLVMFNeg
+            | LLVMSelect
+            | LLVMICmp
+            | LLVMFCmp
+            | LLVMSIToFP
+            | LLVMUIToFP
+            | LLVMFPToSI
+            | LLVMFPToUI
+            | LLVMFPExt
+            | LLVMFPTrunc
+    )
+}
+
+fn any_loop_pays(blocks: &[LoopBlock]) -> bool {
+    let mut loops: HashMap<Block, HashSet<Block>> = HashMap::new();
+    for b in blocks.iter().filter(|b| b.innermost) {
+        loops.entry(b.header).or_default().insert(b.block);
+    }
+    loops.into_iter().any(|(header, blocks)| InnermostLoop { header, blocks }.pays())
+}
+
+/// A loop without loops inside.
+struct InnermostLoop {
+    header: Block,
+    blocks: HashSet<Block>,
+}
+
+impl InnermostLoop {
+    /// Whether the vectorisers, or the bit and rounding instructions of a target, can do something here.
+    ///
+    /// A cheap model of what the loop vectoriser asks: counted, one exit, no calls, every value carried
+    /// from one iteration to the next an induction or a reduction that may be reordered, and work on
+    /// memory. It errs towards "no": what it lets through is cloned for every target.
+    fn pays(&self) -> bool {
+        let mut work = Work::default();
+        for block in &self.blocks {
+            for instruction in block.instructions() {
+                if !work.add(instruction) {
+                    return false;
+                }
+            }
+        }
+        if work.bit_or_rounding {
+            return true;
+        }
+        work.memory > 0
+            && work.arithmetic > work.bookkeeping()
+            && self.phis().all(|phi| self.is_induction(phi) || self.is_reduction(phi))
+            && self.is_counted()
+    }
+
+    fn phis(&self) -> impl Iterator<Item = Value> {
+        self.header.instructions().take_while(|i| i.opcode() == Opcode::LLVMPHI)
+    }
+
+    fn contains(&self, value: Value) -> bool {
+        value.is_instruction() && self.blocks.contains(&value.parent())
+    }
+
+    /// The value that a header phi takes on from the iteration before.
+    fn carried(&self, phi: Value) -> Option<Value> {
+        let mut inside = phi.incoming().into_iter().filter(|(_, b)| self.blocks.contains(b)).map(|(v, _)| v);
+        let first = inside.next()?;
+        inside.next().is_none().then_some(first)
+    }
+
+    /// Steps by what does not change in the loop.
+    fn is_induction(&self, phi: Value) -> bool {
+        let Some(next) = self.carried(phi) else { return false };
+        if !self.contains(next) {
+            return false;
+        }
+        let steps = matches!(next.opcode(), Opcode::LLVMAdd | Opcode::LLVMSub | Opcode::LLVMGetElementPtr);
+        let mut others = next.operands().filter(|o| *o != phi);
+        steps && next.operands().any(|o| o == phi) && others.all(|o| !self.contains(o))
+    }
+
+    /// A chain of one operation that may be reordered leads from the phi back to itself.
+    fn is_reduction(&self, phi: Value) -> bool {
+        let Some(next) = self.carried(phi) else { return false };
+        self.contains(next) && may_reorder(next) && self.reaches(next, phi, next.opcode(), 12)
+    }
+
+    fn reaches(&self, from: Value, phi: Value, opcode: Opcode, depth: u32) -> bool {
+        depth > 0
+            && self.contains(from)
+            && from.opcode() == opcode
+            && may_reorder(from)
+            && from.operands().any(|o| o == phi || self.reaches(o, phi, opcode, depth - 1))
+    }
+
+    /// One block leaves the loop, on a comparison of an induction with what does not change.
+    fn is_counted(&self) -> bool {
+        let leaves = |b: &Block| {
+            b.terminator().is_some_and(|t| t.successors().iter().any(|s| !self.blocks.contains(s)))
+        };
+        let mut exiting = self.blocks.iter().copied().filter(leaves);
+        let (Some(exit), None) = (exiting.next(), exiting.next()) else { return false };
+        let Some(terminator) = exit.terminator().filter(|t| t.opcode() == Opcode::LLVMBr) else { return false };
+        let Some(condition) = terminator.operands().next() else { return false };
+        if !self.contains(condition) || condition.opcode() != Opcode::LLVMICmp {
+            return false;
+        }
+        let inductions: HashSet<Value> = self
+            .phis()
+            .filter(|p| self.is_induction(*p))
+            .flat_map(|p| [Some(p), self.carried(p)])
+            .flatten()
+            .collect();
+        let counts = |v: Value| {
+            inductions.contains(&v)
+                || (matches!(v.opcode(), Opcode::LLVMTrunc | Opcode::LLVMZExt | Opcode::LLVMSExt)
+                    && inductions.contains(&v.operand(0)))
+        };
+        let (a, b) = (condition.operand(0), condition.operand(1));
+        let counted = |x: Value, y: Value| self.contains(x) && counts(x) && !self.contains(y);
+        counted(a, b) || counted(b, a)
+    }
+}
+
+fn may_reorder(value: Value) -> bool {
+    use Opcode::*;
+    match value.opcode() {
+        LLVMAdd | LLVMSub | LLVMMul | LLVMAnd | LLVMOr | LLVMXor => true,
+        LLVMFAdd | LLVMFSub | LLVMFMul => {
+            value.fast_math().is_some_and(|flags| flags & fast_math::REASSOCIATE != 0)
+        }
+        LLVMCall => value
+            .callee()
+            .0
+            .as_function()
+            .is_some_and(|f| ["llvm.smax.", "llvm.smin.", "llvm.umax.", "llvm.umin."].iter().any(|p| f.name().starts_with(p))),
+        _ => false,
+    }
+}
+
+/// What a loop's instructions do.
+#[derive(Default)]
+struct Work {
+    memory: u32,
+    arithmetic: u32,
+    comparisons: u32,
+    bit_or_rounding: bool,
+}
+
+impl Work {
+    /// Counts an instruction; false when no vectoriser gets past it.
+    fn add(&mut self, instruction: Value) -> bool {
+        match instruction.opcode() {
+            Opcode::LLVMLoad | Opcode::LLVMStore => self.memory += 1,
+            Opcode::LLVMCall => return self.add_call(instruction),
+            Opcode::LLVMInvoke
+            | Opcode::LLVMCallBr
+            | Opcode::LLVMSwitch
+            | Opcode::LLVMIndirectBr
+            | Opcode::LLVMFence
+            | Opcode::LLVMAtomicRMW
+            | Opcode::LLVMAtomicCmpXchg => return false,
+            Opcode::LLVMICmp => self.comparisons += 1,
+            _ if is_arithmetic(instruction) => self.arithmetic += 1,
+            _ => {}
+        }
+        true
+    }
+
+    fn add_call(&mut self, call: Value) -> bool {
+        const BETTER: [&str; 9] = [
+            "llvm.ctpop.",
+            "llvm.ctlz.",
+            "llvm.cttz.",
+            "llvm.floor.",
+            "llvm.ceil.",
+            "llvm.trunc.",
+            "llvm.rint.",
+            "llvm.nearbyint.",
+            "llvm.fma.",
+        ];
+        let Some(function) = call.callee().0.as_function().filter(|f| f.is_intrinsic()) else {
+            return false;
+        };
+        let name = function.name();
+        self.bit_or_rounding |= BETTER.iter().any(|b| name.starts_with(b));
+        self.arithmetic += u32::from(!name.starts_with("llvm.dbg") && !name.starts_with("llvm.lifetime"));
+        !name.starts_with("llvm.mem")
+    }
+
+    /// The loop's own counting: one addition.
+    fn bookkeeping(&self) -> u32 {
+        1
+    }
+}

@@ -1,0 +1,45 @@
+//! Declarations of `cpp/shim.cpp`, each beside the type it must agree with.
+
+use llvm_sys::prelude::{LLVMBasicBlockRef, LLVMModuleRef, LLVMValueRef};
+use std::ffi::{c_char, c_int, c_uint, c_void};
+
+/// `struct Callbacks` of the shim.
+#[repr(C)]
+pub struct Callbacks {
+    pub run: extern "C" fn(LLVMModuleRef, c_uint, *const c_char, usize) -> bool,
+    pub parse_name: extern "C" fn(*const c_char, usize, *mut usize) -> c_int,
+    pub record: c_uint,
+    pub annotate_and_clone: c_uint,
+    pub annotate_and_clone_lto: c_uint,
+}
+
+pub type VisitName = extern "C" fn(*mut c_void, *const c_char, usize);
+pub type VisitImplied = extern "C" fn(*mut c_void, *const c_char, usize, bool);
+pub type VisitLoop = extern "C" fn(*mut c_void, LLVMBasicBlockRef, LLVMBasicBlockRef, bool);
+
+unsafe extern "C" {
+    pub fn jl_cpp_register(builder: *mut c_void, callbacks: *const Callbacks);
+    pub fn jl_cpp_clone_function(function: LLVMValueRef) -> LLVMValueRef;
+    pub fn jl_cpp_is_final(function: LLVMValueRef) -> bool;
+    pub fn jl_cpp_copy_symbol(to: LLVMValueRef, from: LLVMValueRef);
+    pub fn jl_cpp_loops(function: LLVMValueRef, data: *mut c_void, visit: VisitLoop);
+    pub fn jl_cpp_diagnose(module: LLVMModuleRef, severity: c_uint, text: *const c_char, len: usize);
+    pub fn jl_cpp_append_to_compiler_used(module: LLVMModuleRef, global: LLVMValueRef);
+    pub fn jl_cpp_no_sanitize(global: LLVMValueRef);
+    pub fn jl_cpp_take_command_line(
+        module: LLVMModuleRef,
+        prefix: *const c_char,
+        len: usize,
+        data: *mut c_void,
+        visit: VisitName,
+    );
+    pub fn jl_cpp_x86_features_for_cpu(name: *const c_char, len: usize, data: *mut c_void, visit: VisitName);
+    pub fn jl_cpp_x86_implied_features(
+        name: *const c_char,
+        len: usize,
+        enabled: bool,
+        data: *mut c_void,
+        visit: VisitImplied,
+    );
+    pub fn jl_cpp_x86_cpus(data: *mut c_void, visit: VisitName);
+}

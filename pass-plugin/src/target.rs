@@ -1,0 +1,204 @@
+//! From target strings to what LLVM and the image need: features, tuning, requirements.
+
+use crate::target_x86;
+use image_format::cpu::Arch;
+use image_format::feature::FeatureSet;
+use image_format::grammar::{self, TargetString};
+use image_format::specs::{TargetDescription, target_flags};
+use std::collections::BTreeSet;
+
+/// The features of a subtarget by LLVM's names, closed under implication.
+pub type Features = BTreeSet<String>;
+
+/// A target, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The CPU name as written.
+    pub name: String,
+    /// LLVM's name of the CPU and of the model to tune for.
+    pub cpu: String,
+    pub tune: String,
+    pub features: Features,
+    /// Features turned off by name.
+    pub disabled: Features,
+    pub flags: u32,
+    pub base: u32,
+}
+
+impl Target {
+    /// The `target-features` of a function for this target: all features by name, then what is off.
+    pub fn feature_string(&self) -> String {
+        let on = self.features.iter().map(|f| format!("+{f}"));
+        let off = self.disabled.iter().map(|f| format!("-{f}"));
+        on.chain(off).collect::<Vec<_>>().join(",")
+    }
+
+    /// The features that CPUs have or lack, as ids.
+    pub fn declared(&self, arch: Arch) -> FeatureSet {
+        self.features.iter().filter_map(|f| arch.feature(f)).collect()
+    }
+
+    pub fn has(&self, feature: &str) -> bool {
+        self.features.contains(feature)
+    }
+
+    pub fn description(&self, arch: Arch) -> TargetDescription {
+        let declared = self.declared(arch);
+        TargetDescription {
+            name: self.name.clone(),
+            features: self.feature_string(),
+            tune: self.tune.clone(),
+            flags: self.flags,
+            base: self.base,
+            vector_bits: arch.vector_bits(declared),
+            required: declared.difference(arch.never_rejects()),
+            declared,
+        }
+    }
+}
+
+/// Resolves a target string for `arch`.
+///
+/// # Errors
+/// A sentence that names the target, what was found and what is known.
+pub fn resolve(arch: Arch, list: &str) -> Result<Vec<Target>, String> {
+    let parsed = grammar::parse(list).map_err(|e| format!("{e} (in the target list '{list}')"))?;
+    let mut targets: Vec<Target> = Vec::new();
+    for (index, target) in parsed.iter().enumerate() {
+        let mut resolved = resolve_one(arch, target)
+            .map_err(|e| format!("{e} (target {index} of the target list '{list}')"))?;
+        if index > 0 {
+            let base = &targets[resolved.base as usize];
+            resolved.flags |= derived_flags(&resolved, base);
+        }
+        targets.push(resolved);
+    }
+    Ok(targets)
+}
+
+fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
+    let Arch::X86_64 = arch;
+    let (cpu, mut features) = match target.cpu.as_str() {
+        "native" => target_x86::host(),
+        name => {
+            let cpu = target_x86::canonical_cpu(name);
+            let features = target_x86::cpu_features(&cpu).ok_or_else(|| unknown_cpu(arch, name))?;
+            (cpu, features)
+        }
+    };
+    let mut disabled = Features::new();
+    for (name, on) in &target.features {
+        if arch.is_not_hardware(name) {
+            // Tuning and code generation modes go to LLVM as they are.
+            if *on { &mut features } else { &mut disabled }.insert(name.clone());
+            continue;
+        }
+        if arch.feature(name).is_none() {
+            return Err(unknown_feature(arch, name));
+        }
+        let implied = target_x86::implied(name, *on);
+        if *on {
+            features.extend(implied);
+        } else {
+            features.retain(|f| !implied.contains(f));
+            disabled.extend(implied);
+        }
+    }
+    if let Some(unknown) = features.iter().find(|f| arch.feature(f).is_none() && !arch.is_not_hardware(f)) {
+        return Err(format!(
+            "CPU '{}' has the feature '{unknown}', which this version cannot probe; add ',-{unknown}' to leave it out",
+            target.cpu
+        ));
+    }
+    let tune = target_x86::tune_cpu(&cpu);
+    Ok(Target {
+        name: target.cpu.clone(),
+        cpu,
+        tune,
+        features,
+        disabled,
+        flags: target.flags,
+        base: target.base,
+    })
+}
+
+/// Julia's rules for what a target is cloned for (julia-protocol, section 2).
+fn derived_flags(target: &Target, base: &Target) -> u32 {
+    if target.flags & target_flags::CLONE_ALL != 0 {
+        return 0;
+    }
+    let new = |names: &[&str]| names.iter().any(|n| target.has(n) && !base.has(n));
+    let mut flags = target_flags::CLONE_LOOP | target_flags::CLONE_CPU;
+    if new(&["fma", "fma4"]) {
+        flags |= target_flags::CLONE_MATH;
+    }
+    if target.features.difference(&base.features).any(|f| target_x86::is_vector_feature(f)) {
+        flags |= target_flags::CLONE_SIMD;
+    }
+    if new(&["avx512fp16"]) {
+        flags |= target_flags::CLONE_FLOAT16;
+    }
+    if new(&["avx512bf16"]) {
+        flags |= target_flags::CLONE_BFLOAT16;
+    }
+    flags
+}
+
+fn unknown_cpu(arch: Arch, name: &str) -> String {
+    let known: Vec<&str> = arch.model_names().collect();
+    let near = nearest(name, &known);
+    format!("unknown CPU '{name}' for {}; {near}", arch.name())
+}
+
+fn unknown_feature(arch: Arch, name: &str) -> String {
+    let known: Vec<&str> =
+        (0..=255).map_while(|i| arch.feature_name(image_format::feature::FeatureId(i))).collect();
+    let near = nearest(name, &known);
+    format!("unknown CPU feature '{name}' for {}; {near}", arch.name())
+}
+
+fn nearest(name: &str, known: &[&str]) -> String {
+    let mut ranked: Vec<(usize, &str)> = known.iter().map(|k| (edit_distance(name, k), *k)).collect();
+    ranked.sort();
+    let names: Vec<&str> = ranked.iter().take(4).map(|(_, k)| *k).collect();
+    format!("the nearest known names are {} ({} in all)", names.join(", "), known.len())
+}
+
+/// Levenshtein distance in bytes.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Targets from the module flag `julia.mv.specs`: CPU, features, base and flags of each.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn from_specs(arch: Arch, specs: &[(String, String, u32, u32)]) -> Result<Vec<Target>, String> {
+    let mut targets: Vec<Target> = Vec::new();
+    for (index, (cpu, features, base, flags)) in specs.iter().enumerate() {
+        let features = features
+            .split(',')
+            .filter(|f| !f.is_empty())
+            .map(|f| (f.trim_start_matches(['+', '-']).to_string(), !f.starts_with('-')))
+            .collect();
+        if *base as usize >= index.max(1) {
+            return Err(format!("julia.mv.specs: the base {base} of target {index} is not an earlier target"));
+        }
+        let target = TargetString { cpu: cpu.clone(), features, flags: *flags, base: *base };
+        targets.push(resolve_one(arch, &target).map_err(|e| format!("julia.mv.specs: {e} (target {index})"))?);
+    }
+    if targets.is_empty() {
+        return Err("julia.mv.specs names no target".to_string());
+    }
+    Ok(targets)
+}
