@@ -81,6 +81,9 @@ bool jl_cpp_is_final(LLVMValueRef Fn) {
   return F.hasLocalLinkage() || (F.hasExternalLinkage() && F.isDSOLocal() && !F.hasComdat());
 }
 
+// Tells LLVM that the address is the image's own; hidden weak symbols do not imply it.
+void jl_cpp_set_dso_local(LLVMValueRef Global) { unwrap<GlobalValue>(Global)->setDSOLocal(true); }
+
 // The properties of a symbol that the C API cannot read, and the metadata that belongs to its address.
 void jl_cpp_copy_symbol(LLVMValueRef To, LLVMValueRef From) {
   Function &T = *unwrap<Function>(To), &F = *unwrap<Function>(From);

@@ -113,7 +113,10 @@ fn not_supported(module: Module, settings: &Settings, triple: &str) -> Result<bo
     if settings.targets.is_some() {
         module.diagnose(
             Severity::Warning,
-            &format!("no code images for '{triple}' in this version: {} is compiled as it is", module.source_name()),
+            &format!(
+                "no code images for '{triple}' in this version: {} is compiled as it is",
+                module.source_name()
+            ),
         );
     }
     Ok(false)
@@ -143,10 +146,8 @@ fn raise_baseline(module: Module, settings: &Settings, targets: &mut [Target]) -
     let Some(((cpu, features), _)) = counts.into_iter().max_by(|a, b| (a.1, &b.0).cmp(&(b.1, &a.0))) else {
         return false;
     };
-    let wanted: Features = features_of(&cpu, &features)
-        .into_iter()
-        .filter(|f| Arch::X86_64.feature(f).is_some())
-        .collect();
+    let wanted: Features =
+        features_of(&cpu, &features).into_iter().filter(|f| Arch::X86_64.feature(f).is_some()).collect();
     let new: Vec<&str> = wanted.difference(&targets[0].features).map(String::as_str).collect();
     if new.is_empty() {
         return false;
@@ -194,7 +195,9 @@ fn hardware(arch: Arch, features: &Features) -> Features {
 fn apply_baseline(module: Module, baseline: &Target, collected: &facts::ModuleFacts) {
     for (function, facts) in collected.functions.iter().zip(&collected.facts) {
         let lower = !baseline.features.is_subset(&own_features(*function));
-        if lower && facts.obstacle != Some(Reason::OwnTarget) && facts.obstacle != Some(Reason::AvailableExternally)
+        if lower
+            && facts.obstacle != Some(Reason::OwnTarget)
+            && facts.obstacle != Some(Reason::AvailableExternally)
         {
             set_target(module, *function, baseline);
         }

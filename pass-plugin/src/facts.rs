@@ -40,14 +40,20 @@ fn special_functions(module: Module) -> HashMap<Function, Reason> {
             special.insert(resolver, Reason::RunsEarly);
         }
     }
+    for function in module.functions() {
+        // The trampoline takes over all uses of a function, its label addresses among them, and they
+        // mean nothing there.
+        if function.users().into_iter().any(Value::is_block_address) {
+            special.insert(function, Reason::BlockAddress);
+        }
+    }
     for global in module.globals() {
         let Some(initializer) = global.initializer() else { continue };
-        let early = global.section() == Some(".preinit_array");
+        if global.section() != Some(".preinit_array") {
+            continue;
+        }
         visit_constants(initializer, &mut HashSet::new(), &mut |constant| {
-            // A label in a static table cannot be told apart per clone.
-            if let Some(function) = constant.block_address_function() {
-                special.insert(function, Reason::BlockAddress);
-            } else if let Some(function) = constant.as_function().filter(|_| early) {
+            if let Some(function) = constant.as_function() {
                 special.insert(function, Reason::RunsEarly);
             }
         });
@@ -60,7 +66,7 @@ fn visit_constants(value: Value, seen: &mut HashSet<Value>, visit: &mut impl FnM
         return;
     }
     visit(value);
-    if value.is_block_address() || value.is_global_variable() || value.as_function().is_some() {
+    if value.is_global_variable() || value.as_function().is_some() {
         return;
     }
     for operand in value.operands() {
@@ -259,7 +265,7 @@ impl InnermostLoop {
             return true;
         }
         work.memory > 0
-            && work.arithmetic > work.bookkeeping()
+            && work.arithmetic > COUNTING
             && self.phis().all(|phi| self.is_induction(phi) || self.is_reduction(phi))
             && self.is_counted()
     }
@@ -311,7 +317,9 @@ impl InnermostLoop {
         };
         let mut exiting = self.blocks.iter().copied().filter(leaves);
         let (Some(exit), None) = (exiting.next(), exiting.next()) else { return false };
-        let Some(terminator) = exit.terminator().filter(|t| t.opcode() == Opcode::LLVMBr) else { return false };
+        let Some(terminator) = exit.terminator().filter(|t| t.opcode() == Opcode::LLVMBr) else {
+            return false;
+        };
         let Some(condition) = terminator.operands().next() else { return false };
         if !self.contains(condition) || condition.opcode() != Opcode::LLVMICmp {
             return false;
@@ -340,21 +348,21 @@ fn may_reorder(value: Value) -> bool {
         LLVMFAdd | LLVMFSub | LLVMFMul => {
             value.fast_math().is_some_and(|flags| flags & fast_math::REASSOCIATE != 0)
         }
-        LLVMCall => value
-            .callee()
-            .0
-            .as_function()
-            .is_some_and(|f| ["llvm.smax.", "llvm.smin.", "llvm.umax.", "llvm.umin."].iter().any(|p| f.name().starts_with(p))),
+        LLVMCall => value.callee().0.as_function().is_some_and(|f| {
+            ["llvm.smax.", "llvm.smin.", "llvm.umax.", "llvm.umin."].iter().any(|p| f.name().starts_with(p))
+        }),
         _ => false,
     }
 }
+
+/// The additions that a loop needs for its own counting.
+const COUNTING: u32 = 1;
 
 /// What a loop's instructions do.
 #[derive(Default)]
 struct Work {
     memory: u32,
     arithmetic: u32,
-    comparisons: u32,
     bit_or_rounding: bool,
 }
 
@@ -371,7 +379,8 @@ impl Work {
             | Opcode::LLVMFence
             | Opcode::LLVMAtomicRMW
             | Opcode::LLVMAtomicCmpXchg => return false,
-            Opcode::LLVMICmp => self.comparisons += 1,
+            // Comparisons steer; what they steer is counted.
+            Opcode::LLVMICmp => {}
             _ if is_arithmetic(instruction) => self.arithmetic += 1,
             _ => {}
         }
@@ -397,10 +406,5 @@ impl Work {
         self.bit_or_rounding |= BETTER.iter().any(|b| name.starts_with(b));
         self.arithmetic += u32::from(!name.starts_with("llvm.dbg") && !name.starts_with("llvm.lifetime"));
         !name.starts_with("llvm.mem")
-    }
-
-    /// The loop's own counting: one addition.
-    fn bookkeeping(&self) -> u32 {
-        1
     }
 }

@@ -11,8 +11,8 @@ use llvm_sys::comdat::{LLVMGetComdat, LLVMGetOrInsertComdat, LLVMSetComdat};
 use llvm_sys::core::*;
 use llvm_sys::debuginfo::LLVMInstructionGetDebugLoc;
 use llvm_sys::prelude::*;
-pub use llvm_sys::{LLVMLinkage as Linkage, LLVMOpcode as Opcode, LLVMTypeKind as TypeKind};
 use llvm_sys::{LLVMInlineAsmDialect, LLVMModuleFlagBehavior, LLVMUnnamedAddr, LLVMVisibility};
+pub use llvm_sys::{LLVMLinkage as Linkage, LLVMOpcode as Opcode, LLVMTypeKind as TypeKind};
 use std::ffi::{CStr, CString, c_char, c_void};
 
 /// Calls C API functions whose only requirement is that the handles are live.
@@ -175,8 +175,8 @@ impl Module {
         llvm!(shim::jl_cpp_append_to_compiler_used(self.0, global.0));
     }
 
-    pub fn pointer_type(self) -> LLVMTypeRef {
-        llvm!(LLVMPointerTypeInContext(self.context(), 0))
+    pub fn pointer_type(self) -> Type {
+        Type(llvm!(LLVMPointerTypeInContext(self.context(), 0)))
     }
 
     fn int_type(self, bits: u32) -> LLVMTypeRef {
@@ -208,8 +208,8 @@ impl Module {
         Value(llvm!(LLVMConstTrunc(LLVMConstSub(to, field), self.int_type(32))))
     }
 
-    pub fn add_global(self, name: &str, initializer_type: LLVMTypeRef) -> Value {
-        Value(llvm!(LLVMAddGlobal(self.0, initializer_type, c_string(name).as_ptr())))
+    pub fn add_global(self, name: &str, initializer_type: Type) -> Value {
+        Value(llvm!(LLVMAddGlobal(self.0, initializer_type.0, c_string(name).as_ptr())))
     }
 
     /// A new function named `name` of the type of `like`.
@@ -273,10 +273,6 @@ impl Type {
         matches!(self.kind(), TypeKind::LLVMVectorTypeKind | TypeKind::LLVMScalableVectorTypeKind)
     }
 
-    pub fn is_integer(self) -> bool {
-        self.kind() == TypeKind::LLVMIntegerTypeKind
-    }
-
     /// Parameter types and return type of a function type.
     pub fn signature(self) -> Vec<Type> {
         let count = llvm!(LLVMCountParamTypes(self.0)) as usize;
@@ -320,16 +316,8 @@ impl Value {
         Type(llvm!(LLVMTypeOf(self.0)))
     }
 
-    pub fn raw_type(self) -> LLVMTypeRef {
-        self.ty().0
-    }
-
     pub fn as_function(self) -> Option<Function> {
         non_null(llvm!(LLVMIsAFunction(self.0))).map(|v| Function(Value(v)))
-    }
-
-    pub fn is_constant(self) -> bool {
-        llvm!(LLVMIsConstant(self.0)) != 0
     }
 
     pub fn is_instruction(self) -> bool {
@@ -338,10 +326,6 @@ impl Value {
 
     pub fn is_block_address(self) -> bool {
         !llvm!(LLVMIsABlockAddress(self.0)).is_null()
-    }
-
-    pub fn block_address_function(self) -> Option<Function> {
-        self.is_block_address().then(|| Function(Value(llvm!(LLVMGetBlockAddressFunction(self.0)))))
     }
 
     pub fn is_global_variable(self) -> bool {
@@ -424,20 +408,12 @@ impl Value {
         llvm!(LLVMSetFastMathFlags(self.0, flags));
     }
 
-    pub fn int_predicate_is_equality(self) -> bool {
-        use llvm_sys::LLVMIntPredicate::{LLVMIntEQ, LLVMIntNE};
-        matches!(llvm!(LLVMGetICmpPredicate(self.0)), LLVMIntEQ | LLVMIntNE)
-    }
-
     /// The incoming values of a phi with their blocks.
     pub fn incoming(self) -> Vec<(Value, Block)> {
         let count = llvm!(LLVMCountIncoming(self.0));
         (0..count)
             .map(|i| {
-                (
-                    Value(llvm!(LLVMGetIncomingValue(self.0, i))),
-                    Block(llvm!(LLVMGetIncomingBlock(self.0, i))),
-                )
+                (Value(llvm!(LLVMGetIncomingValue(self.0, i))), Block(llvm!(LLVMGetIncomingBlock(self.0, i))))
             })
             .collect()
     }
@@ -504,10 +480,6 @@ impl Value {
         llvm!(LLVMIsDeclaration(self.0)) != 0
     }
 
-    pub fn is_hidden(self) -> bool {
-        !matches!(llvm!(LLVMGetVisibility(self.0)), LLVMVisibility::LLVMDefaultVisibility)
-    }
-
     pub fn set_hidden(self) {
         llvm!(LLVMSetVisibility(self.0, LLVMVisibility::LLVMHiddenVisibility));
     }
@@ -540,6 +512,11 @@ impl Value {
 
     pub fn set_unnamed_addr(self) {
         llvm!(LLVMSetUnnamedAddress(self.0, LLVMUnnamedAddr::LLVMGlobalUnnamedAddr));
+    }
+
+    /// Tells LLVM that the symbol resolves inside the image, so that its address needs no relocation.
+    pub fn set_dso_local(self) {
+        llvm!(shim::jl_cpp_set_dso_local(self.0));
     }
 
     pub fn no_sanitize(self) {
@@ -755,7 +732,7 @@ impl Function {
         let builder = llvm!(LLVMCreateBuilderInContext(context));
         llvm!(LLVMPositionBuilderAtEnd(builder, block));
         let void = llvm!(LLVMVoidTypeInContext(context));
-        let mut parameter = [module.pointer_type()];
+        let mut parameter = [module.pointer_type().0];
         let ty = llvm!(LLVMFunctionType(void, parameter.as_mut_ptr(), 1, 0));
         let constraint = "*m";
         let asm = llvm!(LLVMGetInlineAsm(
@@ -772,7 +749,7 @@ impl Function {
         let mut argument = [memory.0];
         let call = llvm!(LLVMBuildCall2(builder, ty, asm, argument.as_mut_ptr(), 1, c"".as_ptr()));
         let kind = attribute_kind("elementtype");
-        let element = llvm!(LLVMCreateTypeAttribute(context, kind, module.pointer_type()));
+        let element = llvm!(LLVMCreateTypeAttribute(context, kind, module.pointer_type().0));
         llvm!(LLVMAddCallSiteAttribute(call, 1, element));
         llvm!(LLVMBuildUnreachable(builder));
         llvm!(LLVMDisposeBuilder(builder));

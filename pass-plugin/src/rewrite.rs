@@ -48,9 +48,9 @@ pub fn multiversion(module: Module, lto: bool) -> Result<bool, String> {
     }
     let triple = module.triple();
     let arch = Arch::from_triple(&triple).ok_or_else(|| format!("no code images for '{triple}'"))?;
-    let specs = module
-        .target_specs()
-        .ok_or("the module is annotated but has no target list (flag julia.mv.specs): run jl-annotate first")?;
+    let specs = module.target_specs().ok_or(
+        "the module is annotated but has no target list (flag julia.mv.specs): run jl-annotate first",
+    )?;
     let targets = target::from_specs(arch, &specs)?;
     let target_facts = facts_of(&targets);
     module.set_flag(CLONED, 1);

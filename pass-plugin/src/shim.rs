@@ -21,6 +21,7 @@ unsafe extern "C" {
     pub fn jl_cpp_register(builder: *mut c_void, callbacks: *const Callbacks);
     pub fn jl_cpp_clone_function(function: LLVMValueRef) -> LLVMValueRef;
     pub fn jl_cpp_is_final(function: LLVMValueRef) -> bool;
+    pub fn jl_cpp_set_dso_local(global: LLVMValueRef);
     pub fn jl_cpp_copy_symbol(to: LLVMValueRef, from: LLVMValueRef);
     pub fn jl_cpp_loops(function: LLVMValueRef, data: *mut c_void, visit: VisitLoop);
     pub fn jl_cpp_diagnose(module: LLVMModuleRef, severity: c_uint, text: *const c_char, len: usize);

@@ -65,7 +65,7 @@ impl ModuleTables {
         let module = self.module;
         let int = |v: u32| module.int(32, u64::from(v));
         let zero: Vec<Value> = vec![int(0); record_size(targets.len()) / 4];
-        let record = module.add_global("", module.packed_struct(&zero).raw_type());
+        let record = module.add_global("", module.packed_struct(&zero).ty());
         let mut fields = vec![
             int(record_head(targets.len())),
             module.distance(self.specs, record, offset_of!(RecordHead, specs) as u64),
@@ -99,15 +99,16 @@ impl ModuleTables {
             let mut fields = vec![module.int(32, 0); 3];
             fields.push(name);
             fields.extend(vec![module.int(32, 0); 4]);
-            module.packed_struct(&fields).raw_type()
+            module.packed_struct(&fields).ty()
         };
         let note = module.add_global("jl_shard_note", note_type);
         let bound = |name: &str| {
             module.named_global(name).unwrap_or_else(|| {
-                let symbol = module.add_global(name, module.int(8, 0).raw_type());
+                let symbol = module.add_global(name, module.int(8, 0).ty());
                 // Weak: when every record was dropped, no linker defines it.
                 symbol.set_linkage(Linkage::LLVMExternalWeakLinkage);
                 symbol.set_hidden();
+                symbol.set_dso_local();
                 symbol
             })
         };
@@ -130,7 +131,7 @@ impl ModuleTables {
 }
 
 fn data(module: Module, name: &str, bytes: Value, section: &str, alignment: u32) -> Value {
-    let global = module.add_global(name, bytes.raw_type());
+    let global = module.add_global(name, bytes.ty());
     global.set_initializer(bytes);
     place(global, section, alignment);
     global

@@ -192,10 +192,13 @@ pub fn from_specs(arch: Arch, specs: &[(String, String, u32, u32)]) -> Result<Ve
             .map(|f| (f.trim_start_matches(['+', '-']).to_string(), !f.starts_with('-')))
             .collect();
         if *base as usize >= index.max(1) {
-            return Err(format!("julia.mv.specs: the base {base} of target {index} is not an earlier target"));
+            return Err(format!(
+                "julia.mv.specs: the base {base} of target {index} is not an earlier target"
+            ));
         }
         let target = TargetString { cpu: cpu.clone(), features, flags: *flags, base: *base };
-        targets.push(resolve_one(arch, &target).map_err(|e| format!("julia.mv.specs: {e} (target {index})"))?);
+        targets
+            .push(resolve_one(arch, &target).map_err(|e| format!("julia.mv.specs: {e} (target {index})"))?);
     }
     if targets.is_empty() {
         return Err("julia.mv.specs names no target".to_string());

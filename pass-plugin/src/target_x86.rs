@@ -50,7 +50,13 @@ pub fn implied(feature: &str, on: bool) -> Features {
     // SAFETY: `data` is the `Implied` that `push_implied` expects; the name is passed with its length and
     // both live across the call.
     unsafe {
-        shim::jl_cpp_x86_implied_features(feature.as_ptr().cast(), feature.len(), on, data.cast(), push_implied);
+        shim::jl_cpp_x86_implied_features(
+            feature.as_ptr().cast(),
+            feature.len(),
+            on,
+            data.cast(),
+            push_implied,
+        );
     }
     result.names.into_iter().collect()
 }

@@ -1,0 +1,113 @@
+//! The plan, tested without LLVM.
+
+use image_format::report::Reason;
+use image_format::specs::target_flags::*;
+use jl_pass_plugin::plan::{Decision, FunctionFacts, TargetFacts, bind, plan};
+use proptest::prelude::*;
+
+const DERIVED: u32 = CLONE_LOOP | CLONE_CPU | CLONE_MATH | CLONE_SIMD;
+
+fn targets(flags: &[u32]) -> Vec<TargetFacts> {
+    let baseline = [TargetFacts { flags: 0, base: 0 }];
+    baseline.into_iter().chain(flags.iter().map(|f| TargetFacts { flags: *f, base: 0 })).collect()
+}
+
+fn calls(list: &[usize]) -> FunctionFacts {
+    FunctionFacts { calls: list.to_vec(), ..FunctionFacts::default() }
+}
+
+fn pays() -> FunctionFacts {
+    FunctionFacts { has_loop: true, loop_pays: true, ..FunctionFacts::default() }
+}
+
+#[test]
+fn a_loop_that_never_pays_is_cloned_only_without_the_filter() {
+    let functions = [FunctionFacts { has_loop: true, ..FunctionFacts::default() }];
+    let targets = targets(&[DERIVED]);
+    assert_eq!(plan(&functions, &targets, true), [Decision { mask: 1, reason: Reason::NeverPays }]);
+    assert_eq!(plan(&functions, &targets, false), [Decision { mask: 3, reason: Reason::Pays }]);
+}
+
+#[test]
+fn clone_all_clones_all_but_obstacles() {
+    let naked = FunctionFacts { obstacle: Some(Reason::Naked), ..pays() };
+    let decisions = plan(&[calls(&[]), naked], &targets(&[CLONE_ALL, DERIVED]), true);
+    assert_eq!(decisions[0], Decision { mask: 0b011, reason: Reason::CloneAll });
+    assert_eq!(decisions[1], Decision { mask: 1, reason: Reason::Naked });
+}
+
+#[test]
+fn what_no_target_asks_for_is_said() {
+    let math = FunctionFacts { has_math: true, math_pays: true, ..FunctionFacts::default() };
+    let decisions = plan(&[math], &targets(&[CLONE_LOOP]), true);
+    assert_eq!(decisions[0], Decision { mask: 1, reason: Reason::NoTargetAsks });
+}
+
+#[test]
+fn functions_between_clones_are_cloned_too() {
+    // 0 (pays) -> 1 -> 2 (pays); 3 -> 0 only calls; 4 is only called.
+    let mut first = pays();
+    first.calls = vec![1, 4];
+    let functions = [first, calls(&[2]), pays(), calls(&[0]), calls(&[])];
+    let masks: Vec<u32> = plan(&functions, &targets(&[DERIVED]), true).into_iter().map(|d| d.mask).collect();
+    assert_eq!(masks, [3, 3, 3, 1, 1]);
+}
+
+#[test]
+fn bodies_follow_bases() {
+    let targets = [
+        TargetFacts { flags: 0, base: 0 },
+        TargetFacts { flags: CLONE_ALL, base: 0 },
+        TargetFacts { flags: DERIVED, base: 1 },
+    ];
+    let partial = Decision { mask: 0b011, reason: Reason::Pays };
+    assert_eq!((0..3).map(|t| partial.body(t, &targets)).collect::<Vec<_>>(), [0, 1, 1]);
+    let full = Decision { mask: 0b111, reason: Reason::Pays };
+    // The body of target 1 runs for rows 1 and 2, which need different bodies of `full`.
+    assert_eq!(bind(partial, 1, full, &targets), None);
+    assert_eq!(bind(full, 2, partial, &targets), Some(1));
+    assert_eq!(bind(full, 0, full, &targets), Some(0));
+}
+
+fn any_function(count: usize) -> impl Strategy<Value = FunctionFacts> {
+    (any::<[bool; 5]>(), proptest::collection::vec(0..count, 0..4)).prop_map(
+        |([has_loop, loop_pays, math, obstacle, has_vectors], calls)| FunctionFacts {
+            has_loop,
+            loop_pays: has_loop && loop_pays,
+            has_math: math,
+            has_vectors,
+            obstacle: obstacle.then_some(Reason::OptNone),
+            calls,
+            ..FunctionFacts::default()
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_bound_call_reaches_the_right_body_in_every_row(
+        functions in proptest::collection::vec(any_function(8), 8),
+        flags in proptest::collection::vec(prop_oneof![Just(CLONE_ALL), Just(DERIVED), Just(CLONE_LOOP)], 1..5),
+        base in 0usize..5,
+        filter: bool,
+    ) {
+        let mut targets = targets(&flags);
+        let last = targets.len() - 1;
+        targets[last].base = base.min(last.saturating_sub(1));
+        let decisions = plan(&functions, &targets, filter);
+        for (function, decision) in functions.iter().zip(&decisions) {
+            prop_assert_eq!(decision.mask & 1, 1);
+            prop_assert_eq!(decision.is_cloned(), decision.reason.is_cloned());
+            prop_assert!(function.obstacle.is_none() || !decision.is_cloned());
+            for callee in &decisions {
+                for from in (0..targets.len()).filter(|t| decision.mask >> t & 1 == 1) {
+                    if let Some(bound) = bind(*decision, from, *callee, &targets) {
+                        for row in decision.rows(from, &targets) {
+                            prop_assert_eq!(callee.body(row, &targets), bound);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
