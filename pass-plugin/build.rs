@@ -17,6 +17,9 @@ fn main() {
     let version = lines.next().expect("llvm-config prints the version");
     assert!(version.starts_with("22."), "found LLVM {version} in {}, expected LLVM 22", prefix.display());
     println!("cargo:rustc-env=JL_LLVM_VERSION={version}");
+    // Bound lazily, so that a host with another LLVM still gets to our version check instead of the
+    // dynamic linker's complaint about the first symbol it lacks.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,lazy");
     cc::Build::new()
         .cpp(true)
         .file("cpp/shim.cpp")

@@ -11,6 +11,10 @@
 
 using namespace llvm;
 
+// The only data of LLVM that we refer to. Data cannot be bound lazily: weak, so that a host without it gets
+// to the version check.
+asm(".weak _ZTVN4llvm21DiagnosticInfoGenericE");
+
 namespace {
 // What Rust gives us: one function per module, told by `kind` and `params` what to do.
 using RunFn = bool (*)(LLVMModuleRef, unsigned kind, const char *params, size_t params_len);

@@ -40,13 +40,6 @@ fn special_functions(module: Module) -> HashMap<Function, Reason> {
             special.insert(resolver, Reason::RunsEarly);
         }
     }
-    for function in module.functions() {
-        // The trampoline takes over all uses of a function, its label addresses among them, and they
-        // mean nothing there.
-        if function.users().into_iter().any(Value::is_block_address) {
-            special.insert(function, Reason::BlockAddress);
-        }
-    }
     for global in module.globals() {
         let Some(initializer) = global.initializer() else { continue };
         if global.section() != Some(".preinit_array") {
@@ -109,6 +102,10 @@ fn obstacle(function: Function) -> Option<Reason> {
     if function.signature().signature().into_iter().any(target_x86::abi_differs) {
         return Some(Reason::AbiDiffers);
     }
+    // A label address in a static table cannot be told apart per clone.
+    if function.blocks().any(Block::has_address_taken) {
+        return Some(Reason::BlockAddress);
+    }
     function.instructions().filter(|i| i.is_call()).find_map(call_obstacle)
 }
 
@@ -146,32 +143,51 @@ pub fn defines_label(asm: &str) -> bool {
     })
 }
 
+/// One in so many of a function's instructions must stand where a target can do better. An interpreter
+/// of ten thousand instructions with one small loop that could be vectorised (SQLite's) gains nothing
+/// and draws everything it calls into the clone set.
+const SHARE_THAT_PAYS: u32 = 16;
+
 fn function_facts(function: Function, index: &HashMap<Function, usize>) -> FunctionFacts {
     let mut facts = FunctionFacts { name: function.name().to_string(), ..FunctionFacts::default() };
     let signature = function.signature().signature();
     facts.has_vectors = signature.iter().any(|t| t.is_vector());
+    let loops = function.loops();
+    let mut paying = 0;
+    let looping: HashSet<Block> = loops.iter().map(|l| l.block).collect();
     for block in function.blocks() {
         let mut stored_results = 0;
+        let before = facts.instructions;
+        let in_loop = looping.contains(&block);
         for instruction in block.instructions() {
             facts.instructions += 1;
-            instruction_facts(instruction, index, &mut facts);
+            instruction_facts(instruction, in_loop, index, &mut facts);
             stored_results += usize::from(stores_arithmetic(instruction));
         }
         // Straight-line code for the SLP vectoriser: a row of computed values stored side by side.
-        facts.loop_pays |= stored_results >= 4;
+        if stored_results >= 4 {
+            paying += facts.instructions - before;
+        }
     }
     facts.calls.sort_unstable();
     facts.calls.dedup();
-    let loops = function.loops();
+    facts.calls_in_loops.sort_unstable();
+    facts.calls_in_loops.dedup();
     facts.has_loop = !loops.is_empty();
-    facts.loop_pays |= any_loop_pays(&loops);
+    paying += paying_instructions(&loops);
+    facts.loop_pays = paying > 0 && paying * SHARE_THAT_PAYS >= facts.instructions;
     if function.has_attribute("cold") {
         (facts.loop_pays, facts.math_pays) = (false, false);
     }
     facts
 }
 
-fn instruction_facts(instruction: Value, index: &HashMap<Function, usize>, facts: &mut FunctionFacts) {
+fn instruction_facts(
+    instruction: Value,
+    in_loop: bool,
+    index: &HashMap<Function, usize>,
+    facts: &mut FunctionFacts,
+) {
     let ty = instruction.ty();
     facts.has_vectors |= ty.is_vector() || instruction.operands().any(|o| o.ty().is_vector());
     facts.has_float16 |= ty.kind() == TypeKind::LLVMHalfTypeKind;
@@ -187,7 +203,12 @@ fn instruction_facts(instruction: Value, index: &HashMap<Function, usize>, facts
     }
     facts.has_math |= name.starts_with("llvm.fmuladd.");
     facts.asks_cpu |= name.starts_with("julia.cpu.");
-    facts.calls.extend(index.get(&callee));
+    if let Some(&callee) = index.get(&callee) {
+        facts.calls.push(callee);
+        if in_loop {
+            facts.calls_in_loops.push(callee);
+        }
+    }
 }
 
 fn stores_arithmetic(instruction: Value) -> bool {
@@ -195,7 +216,11 @@ fn stores_arithmetic(instruction: Value) -> bool {
         return false;
     }
     let value = instruction.operand(0);
-    value.is_instruction() && is_arithmetic(value) && !is_select_or_logic(value)
+    // Steps by a constant (counters, pointers) and flags are bookkeeping.
+    value.is_instruction()
+        && is_arithmetic(value)
+        && !is_select_or_logic(value)
+        && value.operands().all(|o| !o.is_constant())
 }
 
 fn is_select_or_logic(value: Value) -> bool {
@@ -232,12 +257,14 @@ fn is_arithmetic(value: Value) -> bool {
     )
 }
 
-fn any_loop_pays(blocks: &[LoopBlock]) -> bool {
+/// Instructions in innermost loops that pay.
+fn paying_instructions(blocks: &[LoopBlock]) -> u32 {
     let mut loops: HashMap<Block, HashSet<Block>> = HashMap::new();
     for b in blocks.iter().filter(|b| b.innermost) {
         loops.entry(b.header).or_default().insert(b.block);
     }
-    loops.into_iter().any(|(header, blocks)| InnermostLoop { header, blocks }.pays())
+    let loops = loops.into_iter().map(|(header, blocks)| InnermostLoop { header, blocks });
+    loops.filter(InnermostLoop::pays).map(|l| l.instructions()).sum()
 }
 
 /// A loop without loops inside.
@@ -268,6 +295,10 @@ impl InnermostLoop {
             && work.arithmetic > COUNTING
             && self.phis().all(|phi| self.is_induction(phi) || self.is_reduction(phi))
             && self.is_counted()
+    }
+
+    fn instructions(&self) -> u32 {
+        self.blocks.iter().map(|b| b.instructions().count() as u32).sum()
     }
 
     fn phis(&self) -> impl Iterator<Item = Value> {

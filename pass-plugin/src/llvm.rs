@@ -320,6 +320,10 @@ impl Value {
         non_null(llvm!(LLVMIsAFunction(self.0))).map(|v| Function(Value(v)))
     }
 
+    pub fn is_constant(self) -> bool {
+        llvm!(LLVMIsConstant(self.0)) != 0
+    }
+
     pub fn is_instruction(self) -> bool {
         !llvm!(LLVMIsAInstruction(self.0)).is_null()
     }
@@ -555,6 +559,11 @@ impl Block {
     pub fn instructions(self) -> impl Iterator<Item = Value> {
         let first = llvm!(LLVMGetFirstInstruction(self.0));
         std::iter::successors(non_null(first), |v| non_null(llvm!(LLVMGetNextInstruction(*v)))).map(Value)
+    }
+
+    /// Whether a label address (`&&label`) of this block is used anywhere.
+    pub fn has_address_taken(self) -> bool {
+        Value(llvm!(LLVMBasicBlockAsValue(self.0))).users().into_iter().any(Value::is_block_address)
     }
 
     pub fn terminator(self) -> Option<Value> {

@@ -48,9 +48,14 @@ fn functions_between_clones_are_cloned_too() {
     // 0 (pays) -> 1 -> 2 (pays); 3 -> 0 only calls; 4 is only called.
     let mut first = pays();
     first.calls = vec![1, 4];
-    let functions = [first, calls(&[2]), pays(), calls(&[0]), calls(&[])];
-    let masks: Vec<u32> = plan(&functions, &targets(&[DERIVED]), true).into_iter().map(|d| d.mask).collect();
-    assert_eq!(masks, [3, 3, 3, 1, 1]);
+    let mut functions = [first, calls(&[2]), pays(), calls(&[0]), calls(&[])];
+    let masks = |functions: &[FunctionFacts], filter| -> Vec<u32> {
+        plan(functions, &targets(&[DERIVED]), filter).into_iter().map(|d| d.mask).collect()
+    };
+    assert_eq!(masks(&functions, false), [3, 3, 3, 1, 1]);
+    assert_eq!(masks(&functions, true), [3, 1, 3, 1, 1], "with the filter, only where a call is hot");
+    functions[0].calls_in_loops = vec![1];
+    assert_eq!(masks(&functions, true), [3, 3, 3, 1, 1]);
 }
 
 #[test]
