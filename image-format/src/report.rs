@@ -45,12 +45,14 @@ pub enum Reason {
     /// Uses a calling convention or feature that a trampoline cannot carry.
     CallingConvention,
     Coroutine,
+    /// Uses `llvm.experimental.constrained.fmuladd`, which a target with FMA would round once.
+    StrictFloatingPoint,
     /// The user asked for it (`jl.skip`, `julia.mv.skipcloning`).
     Skipped,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 23] = [
+    pub const ALL: [Reason; 24] = [
         Reason::Pays,
         Reason::CloneAll,
         Reason::Between,
@@ -73,6 +75,7 @@ impl Reason {
         Reason::SharedComdat,
         Reason::CallingConvention,
         Reason::Coroutine,
+        Reason::StrictFloatingPoint,
         Reason::Skipped,
     ];
 
@@ -101,6 +104,7 @@ impl Reason {
             Reason::SharedComdat => "shared-comdat",
             Reason::CallingConvention => "calling-convention",
             Reason::Coroutine => "coroutine",
+            Reason::StrictFloatingPoint => "strict-fp",
             Reason::Skipped => "skipped",
         }
     }
@@ -129,6 +133,9 @@ impl Reason {
             Reason::ReturnsTwice => "calls a function that returns twice",
             Reason::SharedComdat => "its COMDAT group is named for something else",
             Reason::CallingConvention => "has a calling convention that a trampoline cannot carry",
+            Reason::StrictFloatingPoint => {
+                "is under strict floating point and multiplies and adds in one operation"
+            }
             Reason::Coroutine => "is a coroutine that is not yet split",
             Reason::Skipped => "was excluded by the user",
         }

@@ -75,9 +75,12 @@ pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
     }
     let settings = module_settings(module, parameters)?;
     let triple = module.triple();
-    let Some(arch) = Arch::from_triple(&triple) else {
-        return not_supported(module, &settings, &triple);
+    let Some(arch) = target::image_arch(&triple) else {
+        return not_supported(module, &settings, &format!("'{triple}'"));
     };
+    if module.flag_value("Code Model") == Some(LARGE_CODE_MODEL) {
+        return not_supported(module, &settings, "the large code model");
+    }
     let Some(mut targets) = targets(module, arch, &settings)? else { return Ok(false) };
     let raised = raise_baseline(module, &settings, &mut targets);
     let baseline = targets[0].features.clone();
@@ -86,7 +89,10 @@ pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
     let target_facts = facts_of(&targets);
     let decisions = plan::plan(&collected.facts, &target_facts, !settings.no_filter);
     for ((function, facts), decision) in collected.functions.iter().zip(&collected.facts).zip(&decisions) {
-        if decision.is_cloned() {
+        // What raised the baseline may not run on every CPU that loads the image: then all that can be
+        // called from outside goes through a slot, so that a refusal can close it.
+        let entry = raised && facts.obstacle.is_none() && !function.is_local();
+        if decision.is_cloned() || entry {
             function.set_string_attribute(module, MASK, &format!("{:X}", decision.mask));
         }
         let report = format!("{} {}", decision.reason.word(), facts.instructions);
@@ -107,14 +113,17 @@ pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
     Ok(true)
 }
 
-fn not_supported(module: Module, settings: &Settings, triple: &str) -> Result<bool, String> {
+/// `-mcmodel=large`: a trampoline would need a register to reach its slot, and may not change any.
+const LARGE_CODE_MODEL: u64 = 4;
+
+fn not_supported(module: Module, settings: &Settings, what: &str) -> Result<bool, String> {
     // Without an explicit list the module is compiled as if we were not there; `opt` on an empty module
     // has no triple at all.
     if settings.targets.is_some() {
         module.diagnose(
             Severity::Warning,
             &format!(
-                "no code images for '{triple}' in this version: {} is compiled as it is",
+                "no code images for {what} in this version: {} is compiled as it is",
                 module.source_name()
             ),
         );

@@ -118,6 +118,9 @@ fn call_obstacle(call: Value) -> Option<Reason> {
     if call.call_has_attribute("noduplicate") || function.is_some_and(|f| f.has_attribute("noduplicate")) {
         return Some(Reason::NoDuplicate);
     }
+    if function.is_some_and(|f| f.name().starts_with("llvm.experimental.constrained.fmuladd.")) {
+        return Some(Reason::StrictFloatingPoint);
+    }
     let intrinsic = function.is_some_and(Function::is_intrinsic);
     let differs = !intrinsic && signature.signature().into_iter().any(target_x86::abi_differs);
     differs.then_some(Reason::AbiDiffers)

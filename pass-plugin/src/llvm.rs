@@ -79,7 +79,13 @@ impl Module {
         text(raw, len).to_string()
     }
 
+    /// Tells the user. A note goes straight to stderr: clang shows a note only behind another diagnostic,
+    /// and a warning would stop a build with `-Werror`.
     pub fn diagnose(self, severity: Severity, message: &str) {
+        if severity == Severity::Note {
+            eprintln!("note: julienne: {}: {message}", self.source_name());
+            return;
+        }
         llvm!(shim::jl_cpp_diagnose(self.0, severity as u32, message.as_ptr().cast(), message.len()));
     }
 
@@ -123,6 +129,13 @@ impl Module {
 
     fn flag(self, name: &str) -> Option<LLVMMetadataRef> {
         non_null(llvm!(LLVMGetModuleFlag(self.0, name.as_ptr().cast(), name.len())))
+    }
+
+    /// An integer module flag.
+    pub fn flag_value(self, name: &str) -> Option<u64> {
+        let constant = Value(llvm!(LLVMMetadataAsValue(self.context(), self.flag(name)?)));
+        let constant = constant.metadata_operands().first().copied().unwrap_or(constant);
+        non_null(llvm!(LLVMIsAConstantInt(constant.0))).map(|c| llvm!(LLVMConstIntGetZExtValue(c)))
     }
 
     /// Sets a module flag to an integer; on linking modules the larger wins.

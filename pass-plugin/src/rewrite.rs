@@ -11,7 +11,6 @@ use crate::plan::{self, Decision, TargetFacts};
 use crate::tables::{self, ModuleTables};
 use crate::target::{self, Target};
 use crate::target_x86;
-use image_format::cpu::Arch;
 use image_format::report::{Line, Reason};
 use image_format::specs::{SPECS_FP_FAST, SPECS_RAISED, target_flags};
 use std::collections::HashMap;
@@ -47,7 +46,7 @@ pub fn multiversion(module: Module, lto: bool) -> Result<bool, String> {
         return Ok(false);
     }
     let triple = module.triple();
-    let arch = Arch::from_triple(&triple).ok_or_else(|| format!("no code images for '{triple}'"))?;
+    let arch = target::image_arch(&triple).ok_or_else(|| format!("no code images for '{triple}'"))?;
     let specs = module.target_specs().ok_or(
         "the module is annotated but has no target list (flag julia.mv.specs): run jl-annotate first",
     )?;
@@ -111,7 +110,7 @@ fn clone_all(module: Module, targets: &[Target], options: &CloneOptions) -> Resu
     let annotated: Vec<(Function, u32)> = module
         .functions()
         .filter(|f| !f.is_declaration())
-        .filter_map(|f| mask_of(f).filter(|m| *m != 1).map(|m| (f, m)))
+        .filter_map(|f| mask_of(f).map(|m| (f, m)))
         .collect();
     let mut cloned = Vec::new();
     for (function, mask) in annotated {

@@ -57,6 +57,12 @@ impl Target {
     }
 }
 
+/// The architecture of a module that can become a code image: 64-bit ELF on Linux.
+pub fn image_arch(triple: &str) -> Option<Arch> {
+    let elf = triple.contains("linux") && !triple.ends_with("x32");
+    Arch::from_triple(triple).filter(|_| elf)
+}
+
 /// Resolves a target string for `arch`.
 ///
 /// # Errors

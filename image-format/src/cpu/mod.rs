@@ -121,13 +121,7 @@ impl Arch {
     /// What this CPU, kernel and hypervisor offer to user code.
     #[cfg(target_arch = "x86_64")]
     pub fn host_features() -> FeatureSet {
-        Self::host_features_among(FeatureSet([!0; crate::feature::FEATURE_WORDS]))
-    }
-
-    /// As [`Arch::host_features`], of `wanted` only, which costs less.
-    #[cfg(target_arch = "x86_64")]
-    pub fn host_features_among(wanted: FeatureSet) -> FeatureSet {
-        x86_64_probe::host_features(wanted)
+        x86_64_probe::host_features(FeatureSet([!0; crate::feature::FEATURE_WORDS]))
     }
 }
 

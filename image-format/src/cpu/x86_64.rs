@@ -214,7 +214,7 @@ pub static PROBES: [Probe; COUNT] = {
 };
 
 /// Longest feature name in bytes.
-const NAME_SIZE: usize = 28;
+const NAME_SIZE: usize = 20;
 
 /// The names of [`FEATURES`], padded with zeros: no pointer, hence no relocation in the embedded shim.
 static NAMES: [[u8; NAME_SIZE]; COUNT] = {

@@ -11,6 +11,22 @@ pub fn host_features(wanted: FeatureSet) -> FeatureSet {
     features(wanted, cpuid, xgetbv)
 }
 
+/// As [`host_features`], with answers that somebody has asked for before: `known` gives a leaf's CPUID
+/// answer or nothing.
+pub fn host_features_known(wanted: FeatureSet, known: impl Fn(Leaf) -> Option<CpuidResult>) -> FeatureSet {
+    let beyond_7 = |probe: &super::x86_64::Probe| (8..0x8000_0000).contains(&probe.leaf.leaf);
+    let asks_beyond_7 = (0..=u8::MAX).zip(&PROBES).any(|(i, p)| wanted.contains(FeatureId(i)) && beyond_7(p));
+    let ask = |at| match known(at) {
+        Some(answer) => answer,
+        // Leaf 0 only tells which leaves there are: where leaf 7 was answered, it is there.
+        None if at == Leaf::new(0, 0) && !asks_beyond_7 && known(Leaf::new(7, 0)).is_some() => {
+            CpuidResult { eax: 7, ..NOTHING }
+        }
+        None => cpuid(at),
+    };
+    features(wanted, ask, xgetbv)
+}
+
 /// As [`host_features`], from given CPUID and XGETBV answers, so that it can be tested.
 pub fn features(
     wanted: FeatureSet,
@@ -106,6 +122,16 @@ mod tests {
         assert!(has(0x6, "avx2") && !has(0x6, "avx512f"));
         assert!(has(0xe6, "avx512f") && !has(0xe6, "amx-tile"));
         assert!(has(0x6_00e6, "amx-tile"));
+    }
+
+    #[test]
+    fn known_answers_change_nothing() {
+        let v3 = super::super::Arch::X86_64.model("x86-64-v3").unwrap();
+        let common = |at: Leaf| matches!(at.leaf, 1 | 7 | 0x8000_0001).then(|| cpuid(at));
+        for wanted in [v3, ALL] {
+            assert_eq!(host_features_known(wanted, common), host_features(wanted));
+            assert_eq!(host_features_known(wanted, |_| None), host_features(wanted));
+        }
     }
 
     #[test]
