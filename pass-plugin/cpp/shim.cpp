@@ -5,6 +5,7 @@
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/X86TargetParser.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 #include "llvm/Transforms/Utils/ModuleUtils.h"
@@ -73,6 +74,14 @@ void jl_cpp_register(void *Builder, const Callbacks *Given) {
       });
 }
 
+// Before code generation, with the flag's name as Rust writes it: under -ffp-contract=fast the code generator
+// fuses whatever the IR says. What the front end allows is also on every operation (flag `contract`), so
+// going by the operations loses nothing, and the clones keep what the pass decided.
+void jl_cpp_fuse_by_flags(LLVMModuleRef M, void *Machine, const char *Strict, size_t Len) {
+  if (unwrap(M)->getModuleFlag(StringRef(Strict, Len)))
+    static_cast<TargetMachine *>(Machine)->Options.AllowFPOpFusion = FPOpFusion::Standard;
+}
+
 LLVMValueRef jl_cpp_clone_function(LLVMValueRef F) {
   ValueToValueMapTy Map;
   return wrap(CloneFunction(unwrap<Function>(F), Map));
@@ -84,6 +93,9 @@ bool jl_cpp_is_final(LLVMValueRef Fn) {
   Function &F = *unwrap<Function>(Fn);
   return F.hasLocalLinkage() || (F.hasExternalLinkage() && F.isDSOLocal() && !F.hasComdat());
 }
+
+// The C API can only add fast-math flags.
+void jl_cpp_forbid_contract(LLVMValueRef I) { unwrap<Instruction>(I)->setHasAllowContract(false); }
 
 // Tells LLVM that the address is the image's own; hidden weak symbols do not imply it.
 void jl_cpp_set_dso_local(LLVMValueRef Global) { unwrap<GlobalValue>(Global)->setDSOLocal(true); }

@@ -19,6 +19,8 @@ pub const MASK: &str = "julia.mv.clones";
 pub const REPORT: &str = "jl.report";
 pub const ANNOTATED: &str = "julia.mv.annotated";
 pub const FP_FAST: &str = "jl.fp.fast";
+/// Clones contract only what the baseline contracts.
+pub const FP_STRICT: &str = "jl.fp.strict";
 pub const RAISED: &str = "jl.raised";
 pub const TUNABLE: &str = "jl.tunable";
 
@@ -103,9 +105,14 @@ pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
     if !module.has_flag("julia.mv.specs") {
         module.set_target_specs(&specs);
     }
-    for (on, flag) in
-        [(true, ANNOTATED), (settings.fp_fast, FP_FAST), (raised, RAISED), (settings.tunable, TUNABLE)]
-    {
+    let flags = [
+        (true, ANNOTATED),
+        (settings.fp_fast, FP_FAST),
+        (!settings.fp_fast, FP_STRICT),
+        (raised, RAISED),
+        (settings.tunable, TUNABLE),
+    ];
+    for (on, flag) in flags {
         if on {
             module.set_flag(flag, 1);
         }

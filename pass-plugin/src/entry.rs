@@ -20,8 +20,9 @@ pub struct PassPluginLibraryInfo {
     name: *const c_char,
     version: *const c_char,
     register: extern "C" fn(*mut c_void),
-    /// Called before code generation; none.
-    pre_code_gen: Option<extern "C" fn()>,
+    /// Called before code generation: module, target machine, kind of file, stream; true when it has
+    /// generated the code itself.
+    pre_code_gen: extern "C" fn(LLVMModuleRef, *mut c_void, c_int, *mut c_void) -> bool,
 }
 
 /// The one exported symbol.
@@ -33,7 +34,7 @@ pub extern "C" fn llvmGetPassPluginInfo() -> PassPluginLibraryInfo {
         name: c"julienne".as_ptr(),
         version: concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast(),
         register,
-        pre_code_gen: None,
+        pre_code_gen,
     }
 }
 
@@ -64,6 +65,14 @@ extern "C" fn register(builder: *mut c_void) {
     // SAFETY: LLVM passes its PassBuilder, which outlives the pipelines built from it; the shim copies
     // the callbacks before it returns.
     unsafe { shim::jl_cpp_register(builder, &callbacks) };
+}
+
+extern "C" fn pre_code_gen(module: LLVMModuleRef, machine: *mut c_void, _: c_int, _: *mut c_void) -> bool {
+    let flag = annotate::FP_STRICT;
+    // SAFETY: LLVM passes its module and target machine, which live across the call; the flag's name is
+    // passed with its length.
+    unsafe { shim::jl_cpp_fuse_by_flags(module, machine, flag.as_ptr().cast(), flag.len()) };
+    false
 }
 
 /// What a pass does.

@@ -14,7 +14,7 @@ pub fn forbid_contraction(module: Module, function: Function) {
         if let Some(flags) = instruction.fast_math()
             && flags & fast_math::CONTRACT != 0
         {
-            instruction.set_fast_math(flags & !fast_math::CONTRACT);
+            instruction.forbid_contract();
         }
         let callee = instruction.is_call().then(|| instruction.callee().0.as_function()).flatten();
         if callee.is_some_and(|f| f.name().starts_with("llvm.fmuladd.")) {

@@ -421,8 +421,14 @@ impl Value {
         (llvm!(LLVMCanValueUseFastMathFlags(self.0)) != 0).then(|| llvm!(LLVMGetFastMathFlags(self.0)))
     }
 
-    pub fn set_fast_math(self, flags: u32) {
+    /// Adds fast-math flags; those that are there stay.
+    fn add_fast_math(self, flags: u32) {
         llvm!(LLVMSetFastMathFlags(self.0, flags));
+    }
+
+    /// Clears the flag `contract` of an instruction that can have fast-math flags.
+    pub fn forbid_contract(self) {
+        llvm!(shim::jl_cpp_forbid_contract(self.0));
     }
 
     /// The incoming values of a phi with their blocks.
@@ -435,7 +441,8 @@ impl Value {
             .collect()
     }
 
-    /// Replaces `llvm.fmuladd(a, b, c)` by a multiplication and an addition with the call's fast-math flags.
+    /// Replaces `llvm.fmuladd(a, b, c)` by a multiplication and an addition with the call's fast-math
+    /// flags but `contract`.
     pub fn split_multiply_add(self, module: Module) {
         let builder = llvm!(LLVMCreateBuilderInContext(module.context()));
         llvm!(LLVMPositionBuilderBefore(builder, self.0));
@@ -446,11 +453,11 @@ impl Value {
         let (a, b, c) = (self.operand(0), self.operand(1), self.operand(2));
         let product = Value(llvm!(LLVMBuildFMul(builder, a.0, b.0, c"".as_ptr())));
         let sum = Value(llvm!(LLVMBuildFAdd(builder, product.0, c.0, c"".as_ptr())));
-        let flags = self.fast_math().unwrap_or(0);
+        let flags = self.fast_math().unwrap_or(0) & !fast_math::CONTRACT;
         for value in [product, sum] {
             // Constant operands fold to constants, which have no flags.
             if value.is_instruction() {
-                value.set_fast_math(flags);
+                value.add_fast_math(flags);
             }
         }
         self.replace_all_uses_with(sum);

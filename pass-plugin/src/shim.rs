@@ -19,8 +19,10 @@ pub type VisitLoop = extern "C" fn(*mut c_void, LLVMBasicBlockRef, LLVMBasicBloc
 
 unsafe extern "C" {
     pub fn jl_cpp_register(builder: *mut c_void, callbacks: *const Callbacks);
+    pub fn jl_cpp_fuse_by_flags(module: LLVMModuleRef, machine: *mut c_void, flag: *const c_char, len: usize);
     pub fn jl_cpp_clone_function(function: LLVMValueRef) -> LLVMValueRef;
     pub fn jl_cpp_is_final(function: LLVMValueRef) -> bool;
+    pub fn jl_cpp_forbid_contract(instruction: LLVMValueRef);
     pub fn jl_cpp_set_dso_local(global: LLVMValueRef);
     pub fn jl_cpp_copy_symbol(to: LLVMValueRef, from: LLVMValueRef);
     pub fn jl_cpp_loops(function: LLVMValueRef, data: *mut c_void, visit: VisitLoop);
