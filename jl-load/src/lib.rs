@@ -1,0 +1,11 @@
+//! Reads code images from files: what they hold ([`image`]), whether that is right ([`check`]), and which
+//! target a CPU would run and why ([`explain`]).
+//!
+//! Nothing here trusts a file: every read is bounded, and a wrong field is an error that names it.
+
+pub mod check;
+pub mod elf;
+pub mod explain;
+pub mod image;
+pub mod run;
+mod trampoline;

@@ -1,0 +1,36 @@
+//! What runs inside a process to choose the code of an image: the constructor that `jl-link` puts into
+//! every image, and the parts of it that the preloaded shim shares.
+//!
+//! It runs before any user constructor, in any process, with any libc or none: raw system calls, no
+//! allocation, no thread-locals, no panic. Built with `--cfg jl_object` and link-time optimisation the
+//! crate becomes one relocatable object (`build_object.rs`); as a library it has no symbols of its own.
+//!
+//! The phases of [`init`](mod@init): header -> settings (environment) -> CPU -> choice -> fill -> seal.
+//! `unsafe` stands in `sys*.rs`, `memory.rs`, `start.rs`, `arguments.rs`, `dynamic_linker.rs`, `probe*.rs` and
+//! `object*.rs` only.
+#![no_std]
+
+pub mod arguments;
+pub mod decide;
+mod dynamic_linker;
+pub mod environ;
+pub mod init;
+pub mod maps;
+pub mod memory;
+pub mod message;
+#[cfg(target_arch = "x86_64")]
+#[path = "probe_x86_64.rs"]
+mod probe_arch;
+pub mod process;
+pub mod start;
+pub mod sys;
+#[cfg(target_arch = "x86_64")]
+#[path = "sys_x86_64.rs"]
+mod sys_arch;
+pub mod text;
+
+#[cfg(jl_object)]
+mod object;
+#[cfg(all(jl_object, target_arch = "x86_64"))]
+#[path = "object_x86_64.rs"]
+mod object_arch;

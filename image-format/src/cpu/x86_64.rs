@@ -3,7 +3,7 @@
 //! Sources: Intel SDM volume 2 (CPUID) and volume 1 chapters 13 and 14 (XCR0 and what must be checked
 //! before AVX, AVX-512 and AMX are used), AMD APM volume 3 appendix E.
 
-use super::{Model, x86_64_models::MODELS};
+use super::x86_64_models::MODELS;
 use crate::feature::{FeatureId, FeatureSet};
 
 /// A CPUID leaf and sub-leaf.
@@ -323,6 +323,10 @@ const ALIASES: [(&str, &str); 8] = [
     ("core-avx2", "haswell"),
 ];
 
+/// What every CPU with 64-bit mode has. LLVM's lists of AMD's models leave `cmov` out, which 64-bit mode
+/// implies there.
+const EVERY_64_BIT: FeatureSet = named(&["x87", "cx8", "cmov", "mmx", "fxsr", "sse", "sse2"]);
+
 pub fn model(name: &str) -> Option<FeatureSet> {
     model_by_bytes(name.as_bytes())
 }
@@ -330,7 +334,7 @@ pub fn model(name: &str) -> Option<FeatureSet> {
 /// As [`model`], without text decoding.
 pub fn model_by_bytes(name: &[u8]) -> Option<FeatureSet> {
     let name = canonical_model(name);
-    MODELS.iter().find(|m| m.is(name)).map(Model::features)
+    MODELS.iter().find(|m| m.is(name)).map(|m| m.features().union(EVERY_64_BIT))
 }
 
 /// LLVM's name for a model given by Julia's alias; any other name unchanged.

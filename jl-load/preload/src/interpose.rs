@@ -1,0 +1,201 @@
+//! dlopen, dlmopen and dlerror in front of the real ones.
+//!
+//! glibc's dlopen takes RUNPATH, $ORIGIN and the namespace from the object that its return address lies
+//! in. So the real one is called with a return address in the caller's object: a `ret` found there, below
+//! which stands the address where we go on (`interpose_x86_64.rs`).
+
+use crate::objects::{self, Object, each, each_in_namespace};
+use crate::plain::{Context, Refused, fill};
+use crate::{errors, interpose_arch, process};
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use image_format::specs::Specs;
+use runtime_shim::arguments::Arguments;
+use runtime_shim::text::Line;
+use runtime_shim::{init, maps, message, sys};
+
+static STARTING: AtomicBool = AtomicBool::new(false);
+/// Number of objects ever loaded when we last looked.
+static SEEN: AtomicU64 = AtomicU64::new(0);
+
+/// A function of the C library behind ours, looked up once.
+struct Real {
+    name: &'static CStr,
+    address: AtomicPtr<c_void>,
+}
+
+impl Real {
+    const fn new(name: &'static CStr) -> Real {
+        Real { name, address: AtomicPtr::new(core::ptr::null_mut()) }
+    }
+
+    fn get(&self) -> *mut c_void {
+        let known = self.address.load(Ordering::Relaxed);
+        if !known.is_null() {
+            return known;
+        }
+        // SAFETY: the name is a C string; RTLD_NEXT is what follows this very object.
+        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
+        if found.is_null() {
+            sys::write_stderr(b"julienne: no dlopen behind the preloaded shim: it works with glibc only\n");
+            sys::exit(127);
+        }
+        self.address.store(found, Ordering::Relaxed);
+        found
+    }
+}
+
+static DLOPEN: Real = Real::new(c"dlopen");
+static DLMOPEN: Real = Real::new(c"dlmopen");
+static DLERROR: Real = Real::new(c"dlerror");
+
+/// Whether the constructor of this object is at work.
+pub fn is_starting() -> bool {
+    STARTING.load(Ordering::Relaxed)
+}
+
+/// Fills what was loaded with the program; ends the process when something of it cannot run.
+pub fn fill_at_start(arguments: Option<Arguments>) {
+    STARTING.store(true, Ordering::Relaxed);
+    let refused = fill_new(None, arguments);
+    STARTING.store(false, Ordering::Relaxed);
+    if let Some(refused) = refused {
+        sys::write_stderr(message_of(&refused).end());
+        sys::exit(127);
+    }
+}
+
+/// Fills all that is not filled yet; the first refusal.
+fn fill_new(namespace: Option<*mut c_void>, arguments: Option<Arguments>) -> Option<Refused> {
+    let process = process();
+    let context = Context { process, settings: init::settings(process, arguments), arguments };
+    let mut refused = None;
+    let mut visit = |object: Object| {
+        if let Err(found) = fill(&object, &context) {
+            refused.get_or_insert(found);
+        }
+    };
+    match namespace {
+        // SAFETY: `handle` was opened by this thread just now and not handed out yet.
+        Some(handle) => unsafe { each_in_namespace(handle, &mut visit) },
+        None => each(&mut |object, adds| {
+            SEEN.store(adds, Ordering::Relaxed);
+            visit(object);
+            true
+        }),
+    }
+    refused
+}
+
+fn message_of(refused: &Refused) -> Line {
+    let specs = refused.specs.as_deref().and_then(|bytes| Specs::parse_head(bytes).ok());
+    let path = maps::path_of(refused.address);
+    let mut line = Line::EMPTY;
+    message::refused(&mut line, path.as_slice(), specs.as_ref(), refused.refusal, &init::variables());
+    line
+}
+
+/// Whether objects were loaded since we last looked.
+fn has_news() -> bool {
+    let mut now = 0;
+    each(&mut |_, adds| {
+        now = adds;
+        false
+    });
+    now != SEEN.load(Ordering::Relaxed)
+}
+
+/// How the real function is to be called.
+#[repr(C)]
+pub struct Plan {
+    /// A `ret` in the caller's object; 0: jump to the real function, which then returns to the caller.
+    pub landing: usize,
+    pub real: usize,
+}
+
+/// Before dlopen, called by a caller that goes on at `return_address`.
+pub extern "C" fn before_dlopen(return_address: usize) -> Plan {
+    before(return_address, &DLOPEN)
+}
+
+/// As [`before_dlopen`].
+pub extern "C" fn before_dlmopen(return_address: usize) -> Plan {
+    before(return_address, &DLMOPEN)
+}
+
+fn before(return_address: usize, real: &Real) -> Plan {
+    errors::clear();
+    let real = real.get() as usize;
+    if interpose_arch::has_shadow_stack() {
+        // A return address that no call put there would end the process. What the call brings is filled
+        // when we come by next.
+        catch_up();
+        return Plan { landing: 0, real };
+    }
+    Plan { landing: landing(return_address).unwrap_or(0), real }
+}
+
+/// After dlopen returned `handle`; the handle that the caller gets.
+pub extern "C" fn after_dlopen(handle: *mut c_void) -> *mut c_void {
+    if handle.is_null() || !has_news() { handle } else { after(handle, None) }
+}
+
+/// As [`after_dlopen`]; the namespace may be a new one.
+pub extern "C" fn after_dlmopen(handle: *mut c_void) -> *mut c_void {
+    if handle.is_null() { handle } else { after(handle, Some(handle)) }
+}
+
+fn after(handle: *mut c_void, namespace: Option<*mut c_void>) -> *mut c_void {
+    let Some(refused) = fill_new(namespace, None) else { return handle };
+    let line = message_of(&refused);
+    // SAFETY: the handle is open and nobody else has it yet.
+    unsafe { libc::dlclose(handle) };
+    errors::set(line.as_slice().to_vec());
+    core::ptr::null_mut()
+}
+
+/// Fills what came without our noticing. Nobody can be told of a refusal but the user.
+fn catch_up() {
+    if has_news()
+        && let Some(refused) = fill_new(None, None)
+    {
+        sys::write_stderr(message_of(&refused).end());
+    }
+}
+
+/// A `ret` in the object that `address` lies in. Code that belongs to no object (made at run time) counts
+/// as the program's, as glibc has it.
+fn landing(address: usize) -> Option<usize> {
+    let (mut found, mut in_program, mut first) = (None, None, true);
+    each(&mut |object: objects::Object, _| {
+        let is_callers = object.holds_code(address);
+        if is_callers || first {
+            let here = object.code().find_map(|(start, code)| interpose_arch::find_return(start, code));
+            if is_callers {
+                found = Some(here);
+            }
+            if first {
+                in_program = here;
+            }
+        }
+        first = false;
+        !is_callers
+    });
+    found.unwrap_or(in_program)
+}
+
+/// Our message if there is one, else the C library's.
+///
+/// # Safety
+/// None beyond dlerror's: the result is valid until this thread's next call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dlerror() -> *mut c_char {
+    if let Some(message) = errors::take() {
+        return message;
+    }
+    // SAFETY: the address is dlerror's, which has this type.
+    let real = unsafe { core::mem::transmute::<*mut c_void, extern "C" fn() -> *mut c_char>(DLERROR.get()) };
+    real()
+}
+
+const _: () = assert!(size_of::<c_int>() == 4);

@@ -1,0 +1,210 @@
+//! Everything that must hold of an image in a file.
+
+use crate::elf::ElfFile;
+use crate::image::{Content, LoadError, Merged, Plain, arch, content};
+use image_format::layout::{Extent, IMAGE_EXECUTABLE, IMAGE_SLOTS_CONTIGUOUS, ImageHeader, image_state};
+use image_format::specs::Specs;
+
+/// What is wrong in an image whose tables could be read at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The field or function, as a user may look for it.
+    pub place: String,
+    /// What was found and what was expected.
+    pub text: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place, self.text)
+    }
+}
+
+/// What kind of image was checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Merged { functions: usize },
+    Plain { functions: usize, shards: usize },
+    Nothing,
+}
+
+/// Reads the image of `file` and checks it; an error when it cannot be read at all.
+pub fn check(file: &ElfFile) -> Result<(Kind, Vec<Problem>), LoadError> {
+    let mut problems = Vec::new();
+    let kind = match content(file)? {
+        Content::Nothing => Kind::Nothing,
+        Content::Merged(merged) => {
+            arch(file)?;
+            check_merged(file, &merged, &mut problems);
+            Kind::Merged { functions: merged.table.functions() }
+        }
+        Content::Plain(plain) => {
+            arch(file)?;
+            check_plain(file, &plain, &mut problems);
+            Kind::Plain { functions: plain.functions.len(), shards: plain.shards }
+        }
+    };
+    Ok((kind, problems))
+}
+
+fn check_merged(file: &ElfFile, merged: &Merged, problems: &mut Vec<Problem>) {
+    let header = *merged.table.header();
+    let mut problem = |place: &str, text: String| problems.push(Problem { place: place.to_owned(), text });
+    check_build_id(file, &header, &mut problem);
+    for (place, extent) in [
+        ("header field gvars", header.gvars),
+        ("header field dependencies", header.dependencies),
+        ("header field imports", header.imports),
+        ("header field static_data", header.static_data),
+        ("header field methods", header.methods),
+        ("header field bitcode", header.bitcode),
+    ] {
+        if extent != Extent::default() {
+            problem(place, format!("found {extent:?}, expected none: this version has no such list"));
+        }
+    }
+    if header.reserved != 0 {
+        problem("header field reserved", format!("found {:#x}, expected 0", header.reserved));
+    }
+    if header.flags & IMAGE_EXECUTABLE == 0 && file.is_executable {
+        problem("header field flags", "the file is an executable, but the flag for it is not set".into());
+    }
+    let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
+    let state = at(header.state.offset);
+    if !file.is_relro(state, 4) {
+        problem("header field state", format!("the state at {state:#x} does not lie inside RELRO"));
+    }
+    if let Some(value) = file.at(state, 4)
+        && value != image_state::UNFILLED.to_le_bytes()
+    {
+        problem("image state", format!("found {value:02x?} in the file, expected zeros"));
+    }
+    let rows: Vec<_> = merged.table.rows().collect();
+    if rows.first().is_some_and(|row| row.target != 0) {
+        problem("row 0", format!("is for target {}, expected the baseline, target 0", rows[0].target));
+    }
+    for (i, row) in rows.iter().enumerate() {
+        if row.target as usize >= merged.specs.len() {
+            let targets = merged.specs.len();
+            problem(&format!("row {i}"), format!("is for target {}, but there are {targets}", row.target));
+        }
+    }
+    for target in 0..merged.specs.len() {
+        if merged.table.row_for(target).is_none() {
+            problem(&format!("target {target}"), "has no row".into());
+        }
+    }
+    check_features(&merged.specs, &mut problem);
+    check_slots(file, merged, &header, &mut problem);
+    for (i, _) in rows.iter().enumerate() {
+        for (function, body) in merged.table.bodies(i).into_iter().flatten().enumerate() {
+            if !file.is_code(at(body)) {
+                let name = merged.table.slot(function).map(|slot| name_of(file, at(slot), function));
+                let place = format!("{} in row {i}", name.unwrap_or_default());
+                problem(&place, format!("its body at {:#x} does not lie inside code", at(body)));
+            }
+        }
+    }
+}
+
+fn check_slots(
+    file: &ElfFile,
+    merged: &Merged,
+    header: &ImageHeader,
+    problem: &mut impl FnMut(&str, String),
+) {
+    let span = header.slot_span;
+    let first = i64::from(span.offset);
+    let end = first + i64::from(span.count);
+    let address = |offset: i64| merged.address.wrapping_add_signed(offset);
+    if merged.table.functions() > 0 && !file.is_relro(address(first), u64::from(span.count)) {
+        problem(
+            "header field slot_span",
+            format!("{:#x}..{:#x} does not lie inside RELRO", address(first), address(end)),
+        );
+    }
+    for (function, slot) in merged.table.slots().into_iter().flatten().enumerate() {
+        let slot = i64::from(slot);
+        let mut wrong = |text: String| problem(&name_of(file, address(slot), function), text);
+        if slot < first || slot + 8 > end {
+            wrong(format!("its slot at {:#x} does not lie inside the slot span", address(slot)));
+        } else if address(slot) % 8 != 0 {
+            wrong(format!("its slot at {:#x} is not aligned to 8 bytes", address(slot)));
+        }
+        let contiguous = header.flags & IMAGE_SLOTS_CONTIGUOUS != 0;
+        if contiguous && slot != first + 8 * function as i64 {
+            wrong(format!(
+                "its slot is at {:#x}, but the header says that slots are contiguous: expected {:#x}",
+                address(slot),
+                address(first + 8 * function as i64)
+            ));
+        }
+    }
+}
+
+fn check_build_id(file: &ElfFile, header: &ImageHeader, problem: &mut impl FnMut(&str, String)) {
+    let in_header = header.build_id.get(..header.build_id_size as usize);
+    let in_file = file.build_id().unwrap_or(&[]);
+    if in_header != Some(in_file) {
+        problem(
+            "build id",
+            format!(
+                "the image header has {}, the file has {}: the file was changed after jl-link",
+                in_header.map_or("one that is too long".into(), hexadecimal),
+                hexadecimal(in_file)
+            ),
+        );
+    }
+}
+
+/// What the baseline needs must hold at every target, for code that is not cloned is baseline code; and a
+/// declared feature is the least that is required.
+fn check_features(specs: &Specs, problem: &mut impl FnMut(&str, String)) {
+    for (target, entry) in specs.entries().enumerate() {
+        if !entry.required.is_subset(entry.declared) {
+            problem(
+                &format!("target {target} ({})", specs.name(target)),
+                "requires features that it does not declare".into(),
+            );
+        }
+    }
+}
+
+fn check_plain(file: &ElfFile, plain: &Plain, problems: &mut Vec<Problem>) {
+    let mut problem = |place: &str, text: String| problems.push(Problem { place: place.to_owned(), text });
+    for list in &plain.lists {
+        check_features(&list.specs, &mut problem);
+    }
+    let mut seen = std::collections::HashMap::new();
+    for (i, function) in plain.functions.iter().enumerate() {
+        let name = name_of(file, function.slot, i);
+        if !file.is_relro(function.slot, 8) {
+            problem(&name, format!("its slot at {:#x} does not lie inside RELRO", function.slot));
+        }
+        if function.slot % 8 != 0 {
+            problem(&name, format!("its slot at {:#x} is not aligned to 8 bytes", function.slot));
+        }
+        if let Some(other) = seen.insert(function.slot, function.record) {
+            problem(&name, format!("has two records, at {other:#x} and {:#x}", function.record));
+        }
+        for (target, body) in function.bodies.iter().enumerate() {
+            if !file.is_code(*body) {
+                problem(&name, format!("its body for target {target} at {body:#x} does not lie inside code"));
+            }
+        }
+    }
+}
+
+/// A function by its slot's symbol, or by its number where symbols were stripped.
+pub fn name_of(file: &ElfFile, slot: u64, function: usize) -> String {
+    let symbol = file.symbol_at(slot).and_then(|s| s.strip_suffix(image_format::layout::SLOT_SUFFIX));
+    symbol.map_or_else(|| format!("function {function}"), str::to_owned)
+}
+
+/// Lower-case hex digits; `none` for no bytes.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "none".into();
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,285 @@
+//! The parts of an ELF file that images need: segments, RELRO, notes and symbols.
+
+use goblin::container::{Container, Ctx, Endian};
+use goblin::elf::header::{ELFCLASS64, ELFDATA2LSB, ET_DYN, ET_EXEC, ET_REL, Header};
+use goblin::elf::program_header::{
+    PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader,
+};
+use goblin::elf::section_header::{SHT_DYNSYM, SHT_SYMTAB, SectionHeader};
+use goblin::elf::sym::{STT_FUNC, STT_OBJECT, Symtab};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Why a file cannot be read as ELF.
+#[derive(Debug, thiserror::Error)]
+pub enum ElfError {
+    #[error("{path}: cannot be read: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}: not an ELF file: it starts with {found:02x?}, expected 7f 45 4c 46")]
+    NotElf { path: PathBuf, found: Vec<u8> },
+    #[error("{path}: damaged or truncated ELF file: {reason}")]
+    Damaged { path: PathBuf, reason: String },
+    #[error("{path}: {found}; only 64-bit little-endian ELF files hold code images")]
+    Class { path: PathBuf, found: String },
+    #[error("{path}: a relocatable object: link it first, images are shared objects and executables")]
+    Relocatable { path: PathBuf },
+}
+
+/// A linked ELF file in memory.
+pub struct ElfFile {
+    pub path: PathBuf,
+    bytes: Vec<u8>,
+    pub machine: u16,
+    /// PT_INTERP is there, or the type is not that of a shared object.
+    pub is_executable: bool,
+    segments: Vec<Segment>,
+    relro: Vec<Range<u64>>,
+    notes: Vec<Note>,
+    symbols: Vec<Symbol>,
+}
+
+struct Segment {
+    memory: Range<u64>,
+    file: Range<usize>,
+    executable: bool,
+}
+
+/// An ELF note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Address of its first byte.
+    pub address: u64,
+    pub name: Vec<u8>,
+    pub kind: u32,
+    /// The whole note with its head.
+    pub file: Range<usize>,
+    pub description: Range<usize>,
+}
+
+/// A defined function or data symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    pub name: String,
+    pub address: u64,
+    pub is_function: bool,
+}
+
+const CONTEXT: Ctx = Ctx { container: Container::Big, le: Endian::Little };
+
+impl ElfFile {
+    /// Reads the file at `path`.
+    pub fn open(path: &Path) -> Result<ElfFile, ElfError> {
+        let bytes = std::fs::read(path).map_err(|source| ElfError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, bytes)
+    }
+
+    /// From `bytes` that were read from `path`.
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<ElfFile, ElfError> {
+        let damaged = |reason: String| ElfError::Damaged { path: path.to_owned(), reason };
+        let class = |found: String| ElfError::Class { path: path.to_owned(), found };
+        if !bytes.starts_with(b"\x7fELF") {
+            let found = bytes.iter().take(4).copied().collect();
+            return Err(ElfError::NotElf { path: path.to_owned(), found });
+        }
+        match (bytes.get(4), bytes.get(5)) {
+            (Some(&ELFCLASS64), Some(&ELFDATA2LSB)) => {}
+            (Some(4..) | None, _) | (_, None) => {
+                return Err(damaged("the identification is cut or wrong".into()));
+            }
+            (Some(&ELFCLASS64), _) => return Err(class("this file is big-endian".into())),
+            _ => return Err(class("this file is 32-bit".into())),
+        }
+        let header: Header =
+            goblin::elf::Elf::parse_header(&bytes).map_err(|e| damaged(format!("its header: {e}")))?;
+        if header.e_type == ET_REL {
+            return Err(ElfError::Relocatable { path: path.to_owned() });
+        }
+        if header.e_type != ET_DYN && header.e_type != ET_EXEC {
+            return Err(damaged(format!(
+                "type {} is neither a shared object nor an executable",
+                header.e_type
+            )));
+        }
+        let program = ProgramHeader::parse(
+            &bytes,
+            usize::try_from(header.e_phoff).unwrap_or(usize::MAX),
+            usize::from(header.e_phnum),
+            CONTEXT,
+        )
+        .map_err(|e| damaged(format!("its program headers: {e}")))?;
+        let has = |kind| program.iter().any(|p| p.p_type == kind);
+        let is_executable = header.e_type == ET_EXEC || has(PT_INTERP) || !has(PT_DYNAMIC);
+        let mut file = ElfFile {
+            path: path.to_owned(),
+            machine: header.e_machine,
+            is_executable,
+            segments: Vec::new(),
+            relro: Vec::new(),
+            notes: Vec::new(),
+            symbols: Vec::new(),
+            bytes,
+        };
+        for p in &program {
+            let wrong = || damaged(format!("a segment at {:#x} lies outside the file", p.p_offset));
+            let memory = p.p_vaddr..p.p_vaddr.checked_add(p.p_memsz).ok_or_else(wrong)?;
+            match p.p_type {
+                PT_LOAD => {
+                    let file_range = file.range(p.p_offset, p.p_filesz).ok_or_else(wrong)?;
+                    let executable = p.p_flags & PF_X != 0;
+                    file.segments.push(Segment { memory, file: file_range, executable });
+                }
+                PT_GNU_RELRO => file.relro.push(memory),
+                PT_NOTE => {
+                    let range = file.range(p.p_offset, p.p_filesz).ok_or_else(wrong)?;
+                    let notes = notes(&file.bytes, range, p.p_vaddr, p.p_align);
+                    file.notes.extend(notes);
+                }
+                _ => {}
+            }
+        }
+        file.symbols = symbols(&file.bytes, &header);
+        Ok(file)
+    }
+
+    fn range(&self, offset: u64, size: u64) -> Option<Range<usize>> {
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(usize::try_from(size).ok()?)?;
+        (end <= self.bytes.len()).then_some(start..end)
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// File offset of an address that the file has bytes for.
+    pub fn file_offset(&self, address: u64) -> Option<usize> {
+        self.segments.iter().find_map(|s| {
+            let delta = usize::try_from(address.checked_sub(s.memory.start)?).ok()?;
+            (delta < s.file.len()).then(|| s.file.start + delta)
+        })
+    }
+
+    /// All bytes of the file from `address` to the end of its segment.
+    pub fn from_address(&self, address: u64) -> Option<&[u8]> {
+        self.segments.iter().find_map(|s| {
+            let delta = usize::try_from(address.checked_sub(s.memory.start)?).ok()?;
+            if delta < s.file.len() { self.bytes.get(s.file.start + delta..s.file.end) } else { None }
+        })
+    }
+
+    /// `size` bytes at `address`.
+    pub fn at(&self, address: u64, size: usize) -> Option<&[u8]> {
+        self.from_address(address)?.get(..size)
+    }
+
+    /// Whether code may stand at `address`.
+    pub fn is_code(&self, address: u64) -> bool {
+        self.segments.iter().any(|s| s.executable && s.memory.contains(&address))
+    }
+
+    /// Whether `size` bytes at `address` lie in a part that is read-only after relocation.
+    pub fn is_relro(&self, address: u64, size: u64) -> bool {
+        self.relro
+            .iter()
+            .any(|r| r.contains(&address) && address.checked_add(size).is_some_and(|end| end <= r.end))
+    }
+
+    /// Notes with our name.
+    pub fn our_notes(&self) -> impl Iterator<Item = &Note> {
+        self.notes.iter().filter(|n| n.name == image_format::layout::NOTE_NAME)
+    }
+
+    /// The GNU build id.
+    pub fn build_id(&self) -> Option<&[u8]> {
+        const NT_GNU_BUILD_ID: u32 = 3;
+        let note = self.notes.iter().find(|n| n.name == b"GNU\0" && n.kind == NT_GNU_BUILD_ID)?;
+        self.bytes.get(note.description.clone())
+    }
+
+    /// Functions and data of `.symtab` and `.dynsym`, by address; names may come twice.
+    pub fn symbols(&self) -> &[Symbol] {
+        &self.symbols
+    }
+
+    /// The first symbol at `address`.
+    pub fn symbol_at(&self, address: u64) -> Option<&str> {
+        let first = self.symbols.partition_point(|s| s.address < address);
+        self.symbols.get(first).filter(|s| s.address == address).map(|s| s.name.as_str())
+    }
+}
+
+/// The notes in a segment; ends at the first that does not fit.
+fn notes(bytes: &[u8], segment: Range<usize>, address: u64, alignment: u64) -> Vec<Note> {
+    let alignment = if alignment == 8 { 8 } else { 4 };
+    let word = |at: usize| {
+        let bytes = bytes.get(at..at.checked_add(4)?)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    };
+    let mut found = Vec::new();
+    let mut at = segment.start;
+    let mut note = || -> Option<Note> {
+        if at >= segment.end {
+            return None;
+        }
+        let (name_size, size, kind) = (word(at)? as usize, word(at + 4)? as usize, word(at + 8)?);
+        let name = at + 12..(at + 12).checked_add(name_size)?;
+        let description = name.end.checked_next_multiple_of(alignment)?;
+        let description = description..description.checked_add(size)?;
+        let end = description.end.checked_next_multiple_of(alignment)?;
+        if description.end > segment.end {
+            return None;
+        }
+        let start = at;
+        at = end;
+        Some(Note {
+            address: address.wrapping_add((start - segment.start) as u64),
+            name: bytes.get(name)?.to_vec(),
+            kind,
+            file: start..description.end,
+            description,
+        })
+    };
+    while let Some(note) = note() {
+        found.push(note);
+    }
+    found
+}
+
+/// Symbols by address. A file without sections, or with damaged ones, has none: they serve names only.
+fn symbols(bytes: &[u8], header: &Header) -> Vec<Symbol> {
+    let offset = usize::try_from(header.e_shoff).unwrap_or(usize::MAX);
+    let sections = if offset == 0 || offset >= bytes.len() {
+        Vec::new()
+    } else {
+        SectionHeader::parse(bytes, offset, usize::from(header.e_shnum), CONTEXT).unwrap_or_default()
+    };
+    let content = |s: &SectionHeader| {
+        let start = usize::try_from(s.sh_offset).ok()?;
+        bytes.get(start..start.checked_add(usize::try_from(s.sh_size).ok()?)?)
+    };
+    let mut found = Vec::new();
+    for section in &sections {
+        if section.sh_type != SHT_SYMTAB && section.sh_type != SHT_DYNSYM {
+            continue;
+        }
+        let Some(names) = sections.get(section.sh_link as usize).and_then(content) else { continue };
+        let Some(table) = content(section) else { continue };
+        let count = table.len() / 24;
+        let Ok(table) = Symtab::parse(table, 0, count, CONTEXT) else { continue };
+        for symbol in table.iter() {
+            let is_function = symbol.st_type() == STT_FUNC;
+            let other = symbol.st_type() != STT_OBJECT && symbol.st_type() != 0;
+            if symbol.st_shndx == 0 || !is_function && other {
+                continue;
+            }
+            let name = names.get(symbol.st_name..).and_then(|tail| tail.split(|byte| *byte == 0).next());
+            if let Some(name) = name.filter(|name| !name.is_empty()) {
+                let name = String::from_utf8_lossy(name).into_owned();
+                found.push(Symbol { name, address: symbol.st_value, is_function });
+            }
+        }
+    }
+    found.sort_by(|a, b| (a.address, !a.is_function, &a.name).cmp(&(b.address, !b.is_function, &b.name)));
+    found.dedup();
+    found
+}

@@ -1,0 +1,385 @@
+//! Which target runs on a CPU and why, as data and as text.
+
+use crate::check::{hexadecimal, name_of};
+use crate::elf::ElfFile;
+use crate::image::{Content, List, LoadError, Merged, Plain, arch, content};
+use crate::trampoline;
+use image_format::choose::{Needs, NoTarget, Verdict, choose, verdict};
+use image_format::cpu::Arch;
+use image_format::feature::FeatureSet;
+use image_format::layout::SLOT_SUFFIX;
+use image_format::specs::{SPECS_FP_FAST, SPECS_RAISED, Specs, target_flags};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// The CPU that is asked about.
+#[derive(Clone, Debug)]
+pub struct Cpu {
+    /// `this host`, or a model's name.
+    pub name: String,
+    pub arch: Arch,
+    pub features: FeatureSet,
+}
+
+/// What a file is and what would run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    pub file: String,
+    /// `merged`, `plain` or `none`.
+    pub kind: &'static str,
+    pub build_id: Option<String>,
+    /// Objects that a plain linker left unmerged.
+    pub shards: usize,
+    pub cpu: String,
+    /// What the CPU has, by LLVM's names.
+    pub cpu_features: Vec<&'static str>,
+    /// One per target list: one for a merged image.
+    pub lists: Vec<Choice>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<FunctionChoice>,
+}
+
+/// The choice out of one target list.
+#[derive(Clone, Debug, Serialize)]
+pub struct Choice {
+    pub machine: &'static str,
+    /// Functions (and slots) that this list chooses for.
+    pub functions: usize,
+    pub rows: usize,
+    pub fp_fast: bool,
+    pub raised: bool,
+    pub chosen: Option<usize>,
+    /// Why nothing was chosen.
+    pub refusal: Option<String>,
+    pub targets: Vec<Target>,
+}
+
+/// A target and what became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Target {
+    pub index: usize,
+    pub name: String,
+    pub tune: String,
+    pub flags: Vec<&'static str>,
+    pub base: u32,
+    pub vector_bits: u32,
+    /// What it requires beyond its base target (everything, for target 0).
+    pub needs: Vec<String>,
+    /// What it requires and the CPU lacks.
+    pub lacks: Vec<String>,
+    /// Functions whose body differs from their baseline body.
+    pub own_bodies: usize,
+    pub verdict: String,
+}
+
+/// Which body runs for a function.
+#[derive(Clone, Debug, Serialize)]
+pub struct FunctionChoice {
+    pub name: String,
+    pub slot: u64,
+    pub bodies: Vec<Body>,
+    /// Index in `bodies`; none when the image is refused.
+    pub runs: Option<usize>,
+}
+
+/// A function's body for one target.
+#[derive(Clone, Debug, Serialize)]
+pub struct Body {
+    pub target: usize,
+    pub address: u64,
+    pub symbol: Option<String>,
+}
+
+/// Explains the image of `file` on `cpu`; `forced` as JL_LOAD_TARGET. `function`: also which body of the
+/// functions of this name runs.
+pub fn explain(
+    file: &ElfFile,
+    cpu: &Cpu,
+    forced: Option<usize>,
+    function: Option<&str>,
+) -> Result<Explanation, LoadError> {
+    let mut explanation = Explanation {
+        file: file.path.display().to_string(),
+        kind: "none",
+        build_id: file.build_id().map(hexadecimal),
+        shards: 0,
+        cpu: cpu.name.clone(),
+        cpu_features: cpu.features.iter().filter_map(|id| cpu.arch.feature_name(id)).collect(),
+        lists: Vec::new(),
+        functions: Vec::new(),
+    };
+    match content(file)? {
+        Content::Nothing => {}
+        Content::Merged(merged) => {
+            explanation.kind = "merged";
+            let arch = arch(file)?;
+            let functions = Functions::of_merged(&merged);
+            let choice = choose_among(&merged.specs, arch, cpu, forced, &functions.list);
+            let choice = Choice { rows: merged.table.rows().count(), ..choice };
+            if let Some(name) = function {
+                let chosen = [choice.chosen];
+                explanation.functions = functions.named(file, arch, name, &chosen);
+            }
+            explanation.lists.push(choice);
+        }
+        Content::Plain(plain) => {
+            explanation.kind = "plain";
+            explanation.shards = plain.shards;
+            let arch = arch(file)?;
+            for (i, List { specs, .. }) in plain.lists.iter().enumerate() {
+                let functions = Functions::of_plain(&plain, Some(i));
+                explanation.lists.push(choose_among(specs, arch, cpu, forced, &functions.list));
+            }
+            if let Some(name) = function {
+                let chosen: Vec<_> = explanation.lists.iter().map(|list| list.chosen).collect();
+                explanation.functions = Functions::of_plain(&plain, None).named(file, arch, name, &chosen);
+            }
+        }
+    }
+    Ok(explanation)
+}
+
+/// Functions of both kinds of image alike: list, slot, bodies per target.
+struct Functions {
+    list: Vec<(usize, u64, Vec<u64>)>,
+}
+
+impl Functions {
+    fn of_merged(merged: &Merged) -> Functions {
+        let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
+        let rows: Vec<_> = (0..merged.specs.len()).map(|t| merged.table.row_for(t).unwrap_or(0)).collect();
+        let body = |row, function| merged.table.body(row, function).map_or(0, at);
+        let function = |(i, slot)| (0, at(slot), rows.iter().map(|row| body(*row, i)).collect());
+        Functions { list: merged.table.slots().into_iter().flatten().enumerate().map(function).collect() }
+    }
+
+    fn of_plain(plain: &Plain, list: Option<usize>) -> Functions {
+        let of_list = plain.functions.iter().filter(|f| list.is_none_or(|list| f.list == list));
+        Functions { list: of_list.map(|f| (f.list, f.slot, f.bodies.clone())).collect() }
+    }
+
+    /// The functions called `name`: by the slot's symbol, or by the slot that the trampoline of that name
+    /// jumps through.
+    fn named(&self, file: &ElfFile, arch: Arch, name: &str, chosen: &[Option<usize>]) -> Vec<FunctionChoice> {
+        let slot_name = format!("{name}{SLOT_SUFFIX}");
+        let slots: BTreeSet<u64> = file
+            .symbols()
+            .iter()
+            .filter_map(|s| {
+                if s.name == slot_name {
+                    Some(s.address)
+                } else if s.name == name && s.is_function {
+                    trampoline::slot_of(file, arch, s.address)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        let numbered = self.list.iter().enumerate().filter(|(i, (_, slot, _))| {
+            slots.contains(slot) || name.strip_prefix('#').is_some_and(|n| n.parse() == Ok(*i))
+        });
+        numbered
+            .map(|(i, (list, slot, bodies))| FunctionChoice {
+                name: name_of(file, *slot, i),
+                slot: *slot,
+                bodies: bodies
+                    .iter()
+                    .enumerate()
+                    .map(|(target, address)| Body {
+                        target,
+                        address: *address,
+                        symbol: file.symbol_at(*address).map(str::to_owned),
+                    })
+                    .collect(),
+                runs: chosen.get(*list).copied().flatten(),
+            })
+            .collect()
+    }
+}
+
+fn choose_among(
+    specs: &Specs,
+    arch: Arch,
+    cpu: &Cpu,
+    forced: Option<usize>,
+    functions: &[(usize, u64, Vec<u64>)],
+) -> Choice {
+    let needs: Vec<Needs> = (0..specs.len()).filter_map(|target| specs.needs(target)).collect();
+    // A CPU of another architecture has nothing of what is asked.
+    let host = if cpu.arch == arch { cpu.features } else { FeatureSet::EMPTY };
+    let chosen = choose(needs.iter().copied(), host, forced);
+    let names = |set: FeatureSet| -> Vec<String> {
+        set.iter()
+            .map(|id| arch.feature_name(id).map_or(format!("feature {}", id.0), str::to_owned))
+            .collect()
+    };
+    let targets = specs.entries().enumerate().map(|(index, entry)| {
+        let base = specs.entry(entry.base as usize).filter(|_| index > 0).map(|base| base.required);
+        let text =
+            |offset| specs.string(offset).map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+        let lacks = names(entry.required.difference(host));
+        let verdict = match chosen {
+            Ok(winner) => verdict(needs.iter().copied(), host, forced.is_some(), winner, index),
+            Err(_) => Verdict::Lacks(entry.required.difference(host)),
+        };
+        Target {
+            index,
+            name: text(entry.name),
+            tune: text(entry.tune),
+            flags: flag_names(entry.flags),
+            base: entry.base,
+            vector_bits: entry.vector_bits,
+            needs: names(entry.required.difference(base.unwrap_or(FeatureSet::EMPTY))),
+            verdict: verdict_text(verdict, &lacks),
+            lacks,
+            own_bodies: functions
+                .iter()
+                .filter(|(_, _, bodies)| index > 0 && bodies.get(index) != bodies.first())
+                .count(),
+        }
+    });
+    Choice {
+        machine: arch.name(),
+        functions: functions.len(),
+        rows: 0,
+        fp_fast: specs.head().flags & SPECS_FP_FAST != 0,
+        raised: specs.head().flags & SPECS_RAISED != 0,
+        targets: targets.collect(),
+        chosen: chosen.ok(),
+        refusal: chosen.err().map(|reason| match reason {
+            NoTarget::Incompatible { baseline_lacks } => {
+                format!("{} lacks {}, which the baseline needs", cpu.name, names(baseline_lacks).join(", "))
+            }
+            NoTarget::ForcedUnknown { forced, targets } => {
+                format!("target {forced} was asked for, but there are targets 0 to {} only", targets - 1)
+            }
+            NoTarget::ForcedIncompatible { forced, lacks } => {
+                format!("{} lacks {}, which target {forced} needs", cpu.name, names(lacks).join(", "))
+            }
+        }),
+    }
+}
+
+fn verdict_text(verdict: Verdict, lacks: &[String]) -> String {
+    match verdict {
+        Verdict::Chosen => "chosen".into(),
+        Verdict::Lacks(_) if lacks.is_empty() => "not chosen: the image is refused".into(),
+        Verdict::Lacks(_) => format!("rejected: lacks {}", lacks.join(", ")),
+        Verdict::SmallerVectors { winner } => {
+            format!("could run, but target {winner} has larger vector registers")
+        }
+        Verdict::FewerFeatures { winner } => format!("could run, but target {winner} uses more features"),
+        Verdict::Earlier { winner } => format!("could run, but target {winner} is as good and later"),
+        Verdict::Forced { winner } => format!("could run, but target {winner} was asked for"),
+    }
+}
+
+fn flag_names(flags: u32) -> Vec<&'static str> {
+    const NAMES: [(u32, &str); 11] = [
+        (target_flags::VEC_CALL, "vec_call"),
+        (target_flags::CLONE_ALL, "clone_all"),
+        (target_flags::CLONE_MATH, "clone_math"),
+        (target_flags::CLONE_LOOP, "clone_loop"),
+        (target_flags::CLONE_SIMD, "clone_simd"),
+        (target_flags::UNKNOWN_NAME, "unknown_name"),
+        (target_flags::OPT_SIZE, "opt_size"),
+        (target_flags::MIN_SIZE, "min_size"),
+        (target_flags::CLONE_CPU, "clone_cpu"),
+        (target_flags::CLONE_FLOAT16, "clone_float16"),
+        (target_flags::CLONE_BFLOAT16, "clone_bfloat16"),
+    ];
+    NAMES.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect()
+}
+
+impl Explanation {
+    /// For people; `function` is the name that was asked for.
+    pub fn text(&self, function: Option<&str>) -> String {
+        let mut out = String::new();
+        let _ = self.write_text(&mut out, function);
+        out
+    }
+
+    fn write_text(&self, out: &mut String, function: Option<&str>) -> std::fmt::Result {
+        let kind = match (self.kind, self.shards) {
+            ("merged", _) => "code image, merged by jl-link: chooses by itself".into(),
+            ("plain", 1) => {
+                "code image, linked plainly (1 object): chooses under jl-load run, else the baseline".into()
+            }
+            ("plain", n) => {
+                format!(
+                    "code image, linked plainly ({n} objects): chooses under jl-load run, else the baseline"
+                )
+            }
+            _ => "no code image: nothing here was cloned".to_owned(),
+        };
+        writeln!(out, "{}: {kind}", self.file)?;
+        writeln!(out, "  build id   {}", self.build_id.as_deref().unwrap_or("none"))?;
+        if self.lists.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "  CPU        {}: {}", self.cpu, self.cpu_features.join(" "))?;
+        for list in &self.lists {
+            list.write_text(out)?;
+        }
+        if let Some(name) = function {
+            if self.functions.is_empty() {
+                writeln!(out, "  {name}: no cloned function of this name (stripped? try #NUMBER)")?;
+            }
+            for function in &self.functions {
+                function.write_text(out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Choice {
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        write!(out, "  functions  {} with a slot each", self.functions)?;
+        if self.rows > 0 {
+            write!(out, ", {} rows", self.rows)?;
+        }
+        writeln!(out, ", machine {}", self.machine)?;
+        if self.fp_fast {
+            writeln!(out, "  note       jl.fp=fast: results may differ between targets in the last bits")?;
+        }
+        if self.raised {
+            writeln!(out, "  note       -march raised the baseline above what its name says")?;
+        }
+        for target in &self.targets {
+            let mark = if self.chosen == Some(target.index) { '*' } else { ' ' };
+            writeln!(out, "{mark} target {}   {} (tuned for {})", target.index, target.name, target.tune)?;
+            if target.index > 0 {
+                writeln!(out, "      base     target {}", target.base)?;
+                writeln!(out, "      bodies   {} differ from the baseline's", target.own_bodies)?;
+            }
+            if !target.flags.is_empty() {
+                writeln!(out, "      flags    {}", target.flags.join(" "))?;
+            }
+            let needs = if target.needs.is_empty() { "nothing more".into() } else { target.needs.join(" ") };
+            writeln!(out, "      needs    {needs}")?;
+            writeln!(out, "      verdict  {}", target.verdict)?;
+        }
+        match (&self.refusal, self.chosen) {
+            (Some(reason), _) => writeln!(out, "  refused    {reason}"),
+            (None, Some(chosen)) => {
+                let name = self.targets.get(chosen).map_or("?", |target| &target.name);
+                writeln!(out, "  runs       target {chosen} ({name})")
+            }
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl FunctionChoice {
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "  function   {} (slot at {:#x})", self.name, self.slot)?;
+        for body in &self.bodies {
+            let mark = if self.runs == Some(body.target) { '*' } else { ' ' };
+            let symbol = body.symbol.as_deref().unwrap_or("(no symbol)");
+            writeln!(out, "{mark}     target {}  {symbol} at {:#x}", body.target, body.address)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! The command `jl-load`.
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use image_format::cpu::Arch;
+use jl_load::check::{Kind, check};
+use jl_load::elf::ElfFile;
+use jl_load::explain::{Cpu, explain};
+use jl_load::run::{Request, find_preload, variables};
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command as Process, ExitCode};
+
+/// Explains, checks and runs code images: libraries and programs with code for several CPUs.
+#[derive(Parser)]
+#[command(name = "jl-load", version, after_help = EXAMPLES)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  jl-load explain libxxhash.so                 what runs on this host, and why
+  jl-load explain libxxhash.so --cpu nehalem   what would run on another CPU
+  jl-load explain libxxhash.so --function XXH3_64bits
+  jl-load check lib/*.so                       exit status 1 if one is damaged
+  jl-load run --cpu x86-64-v3 -- ./program     no code above x86-64-v3 in any image
+  jl-load run --target 0 --log stderr -- ./program
+
+Environment, read by every image at start unless the program is setuid:
+  JL_LOAD_CPU=NAME        as --cpu
+  JL_LOAD_TARGET=N        as --target
+  JL_LOAD_LOG=stderr|FILE as --log";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say which targets a file has, what each needs, which one runs and why not the others
+    Explain(Explain),
+    /// Verify images: headers, checksums, tables, slots and bodies
+    Check(Check),
+    /// Run a program so that plainly linked images choose too, with a cap or a forced target
+    Run(Run),
+}
+
+#[derive(Args)]
+struct Explain {
+    /// A shared object or executable
+    file: PathBuf,
+    /// Ask about this CPU model (LLVM's name) instead of this host
+    #[arg(long, value_name = "NAME")]
+    cpu: Option<String>,
+    /// As if JL_LOAD_TARGET were set
+    #[arg(long, value_name = "N")]
+    target: Option<usize>,
+    /// Also say which body of this function runs (#N: the function with number N)
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct Check {
+    /// Shared objects and executables
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Print nothing for files that are right
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Args)]
+struct Run {
+    /// Use nothing beyond this CPU model (LLVM's name), in every image of the process
+    #[arg(long, value_name = "NAME", conflicts_with = "target")]
+    cpu: Option<String>,
+    /// Run this target in every image; images without it are refused
+    #[arg(long, value_name = "N")]
+    target: Option<usize>,
+    /// Write a line per image: `stderr` or a file to append to
+    #[arg(long, value_name = "FILE")]
+    log: Option<OsString>,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    let done = match Options::parse().command {
+        Command::Explain(options) => explain_file(&options).map(|()| ExitCode::SUCCESS),
+        Command::Check(options) => Ok(check_files(&options)),
+        Command::Run(options) => run(&options),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("jl-load: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn explain_file(options: &Explain) -> Result<()> {
+    let cpu = match &options.cpu {
+        None => Cpu { name: "this host".into(), arch: Arch::HOST, features: Arch::host_features() },
+        Some(name) => model(name)?,
+    };
+    let file = ElfFile::open(&options.file)?;
+    let explanation = explain(&file, &cpu, options.target, options.function.as_deref())?;
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&explanation).context("cannot write JSON")?);
+    } else {
+        print!("{}", explanation.text(options.function.as_deref()));
+    }
+    Ok(())
+}
+
+fn model(name: &str) -> Result<Cpu> {
+    let arch = Arch::HOST;
+    match arch.model(name) {
+        Some(features) => Ok(Cpu { name: name.into(), arch, features }),
+        None => bail!(
+            "unknown CPU {name:?}: expected one of LLVM's names for {}: {}",
+            arch.name(),
+            arch.model_names().collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+fn check_files(options: &Check) -> ExitCode {
+    let mut wrong = false;
+    for path in &options.files {
+        let checked = ElfFile::open(path).map_err(Into::into).and_then(|file| check(&file));
+        match checked {
+            Ok((kind, problems)) if problems.is_empty() => {
+                if options.quiet {
+                    continue;
+                }
+                match kind {
+                    Kind::Merged { functions } => {
+                        println!("{}: right: merged image, {functions} functions", path.display());
+                    }
+                    Kind::Plain { functions, shards } => println!(
+                        "{}: right: plainly linked image, {functions} functions from {shards} objects",
+                        path.display()
+                    ),
+                    Kind::Nothing => println!("{}: no code image", path.display()),
+                }
+            }
+            Ok((_, problems)) => {
+                wrong = true;
+                for problem in problems {
+                    eprintln!("jl-load: {}: {problem}", path.display());
+                }
+            }
+            Err(error) => {
+                wrong = true;
+                eprintln!("jl-load: {error}");
+            }
+        }
+    }
+    if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Replaces this process; returns only when that fails.
+fn run(options: &Run) -> Result<ExitCode> {
+    if let Some(name) = &options.cpu {
+        model(name)?;
+    }
+    let executable = std::env::current_exe().context("cannot find out where jl-load itself is")?;
+    let preload = find_preload(&executable)?;
+    let request = Request { cpu: options.cpu.clone(), target: options.target, log: options.log.clone() };
+    let (program, arguments) = options.command.split_first().context("no program was given")?;
+    let mut process = Process::new(program);
+    process.args(arguments);
+    for (name, value) in variables(&request, &preload, std::env::var_os("LD_PRELOAD")) {
+        match value {
+            Some(value) => process.env(name, value),
+            None => process.env_remove(name),
+        };
+    }
+    let error = process.exec();
+    bail!("{}: cannot be run: {error}", program.to_string_lossy())
+}

@@ -1,0 +1,69 @@
+//! The embedded shim under musl, dynamic and static; skipped where musl's tools are not installed.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use support::{PROGRAM, Sample, on_cpu, run, shim_object, text};
+
+const LEVELS: [&str; 3] = ["x86-64", "x86-64-v2", "x86-64-v3"];
+
+fn musl(folder: &Path, name: &str, inputs: &[&Path], options: &[&str]) -> std::path::PathBuf {
+    let output = folder.join(name);
+    run(Command::new("musl-gcc").args(inputs).args(options).arg("-o").arg(&output));
+    output
+}
+
+fn is_installed() -> bool {
+    let installed = Command::new("musl-gcc").arg("--version").output().is_ok();
+    if !installed {
+        eprintln!("skipped: musl-gcc is not installed (package musl-tools)");
+    }
+    installed
+}
+
+#[test]
+fn linked_loaded_and_static() {
+    if !is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let main = folder.path().join("main.c");
+    std::fs::write(&main, PROGRAM).unwrap();
+    // The library needs no libc: the same file serves glibc and musl.
+    let options = ["-shared", "-nostdlib", "-Wl,-soname,libf.so"];
+    let library = Sample::new("f", 3, &LEVELS).merged(folder.path(), "libf.so", &options, &[]);
+    let linked =
+        musl(folder.path(), "linked", &[&main, &library], &["-Wl,--no-as-needed", "-Wl,-rpath,$ORIGIN"]);
+    let loader = musl(folder.path(), "loader", &[&main], &[]);
+    for (cpu, target) in [("qemu64", 0), ("Nehalem", 1), ("Haswell", 2)] {
+        let expected = format!("seen={target} f0={target} f1={} f2={}\n", 100 + target, 200 + target);
+        assert_eq!(run(&mut on_cpu(cpu, &linked)), expected, "linked, on {cpu}");
+        assert_eq!(run(on_cpu(cpu, &loader).arg(&library)), expected, "loaded, on {cpu}");
+    }
+    assert!(run(Command::new(&linked).env("JL_LOAD_TARGET", "1")).starts_with("seen=1 f0=1 "));
+
+    let refused = Sample::new("f", 3, &["x86-64-v3"]).merged(folder.path(), "libr.so", &options, &[]);
+    std::fs::copy(&refused, &library).unwrap();
+    let output = on_cpu("Nehalem", &linked).output().unwrap();
+    assert_eq!(output.status.code(), Some(127), "{}", text(&output));
+    let output = on_cpu("Nehalem", &loader).arg(&library).arg("close").output().unwrap();
+    assert!(output.status.success() && text(&output).contains("loaded\n"), "{}", text(&output));
+    assert!(text(&output).contains("cannot run here"), "{}", text(&output));
+
+    let main = folder.path().join("static.c");
+    let source = r#"#include <stdio.h>
+        int f0(void), f1(void), f2(void); extern int f_seen;
+        int main(void) { printf("seen=%d f0=%d f1=%d f2=%d\n", f_seen, f0(), f1(), f2()); }"#;
+    std::fs::write(&main, source).unwrap();
+    let object = Sample::new("f", 3, &LEVELS).object(folder.path());
+    for kind in ["-static", "-static-pie"] {
+        let options = [kind, "-fPIE", "-Wl,-z,relro,-z,now"];
+        let program = musl(folder.path(), "static", &[&main, &object, &shim_object()], &options);
+        support::merge(&program);
+        for (cpu, target) in [("qemu64", 0), ("Nehalem", 1), ("Haswell", 2)] {
+            let expected = format!("seen={target} f0={target} f1={} f2={}\n", 100 + target, 200 + target);
+            assert_eq!(run(&mut on_cpu(cpu, &program)), expected, "{kind} on {cpu}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Makes `jl_runtime_shim.o`, the object that jl-link puts into every image, out of this crate. A part of
+//! build scripts and tests, which include it by `#[path]`: it must run where the object is embedded.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// Symbols that stay visible to the linker; everything else becomes local.
+const SYMBOLS: [&str; 4] = ["jl_image_header", "jl_image_state", "jl_image_init", "__jl_process_v1"];
+/// Hidden weak symbols that the linker defines where the output has the thing.
+const FROM_LINKER: [&str; 5] =
+    ["_DYNAMIC", "__init_array_start", "__init_array_end", "__fini_array_start", "__fini_array_end"];
+/// Largest size of the object's loaded sections, in bytes.
+const MAX_SIZE: u64 = 32 << 10;
+
+/// Builds the object in `work` and returns its path; `shim` is the folder of the crate `runtime-shim`.
+pub fn build(shim: &Path, work: &Path) -> Result<PathBuf, String> {
+    fs::create_dir_all(work).map_err(|e| format!("{}: {e}", work.display()))?;
+    let target = work.join("cargo");
+    let host = host_triple()?;
+    // Cargo inside cargo: everything that the outer one set for its own crates must not reach the inner
+    // one (flags, wrappers, target folder), which has another panic strategy and a folder of its own.
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    const KEPT: [&str; 6] =
+        ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_SOURCE_", "CARGO_REGISTRIES_", "CARGO_MAKEFLAGS"];
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let inherited = text.starts_with("CARGO_") && !KEPT.iter().any(|kept| text.starts_with(kept));
+        if inherited || text.starts_with("RUSTFLAGS") || text == "RUSTC_WORKSPACE_WRAPPER" {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
+        .current_dir(shim)
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
+        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
+        // A jump table would be an indirect branch to places without a landing mark.
+        .env(
+            "RUSTFLAGS",
+            "--cfg jl_object -Crelocation-model=pic -Cforce-unwind-tables=no \
+             -Cllvm-args=-min-jump-table-entries=1000000",
+        )
+        .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type=staticlib"])
+        // Named even though it is the default: a user's configuration may have another one.
+        .args(["--target", &host]);
+    run(&mut cargo)?;
+    let archive = target.join(&host).join("release/libruntime_shim.a");
+
+    let linked = work.join("linked.o");
+    run(Command::new(tool("ld.lld", "lld-22")?)
+        .args(["-r", "--undefined=jl_image_init", "-o"])
+        .args([&linked, &archive]))?;
+
+    let object = work.join("jl_runtime_shim.o");
+    let mut objcopy = Command::new(tool("llvm-objcopy", "llvm-22")?);
+    objcopy.args([
+        "--remove-section=.eh_frame",
+        "--remove-section=.rela.eh_frame",
+        "--remove-section=.comment",
+    ]);
+    objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd", "--strip-unneeded"]);
+    for symbol in SYMBOLS.iter().chain(&FROM_LINKER) {
+        objcopy.arg(format!("--keep-global-symbol={symbol}")).arg(format!("--keep-symbol={symbol}"));
+    }
+    run(objcopy.args([&linked, &object]))?;
+    check(&object)?;
+    Ok(object)
+}
+
+/// What must hold of the object whatever the compiler does.
+fn check(object: &Path) -> Result<(), String> {
+    let symbols = run(Command::new(tool("llvm-nm", "llvm-22")?).arg(object))?;
+    for line in symbols.lines() {
+        let mut words = line.split_whitespace().rev();
+        let (Some(name), Some(kind)) = (words.next(), words.next()) else { continue };
+        if kind == "U" || kind == "w" && !FROM_LINKER.contains(&name) {
+            return Err(format!("{}: undefined symbol {name}: nothing would define it", object.display()));
+        }
+    }
+    for symbol in SYMBOLS {
+        if !symbols.lines().any(|line| line.ends_with(&format!(" {symbol}"))) {
+            return Err(format!("{}: symbol {symbol} is missing", object.display()));
+        }
+    }
+    let readelf = tool("llvm-readelf", "llvm-22")?;
+    let notes = run(Command::new(&readelf).args(["--notes", "--wide"]).arg(object))?;
+    if !notes.contains("IBT, SHSTK") && cfg!(target_arch = "x86_64") {
+        return Err(format!("{}: no note of IBT and SHSTK", object.display()));
+    }
+    let sections = run(Command::new(&readelf).args(["--sections", "--wide"]).arg(object))?;
+    let mut size = 0;
+    for line in sections.lines().filter_map(|line| line.split_once(']')) {
+        // Name Type Address Off Size ES Flg ...
+        let words: Vec<&str> = line.1.split_whitespace().collect();
+        let [name, _, _, _, bytes, _, flags, ..] = words[..] else { continue };
+        if !flags.contains('A') {
+            continue;
+        }
+        if flags.contains('T') {
+            return Err(format!("{}: {name} is thread-local", object.display()));
+        }
+        size += u64::from_str_radix(bytes, 16).unwrap_or(0);
+    }
+    if size == 0 || size > MAX_SIZE {
+        return Err(format!("{}: {size} bytes are loaded, expected 1 to {MAX_SIZE}", object.display()));
+    }
+    check_branches(object)
+}
+
+/// No indirect branch but to what has a landing mark: the memory functions, which compiled code calls
+/// through the global offset table (the mark of that habit comes with the standard library's bitcode).
+fn check_branches(object: &Path) -> Result<(), String> {
+    const MARKED: [&str; 7] = ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "__jl_process_v1"];
+    let code =
+        run(Command::new(tool("llvm-objdump", "llvm-22")?).args(["-dr", "--no-show-raw-insn"]).arg(object))?;
+    let got_target = |line: &str| {
+        let (_, target) = line.split_once("R_X86_64_GOTPCREL")?;
+        let name = target.trim_start_matches(['X', 'R', 'E', '_']).trim();
+        Some(name.split(['-', '+']).next().unwrap_or(name).to_owned())
+    };
+    let mut lines = code.lines().peekable();
+    while let Some(line) = lines.next() {
+        if let Some(target) = got_target(line).filter(|target| !MARKED.contains(&target.as_str())) {
+            return Err(format!("{}: {target} is reached indirectly", object.display()));
+        }
+        let through_table = lines.peek().is_some_and(|next| got_target(next).is_some());
+        if line.contains("jmpq\t*") && !through_table {
+            return Err(format!("{}: indirect jump without a landing mark: {line}", object.display()));
+        }
+    }
+    Ok(())
+}
+
+/// The triple of this machine, as the compiler says.
+fn host_triple() -> Result<String, String> {
+    let version = run(Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| format!("rustc -vV names no host:\n{version}"))
+}
+
+/// A tool of LLVM 22: from PATH under its versioned name, or where Debian puts it.
+fn tool(name: &str, package: &str) -> Result<PathBuf, String> {
+    let folder = Path::new("/usr/lib/llvm-22/bin").join(name);
+    let versioned = format!("{name}-22");
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .map(|folder| folder.join(&versioned))
+        .chain([folder])
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| format!("{versioned} was not found in PATH: install {package} (scripts/setup does)"))
+}
+
+fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("{command:?} failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+}

@@ -1,0 +1,96 @@
+//! The phases of the constructor: settings, CPU, choice, fill; and what to do when nothing may run.
+
+use crate::arguments::Arguments;
+use crate::decide::{Refusal, decide};
+use crate::environ::{Log, Scanner, Settings, Variables, is_secure};
+use crate::memory::Image;
+use crate::process::Process;
+use crate::sys::{self, File};
+use crate::text::Line;
+use crate::{maps, message, probe_arch};
+use image_format::feature::FeatureSet;
+use image_format::layout::image_state;
+use image_format::specs::Specs;
+
+/// Chooses for a merged image that nobody has filled yet, and fills it.
+pub fn fill(image: &Image, process: &Process, arguments: Option<Arguments>) -> Result<(), Refusal> {
+    let settings = settings(process, arguments);
+    let specs = image.specs().ok_or(Refusal::Damaged("target list"))?;
+    let target = decide(&specs, &settings, |wanted| host(process, arguments, wanted))?;
+    let row = image.table().ok_or(Refusal::Damaged("image table"))?.row_for(target);
+    let row = row.ok_or(Refusal::Damaged("row list"))?;
+    if image.fill(row, image_state::FILLED + row as u32) {
+        if settings.log != Log::Off {
+            log_choice(&specs, target, &settings, image.state() as usize);
+        }
+    } else {
+        // The kernel does not let us open the slots. The baseline, which was found to run here, stays; that
+        // is worth a line even if nobody asked for one.
+        let mut line = Line::EMPTY;
+        message::unopened(&mut line, maps::path_of(image.state() as usize).as_slice());
+        sys::write_stderr(line.end());
+    }
+    Ok(())
+}
+
+/// What the user asked for; read once per process where the block is shared. `arguments` save reading
+/// `/proc`.
+pub fn settings(process: &Process, arguments: Option<Arguments>) -> Settings {
+    process.settings(|| {
+        let variables = arguments.map_or_else(variables, |arguments| arguments.variables());
+        Settings::from_variables(&variables)
+    })
+}
+
+/// Those of `wanted` that this CPU and kernel have, without the cap.
+pub fn host(process: &Process, arguments: Option<Arguments>, wanted: FeatureSet) -> FeatureSet {
+    process.host(wanted, |wanted| probe_arch::host(wanted, arguments))
+}
+
+/// Our variables in the environment that the process was started with; none in secure-execution mode
+/// or when `/proc` cannot be read.
+pub fn variables() -> Variables {
+    let mut buffer = [0; 4096];
+    let mut scanner = Scanner::NEW;
+    if let Some(file) = File::open(c"/proc/self/environ") {
+        while let Some(bytes) = file.read(&mut buffer) {
+            scanner.feed(bytes);
+        }
+    }
+    let variables = scanner.finish();
+    if variables.is_empty() || is_secure_execution(&mut buffer) { Variables::EMPTY } else { variables }
+}
+
+fn is_secure_execution(buffer: &mut [u8]) -> bool {
+    let Some(file) = File::open(c"/proc/self/auxv") else { return true };
+    file.read(buffer).is_none_or(is_secure)
+}
+
+/// One line per image for JL_LOAD_LOG; `address` is any in the image.
+pub fn log_choice(specs: &Specs, target: usize, settings: &Settings, address: usize) {
+    let mut line = Line::EMPTY;
+    message::chosen(&mut line, maps::path_of(address).as_slice(), specs, target, settings);
+    log(line.end(), settings);
+}
+
+fn log(line: &[u8], settings: &Settings) {
+    match settings.log {
+        Log::Off => {}
+        Log::Stderr => sys::write_stderr(line),
+        Log::File => {
+            let mut path = variables().log;
+            match path.as_c_str().and_then(File::append) {
+                Some(file) => file.write(line),
+                // Not silently: the user asked for a log.
+                None => sys::write_stderr(line),
+            }
+        }
+    }
+}
+
+/// Prints why an image is refused; `address` is any in the image.
+pub fn print_refusal(specs: Option<&Specs>, refusal: Refusal, address: usize) {
+    let mut line = Line::EMPTY;
+    message::refused(&mut line, maps::path_of(address).as_slice(), specs, refusal, &variables());
+    sys::write_stderr(line.end());
+}

@@ -1,0 +1,155 @@
+//! The memory of a loaded image: bytes become tables, slots are filled, RELRO is opened and sealed.
+
+use crate::sys::{PAGE_SIZE, protect};
+use core::slice;
+use image_format::image::{ImageError, Table, parse_header};
+use image_format::layout::{Extent, IMAGE_SLOTS_CONTIGUOUS, ImageHeader};
+use image_format::specs::Specs;
+
+/// RELRO pages that are writable for now; sealed again on drop.
+pub struct Unsealed {
+    start: usize,
+    size: usize,
+}
+
+impl Unsealed {
+    /// Opens the pages of the addresses `start..end`; `None` when the kernel does not let us.
+    ///
+    /// # Safety
+    /// The range lies in the RELRO part of one loaded image, that is: relocation is over, and nothing
+    /// else writes there from now on.
+    pub unsafe fn new(start: usize, end: usize) -> Option<Unsealed> {
+        let first = start & !(PAGE_SIZE - 1);
+        let last = end.checked_add(PAGE_SIZE - 1)? & !(PAGE_SIZE - 1);
+        let size = last.checked_sub(first)?;
+        // SAFETY: RELRO is data, and linkers pad it to whole pages, so the rounding stays inside it. Making
+        // it writable takes nothing from anybody.
+        unsafe { protect(first, size, true) }.then_some(Unsealed { start: first, size })
+    }
+}
+
+impl Drop for Unsealed {
+    fn drop(&mut self) {
+        // SAFETY: the pages that `new` opened; by its contract nobody else writes to them. When it fails
+        // they stay writable, which is weaker but not wrong.
+        unsafe { protect(self.start, self.size, false) };
+    }
+}
+
+/// A merged image in memory whose header was checked.
+pub struct Image {
+    base: *const u8,
+    header: ImageHeader,
+}
+
+impl Image {
+    /// The image with its header at `base`.
+    ///
+    /// # Safety
+    /// `base` leads to `size_of::<ImageHeader>()` readable bytes. If they are a header with a right
+    /// checksum, it is the header that `jl-link` wrote for an image that is loaded as a whole around it
+    /// and stays loaded as long as what is returned is used.
+    pub unsafe fn at(base: *const u8) -> Result<Image, ImageError> {
+        // SAFETY: the caller says that the bytes are readable; nobody writes to a header in memory.
+        let bytes = unsafe { slice::from_raw_parts(base, size_of::<ImageHeader>()) };
+        Ok(Image { base, header: parse_header(bytes)? })
+    }
+
+    pub fn header(&self) -> &ImageHeader {
+        &self.header
+    }
+
+    /// The target list, with its head and sizes checked.
+    pub fn specs(&self) -> Option<Specs<'_>> {
+        Specs::parse_head(self.bytes(self.header.specs)).ok()
+    }
+
+    /// The image table, with its extents checked; its checksum is not: that costs a pass over it.
+    pub fn table(&self) -> Option<Table<'_>> {
+        Table::new(self.header, self.bytes(self.header.table), false).ok()
+    }
+
+    /// The address of the image's state word.
+    pub fn state(&self) -> *mut u32 {
+        self.base.wrapping_offset(self.header.state.offset as isize).cast_mut().cast()
+    }
+
+    fn bytes(&self, extent: Extent) -> &[u8] {
+        // SAFETY: by the contract of `at` the header, whose checksum was right, is jl-link's, which
+        // puts only extents into it that lie in the read-only part of the image.
+        unsafe {
+            slice::from_raw_parts(self.base.wrapping_offset(extent.offset as isize), extent.count as usize)
+        }
+    }
+
+    /// Lets every slot lead to the body that `row` gives its function and sets the state; false, with
+    /// nothing changed, when the row is not there or the slots cannot be opened.
+    pub fn fill(&self, row: usize, state: u32) -> bool {
+        let Some(bodies) = self.table().and_then(|table| table.bodies(row)) else { return false };
+        let base = self.base as usize;
+        self.write_slots(bodies.map(|body| base.wrapping_add_signed(body as isize)), state)
+    }
+
+    /// Lets every slot lead to `address` and sets the state; as [`Image::fill`].
+    pub fn fill_with(&self, address: usize, state: u32) -> bool {
+        self.write_slots(core::iter::repeat(address), state)
+    }
+
+    /// `addresses` by function.
+    fn write_slots(&self, addresses: impl Iterator<Item = usize>, state: u32) -> bool {
+        let span = self.header.slot_span;
+        let functions = self.header.slots.count as usize;
+        let first = self.base.wrapping_offset(span.offset as isize) as usize;
+        let (Some(end), state_at) = (first.checked_add(span.count as usize), self.state() as usize) else {
+            return false;
+        };
+        let (from, to) = if functions == 0 {
+            (state_at, state_at + size_of::<u32>())
+        } else {
+            (first.min(state_at), end.max(state_at + size_of::<u32>()))
+        };
+        let contiguous = self.header.flags & IMAGE_SLOTS_CONTIGUOUS != 0;
+        if contiguous && (span.count as usize) / size_of::<usize>() < functions {
+            return false;
+        }
+        let Some(slots) = self.table().and_then(|table| table.slots()) else { return false };
+        // SAFETY: slots and state lie in the RELRO of this image (jl-link checks it), hence so does all
+        // between them; the image runs no code of its own yet.
+        let Some(unsealed) = (unsafe { Unsealed::new(from, to) }) else { return false };
+        let base = self.base as usize;
+        if contiguous {
+            for (i, address) in (0..functions).zip(addresses) {
+                // SAFETY: `functions` slots stand from `first` on (the flag, and the span's size was
+                // compared above), in the pages just opened.
+                unsafe { write_slot((first as *mut usize).wrapping_add(i), address) };
+            }
+        } else {
+            for (slot, address) in slots.zip(addresses) {
+                let slot = base.wrapping_add_signed(slot as isize);
+                if slot < first || slot > end - size_of::<usize>() {
+                    continue;
+                }
+                // SAFETY: the slot lies in the span, hence in the pages just opened; jl-link aligns slots.
+                unsafe { write_slot(slot as *mut usize, address) };
+            }
+        }
+        // SAFETY: one aligned u32 in the pages just opened.
+        unsafe { (state_at as *mut u32).write_volatile(state) };
+        drop(unsealed);
+        true
+    }
+}
+
+/// Writes a slot if that changes it: an unchanged page stays shared with other processes.
+///
+/// # Safety
+/// `slot` is an aligned slot in writable memory.
+pub unsafe fn write_slot(slot: *mut usize, address: usize) {
+    // SAFETY: the caller says that the slot is aligned and writable; all access to slots is by address,
+    // no Rust reference to one exists.
+    unsafe {
+        if slot.read() != address {
+            slot.write(address);
+        }
+    }
+}

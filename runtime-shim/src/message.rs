@@ -1,0 +1,133 @@
+//! The words of the log and of refusals.
+
+use crate::decide::Refusal;
+use crate::environ::{Cap, Forced, Settings, Variables};
+use crate::text::Line;
+use image_format::cpu::Arch;
+use image_format::feature::FeatureSet;
+use image_format::specs::Specs;
+
+/// Start of every line that we print into somebody else's process.
+const PREFIX: &[u8] = b"julienne: ";
+
+/// `julienne: PATH: target 1 (x86-64-v3): the best of 2 targets for this CPU`.
+pub fn chosen(line: &mut Line, path: &[u8], specs: &Specs, target: usize, settings: &Settings) {
+    line.text(PREFIX).text(or_unknown(path)).text(b": ");
+    name_target(line, specs, target);
+    line.text(b": ");
+    match settings.forced {
+        Forced::Target(_) => line.text(b"chosen by JL_LOAD_TARGET"),
+        Forced::No | Forced::Malformed => {
+            line.text(b"the best of ").decimal(specs.len()).text(b" targets for this CPU")
+        }
+    };
+    if let Cap::Model(_) = settings.cap {
+        line.text(b", capped by JL_LOAD_CPU");
+    }
+}
+
+/// The slots could not be filled.
+pub fn unopened(line: &mut Line, path: &[u8]) {
+    line.text(PREFIX).text(or_unknown(path));
+    line.text(b": mprotect of its slots failed: the baseline runs");
+}
+
+/// As [`refused_reason`], behind our name and the file's.
+pub fn refused(line: &mut Line, path: &[u8], specs: Option<&Specs>, refusal: Refusal, variables: &Variables) {
+    line.text(PREFIX).text(or_unknown(path)).text(b": ");
+    refused_reason(line, specs, refusal, variables);
+}
+
+/// Why an image cannot run here, what it would need and what to do, without the end of the line.
+pub fn refused_reason(line: &mut Line, specs: Option<&Specs>, refusal: Refusal, variables: &Variables) {
+    match refusal {
+        Refusal::Damaged(what) => {
+            line.text(b"the ").text(what.as_bytes());
+            line.text(b" of this code image is damaged or from another release: build it again, or restore");
+            line.text(b" the file (jl-load check says more)");
+        }
+        Refusal::Lacks { target, features } => {
+            line.text(b"cannot run here: the CPU lacks ");
+            name_features(line, features);
+            line.text(b", which ");
+            if let Some(specs) = specs {
+                name_target(line, specs, target);
+            }
+            line.text(if target == 0 { b", the baseline of this image, needs" } else { b" needs" });
+            if !variables.cpu.is_empty() {
+                line.text(b" (JL_LOAD_CPU=")
+                    .text(variables.cpu.as_slice())
+                    .text(b" hides what the CPU has beyond it)");
+            }
+        }
+        Refusal::NoSuchTarget { targets } => {
+            line.text(b"JL_LOAD_TARGET=").text(variables.target.as_slice());
+            line.text(b", but this image has targets 0 to ").decimal(targets.saturating_sub(1));
+            line.text(b" only: choose one of them or unset it");
+        }
+        Refusal::MalformedTarget => {
+            line.text(b"JL_LOAD_TARGET=").text(variables.target.as_slice());
+            line.text(b" is not the number of a target (jl-load explain lists them)");
+        }
+        Refusal::UnknownCpu => {
+            line.text(b"JL_LOAD_CPU=").text(variables.cpu.as_slice());
+            line.text(b" is not a CPU that we know: give a model by LLVM's name, such as ");
+            line.text(example_cpus()).text(b", or unset it (jl-load run --help)");
+        }
+    }
+}
+
+fn example_cpus() -> &'static [u8] {
+    match Arch::HOST {
+        Arch::X86_64 => b"x86-64-v3 or haswell",
+    }
+}
+
+/// `target 1 (x86-64-v3)`.
+fn name_target(line: &mut Line, specs: &Specs, target: usize) {
+    line.text(b"target ").decimal(target).text(b" (");
+    let name = specs.entry(target).and_then(|entry| specs.string(entry.name));
+    line.text(name.unwrap_or(b"?")).text(b")");
+}
+
+fn name_features(line: &mut Line, features: FeatureSet) {
+    for (i, id) in features.iter().enumerate() {
+        line.text(if i == 0 { b"" } else { b", " });
+        match Arch::HOST.feature_name_bytes(id) {
+            Some(name) => line.text(name),
+            None => line.text(b"feature ").decimal(usize::from(id.0)),
+        };
+    }
+}
+
+fn or_unknown(path: &[u8]) -> &[u8] {
+    if path.is_empty() { b"(a code image)" } else { path }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+
+    #[test]
+    fn a_refusal_says_what_is_missing() {
+        let features =
+            Arch::HOST.model("x86-64-v3").unwrap().difference(Arch::HOST.model("x86-64-v2").unwrap());
+        let mut line = Line::EMPTY;
+        let refusal = Refusal::Lacks { target: 0, features };
+        refused(&mut line, b"/lib/x.so", None, refusal, &Variables::EMPTY);
+        let text = std::str::from_utf8(line.as_slice()).unwrap();
+        assert!(text.starts_with("julienne: /lib/x.so: cannot run here: the CPU lacks "), "{text}");
+        assert!(text.contains("avx2") && text.ends_with("the baseline of this image, needs"), "{text}");
+    }
+
+    #[test]
+    fn bad_settings_are_named() {
+        let mut variables = Variables::EMPTY;
+        variables.cpu.text(b"i486");
+        let mut line = Line::EMPTY;
+        refused(&mut line, b"", None, Refusal::UnknownCpu, &variables);
+        let text = std::str::from_utf8(line.as_slice()).unwrap();
+        assert!(text.starts_with("julienne: (a code image): JL_LOAD_CPU=i486 is not a CPU"), "{text}");
+    }
+}

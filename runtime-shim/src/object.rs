@@ -1,0 +1,114 @@
+//! The object that `jl-link` puts into every image: its entries, and the end of what cannot run.
+//!
+//! Symbols and sections stand in the assembly of `object_x86_64.rs`; everything here is reached from there.
+
+use crate::arguments::Arguments;
+use crate::decide::{Refusal, decide};
+use crate::init;
+use crate::memory::{Image, Unsealed};
+use crate::object_arch as here;
+use crate::process::Process;
+use crate::start::is_part_of_startup;
+use crate::sys;
+use image_format::image::ImageError;
+use image_format::layout::{IMAGE_EXECUTABLE, image_state};
+
+/// The constructor, before all others of the image.
+#[unsafe(no_mangle)]
+extern "C" fn jl_shim_init(argc: usize, argv: usize, envp: usize) {
+    // SAFETY: one aligned u32 of this image, always readable.
+    if unsafe { here::state().read_volatile() } != image_state::UNFILLED {
+        return;
+    }
+    // SAFETY: these are the constructor's own arguments, as whoever called it left them.
+    let arguments = unsafe { Arguments::from_registers(argc, argv, envp) };
+    match image() {
+        Ok(image) => {
+            if let Err(refusal) = init::fill(&image, process(), arguments) {
+                refuse(Some(&image), refusal, arguments);
+            }
+        }
+        // Linked plainly: this is not an image, its slots are for the preloaded shim.
+        Err(ImageError::NotMerged) => {}
+        Err(_) => refuse(None, Refusal::Damaged("header"), arguments),
+    }
+}
+
+/// What a slot of a refused image leads to.
+#[unsafe(no_mangle)]
+extern "C" fn jl_shim_refused() -> ! {
+    if let Ok(image) = image() {
+        let process = process();
+        let settings = init::settings(process, None);
+        if let Some(specs) = image.specs()
+            && let Err(refusal) = decide(&specs, &settings, |wanted| init::host(process, None, wanted))
+        {
+            init::print_refusal(Some(&specs), refusal, here::header() as usize);
+        }
+    }
+    sys::write_stderr(b"julienne: a function of a code image that was refused was called: abort\n");
+    sys::abort()
+}
+
+fn image() -> Result<Image, ImageError> {
+    // SAFETY: the header is in this very image, which is loaded as a whole as long as this code runs;
+    // only jl-link gives it a checksum.
+    unsafe { Image::at(here::header()) }
+}
+
+/// The process's block, or our own where another release's is too short.
+fn process() -> &'static Process {
+    static OWN: Process = Process::new();
+    // SAFETY: the symbol is a `Process` in every object that defines it, which is never unloaded before
+    // those that are bound to it; all that changes in it are atomics.
+    let shared = unsafe { &*here::process() };
+    if shared.is_usable() { shared } else { &OWN }
+}
+
+/// Part of start-up: says why and ends the process. Loaded by dlopen: no code of the image runs, and its
+/// slots lead to the stub; the preloaded shim, if there, makes the dlopen fail and says why.
+fn refuse(image: Option<&Image>, refusal: Refusal, arguments: Option<Arguments>) {
+    let specs = image.and_then(Image::specs);
+    let executable = image.is_some_and(|image| image.header().flags & IMAGE_EXECUTABLE != 0);
+    // SAFETY: this is a constructor: the dynamic linker holds its lock.
+    if executable || unsafe { is_part_of_startup(here::dynamic(), arguments) } {
+        init::print_refusal(specs.as_ref(), refusal, here::header() as usize);
+        sys::exit(127);
+    }
+    if !process().is_preloaded() {
+        init::print_refusal(specs.as_ref(), refusal, here::header() as usize);
+    }
+    for (start, end) in [here::constructors(), here::destructors()] {
+        silence(start, end);
+    }
+    if let Some(image) = image {
+        image.fill_with(here::refused_entry(), image_state::REFUSED);
+    }
+}
+
+/// Overwrites the entries of `.init_array` or `.fini_array`: they are code of a baseline that cannot run.
+/// The dynamic linkers read each entry when its turn comes; ours, the first, has had its turn.
+fn silence(start: *mut usize, end: *mut usize) {
+    if start.is_null() || start >= end {
+        return;
+    }
+    // SAFETY: the arrays are in this image's RELRO, and relocation is over.
+    let Some(unsealed) = (unsafe { Unsealed::new(start as usize, end as usize) }) else {
+        // What runs next could be an illegal instruction.
+        sys::exit(127);
+    };
+    let mut entry = start;
+    while entry < end {
+        // SAFETY: an aligned entry of the array, in the pages just opened.
+        unsafe { entry.write_volatile(here::nothing_entry()) };
+        entry = entry.wrapping_add(1);
+    }
+    drop(unsealed);
+}
+
+/// There is nothing to unwind and nobody to catch.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    sys::write_stderr(b"julienne: internal error in the code that chooses an image's target\n");
+    sys::exit(127)
+}
