@@ -1,0 +1,113 @@
+//! What the driver must know of an instruction set, mapped to a small set that is the same for all.
+//!
+//! Everything above this module speaks of branches, trampolines and references by address.
+
+pub mod x86_64;
+
+use image_format::cpu::Arch;
+use object::elf::RelocationType;
+
+/// How a branch stands in the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Call or jump by displacement.
+    Direct,
+    /// A direct call in a place that has room for a call through memory (lld relaxed one there).
+    DirectWithRoom,
+    /// Call through a pointer in memory (`-fno-plt` and not relaxed: the callee may be replaced).
+    CallThroughMemory,
+    /// Jump through a pointer in memory.
+    JumpThroughMemory,
+}
+
+/// A branch instruction that a relocation belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Branch {
+    pub form: Form,
+    /// Address of the instruction's first byte that may be rewritten.
+    pub start: u64,
+    /// Address of the displacement.
+    pub displacement: u64,
+    /// Address of the next instruction, from which the displacement counts.
+    pub next: u64,
+    /// Where it goes, or the address of the pointer that it goes through.
+    pub target: u64,
+}
+
+/// What a relocation refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Referent {
+    /// Nothing in the image's code (thread-local, size, none).
+    Nothing,
+    /// The symbol itself, whatever the addend (GOT and PLT forms).
+    Symbol,
+    /// Symbol plus addend.
+    SymbolPlusAddend,
+    /// Symbol plus addend, relative to the place.
+    Relative,
+}
+
+/// Code bytes by address: what the decoders look at.
+pub trait Code {
+    /// `len` bytes at `address`, if they lie in one executable section.
+    fn code(&self, address: u64, len: usize) -> Option<&[u8]>;
+}
+
+/// The branch, if the relocation of type `kind` at `place` belongs to one. Never an instruction that
+/// takes an address.
+pub fn branch(arch: Arch, code: &impl Code, kind: RelocationType, place: u64) -> Option<Branch> {
+    match arch {
+        Arch::X86_64 => x86_64::branch(code, kind, place),
+    }
+}
+
+/// The slot address that the trampoline at `address` jumps through, if there is one.
+pub fn trampoline(arch: Arch, code: &impl Code, address: u64) -> Option<u64> {
+    match arch {
+        Arch::X86_64 => x86_64::trampoline(code, address),
+    }
+}
+
+pub fn referent(arch: Arch, kind: RelocationType) -> Referent {
+    match arch {
+        Arch::X86_64 => x86_64::referent(kind),
+    }
+}
+
+/// What to add to symbol + addend of a `Relative` relocation in code to get the address meant: such
+/// an addend counts from the end of the field.
+pub fn relative_bias(arch: Arch) -> u64 {
+    match arch {
+        Arch::X86_64 => 4,
+    }
+}
+
+/// Where to write (an address) and the bytes that make the branch go to `target` directly; `None` when it is out
+/// of reach.
+pub fn encode_direct(arch: Arch, branch: &Branch, target: u64) -> Option<(u64, Vec<u8>)> {
+    let at = if branch.form == Form::Direct { branch.displacement } else { branch.start };
+    match arch {
+        Arch::X86_64 => Some((at, x86_64::encode_direct(branch, target)?)),
+    }
+}
+
+/// The bytes, from `branch.start` on, that make a `DirectWithRoom` branch call through the pointer at `slot`.
+pub fn encode_through_memory(arch: Arch, branch: &Branch, slot: u64) -> Option<Vec<u8>> {
+    match arch {
+        Arch::X86_64 => x86_64::encode_through_memory(branch, slot),
+    }
+}
+
+/// Bits of the property note that say which branch protection all code of a file follows.
+pub fn protection(arch: Arch, property_note: &[u8]) -> u32 {
+    match arch {
+        Arch::X86_64 => x86_64::protection(property_note),
+    }
+}
+
+/// Names of the bits of [`protection`].
+pub fn protection_names(arch: Arch, bits: u32) -> String {
+    match arch {
+        Arch::X86_64 => x86_64::protection_names(bits),
+    }
+}

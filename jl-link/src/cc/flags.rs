@@ -1,0 +1,126 @@
+//! What clang's own options mean for us. Later options override earlier ones, as in clang.
+
+use image_format::cpu::Arch;
+
+/// What was found in a command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// `-march` or the like: the user raises the baseline.
+    pub chooses_cpu: bool,
+    /// Floating-point contraction everywhere.
+    pub contracts: bool,
+    pub records_command_line: bool,
+    /// Something is compiled, for all that can be told from the options.
+    pub compiles: bool,
+    /// The user did not choose another linker.
+    pub uses_our_linker: bool,
+    /// LLVM's name of the target, if given.
+    triple: Option<String>,
+    next_is_triple: bool,
+}
+
+impl Default for Flags {
+    fn default() -> Flags {
+        Flags {
+            chooses_cpu: false,
+            contracts: false,
+            records_command_line: false,
+            compiles: true,
+            uses_our_linker: true,
+            triple: None,
+            next_is_triple: false,
+        }
+    }
+}
+
+/// Spellings of `-m` options that name instruction sets and are no LLVM feature names.
+const OTHER_FEATURE_OPTIONS: &[&str] = &["sse4", "abm", "3dnow", "3dnowa", "apxf", "general-regs-only"];
+
+impl Flags {
+    /// Takes notice of one argument.
+    pub fn note(&mut self, arg: &str) {
+        if std::mem::take(&mut self.next_is_triple) {
+            self.triple = Some(arg.into());
+            return;
+        }
+        match arg {
+            "-target" | "--target" => self.next_is_triple = true,
+            "-ffast-math" | "-Ofast" | "-funsafe-math-optimizations" => self.contracts = true,
+            "-ffp-model=fast" | "-ffp-model=aggressive" | "-ffp-contract=fast" => self.contracts = true,
+            "-fno-fast-math" | "-fno-unsafe-math-optimizations" => self.contracts = false,
+            "-frecord-command-line" | "-frecord-gcc-switches" => self.records_command_line = true,
+            "-fno-record-command-line" | "-fno-record-gcc-switches" => self.records_command_line = false,
+            "-E" | "-M" | "-MM" | "-fsyntax-only" | "--version" | "-dumpversion" | "-dumpmachine" => {
+                self.compiles = false;
+            }
+            _ => self.note_joined(arg),
+        }
+    }
+
+    fn note_joined(&mut self, arg: &str) {
+        if let Some(triple) = arg.strip_prefix("--target=") {
+            self.triple = Some(triple.into());
+        } else if arg.starts_with("-ffp-model=") || arg.starts_with("-ffp-contract=") {
+            self.contracts = false;
+        } else if let Some(linker) = arg.strip_prefix("-fuse-ld=") {
+            self.uses_our_linker = linker == "lld";
+        } else if arg.starts_with("--ld-path=") {
+            self.uses_our_linker = false;
+        } else if arg.starts_with("-print-") || arg.starts_with("--print-") {
+            self.compiles = false;
+        } else if let Some(option) = arg.strip_prefix("-m") {
+            self.chooses_cpu |= names_cpu(option);
+        }
+    }
+
+    /// The architecture that is compiled for: the host's unless a triple says otherwise; `None` for one
+    /// whose CPUs are not known here.
+    pub fn arch(&self, host: Arch) -> Option<Arch> {
+        self.triple.as_deref().map_or(Some(host), Arch::from_triple)
+    }
+}
+
+fn names_cpu(option: &str) -> bool {
+    if option.starts_with("arch=") || option.starts_with("cpu=") {
+        return true;
+    }
+    let feature = option.strip_prefix("no-").unwrap_or(option);
+    Arch::HOST.feature(feature).is_some() || OTHER_FEATURE_OPTIONS.contains(&feature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(args: &[&str]) -> Flags {
+        let mut flags = Flags::default();
+        args.iter().for_each(|a| flags.note(a));
+        flags
+    }
+
+    #[test]
+    fn cpu_options() {
+        for option in ["-march=native", "-mavx2", "-mno-avx", "-msse4.2", "-mfma", "-msse4", "-mavx512f"] {
+            assert!(flags(&[option]).chooses_cpu, "{option}");
+        }
+        for option in ["-m64", "-mcmodel=large", "-mtune=haswell", "-mstackrealign", "-mno-red-zone", "-MD"] {
+            assert!(!flags(&[option]).chooses_cpu, "{option}");
+        }
+    }
+
+    #[test]
+    fn the_last_contraction_option_counts() {
+        assert!(flags(&["-ffast-math"]).contracts);
+        assert!(flags(&["-ffp-contract=off", "-Ofast"]).contracts);
+        assert!(!flags(&["-ffast-math", "-ffp-contract=off"]).contracts);
+        assert!(!flags(&["-ffp-contract=fast", "-ffp-model=precise"]).contracts);
+    }
+
+    #[test]
+    fn other_linkers_and_targets() {
+        assert!(!flags(&["-fuse-ld=mold"]).uses_our_linker);
+        assert!(flags(&["-fuse-ld=mold", "-fuse-ld=lld"]).uses_our_linker);
+        assert_eq!(flags(&["-target", "aarch64-linux-gnu"]).arch(Arch::X86_64), None);
+        assert_eq!(flags(&["--target=x86_64-linux-musl"]).arch(Arch::X86_64), Some(Arch::X86_64));
+    }
+}

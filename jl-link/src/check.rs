@@ -1,0 +1,171 @@
+//! Reads a finished image back and checks what every image promises.
+
+use crate::arch;
+use crate::elf::Elf;
+use crate::error::{Error, REPORT_IT, Result};
+use crate::finish::build_id_place;
+use crate::merge::{SLOT_SIZE, our_notes};
+use crate::notes;
+use crate::scan::Inputs;
+use image_format::image::{ImageError, Table, parse_header};
+use image_format::layout::{Extent, ImageHeader, NOTE_TYPE_IMAGE};
+use image_format::specs::Specs;
+use object::elf;
+use object::read::elf::FileHeader;
+use std::mem::size_of;
+
+/// # Errors
+/// Names the promise that the file breaks. Nothing in it is repaired.
+pub fn check(elf: &Elf, header_address: u64, inputs: &Inputs, members: &[String]) -> Result<()> {
+    let header = check_header(elf, header_address)?;
+    check_table(elf, header_address, &header)?;
+    check_segments(elf)?;
+    check_dynamic(elf, inputs)?;
+    check_protection(elf, inputs, members)
+}
+
+fn image_error(elf: &Elf, error: ImageError) -> Error {
+    elf.wrong("self-check", error.to_string(), "an intact image")
+}
+
+fn check_header(elf: &Elf, address: u64) -> Result<ImageHeader> {
+    let notes = our_notes(elf, NOTE_TYPE_IMAGE).count();
+    if notes != 1 {
+        return Err(Error::Image {
+            file: elf.path.clone(),
+            what: "image notes".into(),
+            found: notes.to_string(),
+            expected: "1".into(),
+            advice: "an image cannot be linked into another: link its objects",
+        });
+    }
+    let bytes = elf.slice(address, size_of::<ImageHeader>()).unwrap_or(&[]);
+    let header = parse_header(bytes).map_err(|e| image_error(elf, e))?;
+    let specs = at(elf, address, header.specs)
+        .ok_or_else(|| elf.wrong("target list", "none".into(), "the one that the header names"))?;
+    let specs = Specs::parse(specs).map_err(|e| elf.wrong("target list", e.to_string(), "an intact one"))?;
+    if specs.head().machine != elf.arch.elf_machine() {
+        let found = format!("ELF machine {}", specs.head().machine);
+        return Err(elf.wrong("target list", found, &elf.arch.elf_machine().to_string()));
+    }
+    if specs.len() != header.row_count as usize {
+        return Err(elf.wrong("rows", header.row_count.to_string(), &specs.len().to_string()));
+    }
+    if let Some((place, size)) = build_id_place(elf) {
+        let id = elf.slice(place, size).unwrap_or(&[]);
+        if header.build_id.get(..header.build_id_size as usize) != id.get(..size.min(32)) {
+            return Err(elf.wrong("build id", "one that differs from the header's".into(), "the same"));
+        }
+    }
+    Ok(header)
+}
+
+fn at(elf: &Elf, header: u64, extent: Extent) -> Option<&[u8]> {
+    elf.slice(header.wrapping_add_signed(extent.offset.into()), extent.count as usize)
+}
+
+fn check_table(elf: &Elf, address: u64, header: &ImageHeader) -> Result<()> {
+    let bytes = at(elf, address, header.table)
+        .ok_or_else(|| elf.wrong("image table", "none".into(), "the one that the header names"))?;
+    let table = Table::new(*header, bytes, true).map_err(|e| image_error(elf, e))?;
+    let is_relro = |address: u64, size: u64| {
+        let relro = |s: &&crate::elf::Segment| s.kind == elf::PT_GNU_RELRO && s.contains(address);
+        elf.segments.iter().filter(relro).any(|s| s.contains(address + size - 1))
+    };
+    let is_code = |address: u64| {
+        let code = |s: &crate::elf::Segment| s.kind == elf::PT_LOAD && s.flags.contains(elf::PF_X);
+        elf.segments.iter().any(|s| code(s) && s.contains(address))
+    };
+    let absolute = |offset: i32| address.wrapping_add_signed(offset.into());
+    for function in 0..table.functions() {
+        let slot = absolute(table.slot(function).unwrap_or(0));
+        if !is_relro(slot, SLOT_SIZE) {
+            return Err(Error::Image {
+                file: elf.path.clone(),
+                what: format!("slot of function {function}"),
+                found: format!("address {slot:#x}"),
+                expected: "one that is read-only after start (PT_GNU_RELRO)".into(),
+                advice: "a linker script must keep .data.rel.ro.* together in RELRO",
+            });
+        }
+        for row in 0..header.row_count as usize {
+            let body = absolute(table.body(row, function).unwrap_or(0));
+            if !is_code(body) {
+                let what = format!("body of function {function} in row {row}");
+                return Err(elf.wrong(&what, format!("address {body:#x}"), "executable code"));
+            }
+        }
+    }
+    let state = absolute(header.state.offset);
+    if !is_relro(state, 4) {
+        return Err(elf.wrong("image state", format!("address {state:#x}"), "one in PT_GNU_RELRO"));
+    }
+    Ok(())
+}
+
+fn check_segments(elf: &Elf) -> Result<()> {
+    let both = elf::PF_W | elf::PF_X;
+    for segment in elf.segments.iter().filter(|s| s.kind == elf::PT_LOAD) {
+        if segment.flags.contains(both) {
+            return Err(Error::Image {
+                file: elf.path.clone(),
+                what: "segment".into(),
+                found: format!("address {:#x}, writable and executable", segment.address),
+                expected: "one or the other".into(),
+                advice: "leave out -N (--omagic) and linker scripts that ask for it",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_dynamic(elf: &Elf, inputs: &Inputs) -> Result<()> {
+    if elf.dynamic(elf::DT_TEXTREL).is_some() {
+        return Err(Error::Image {
+            file: elf.path.clone(),
+            what: "dynamic section".into(),
+            found: "DT_TEXTREL".into(),
+            expected: "no relocations in code".into(),
+            advice: "compile everything with -fPIC and leave out -z notext",
+        });
+    }
+    for name in dynamic_ifuncs(elf) {
+        if !inputs.bitcode && !inputs.ifuncs.contains(&name) {
+            let found = format!("{name}, an IFUNC that no input has");
+            return Err(elf.wrong("dynamic symbol", found, "functions only"));
+        }
+    }
+    Ok(())
+}
+
+fn dynamic_ifuncs(elf: &Elf) -> Vec<String> {
+    let endian = object::LittleEndian;
+    let names = || -> object::read::Result<Vec<String>> {
+        let header = elf::FileHeader64::<object::LittleEndian>::parse(&*elf.bytes)?;
+        let sections = header.sections(endian, &*elf.bytes)?;
+        let symbols = sections.symbols(endian, &*elf.bytes, elf::SHT_DYNSYM)?;
+        let ifuncs = symbols.iter().filter(|s| s.st_type() == elf::STT_GNU_IFUNC);
+        let ifuncs = ifuncs.filter(|s| s.st_shndx.get(endian) != elf::SHN_UNDEF);
+        ifuncs.map(|s| Ok(String::from_utf8_lossy(symbols.symbol_name(endian, s)?).into_owned())).collect()
+    };
+    names().unwrap_or_default()
+}
+
+/// One object without a protection note takes it from the whole output: the shim must not be that one.
+fn check_protection(elf: &Elf, inputs: &Inputs, members: &[String]) -> Result<()> {
+    let Some(expected) = inputs.protection.filter(|p| *p != 0) else { return Ok(()) };
+    let note = elf.section(".note.gnu.property").and_then(|s| notes::gnu_properties(elf.data(s)));
+    let found = note.map_or(0, |n| arch::protection(elf.arch, n));
+    // Archive members and what LTO made were linked as well, and may be without.
+    if found & expected == expected || !members.is_empty() || inputs.bitcode {
+        return Ok(());
+    }
+    let names = |bits| arch::protection_names(elf.arch, bits);
+    Err(Error::Image {
+        file: elf.path.clone(),
+        what: "branch protection".into(),
+        found: names(found),
+        expected: format!("{}, as all inputs have", names(expected)),
+        advice: REPORT_IT,
+    })
+}

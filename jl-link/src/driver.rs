@@ -1,0 +1,132 @@
+//! The driver: its phases in order.
+
+use crate::args::{Invocation, PlainReason};
+use crate::check;
+use crate::elf::Elf;
+use crate::error::{Error, Result};
+use crate::finish;
+use crate::lld::{Linked, Lld, Stage};
+use crate::merge;
+use crate::options;
+use crate::report::{Report, parse_report_section};
+use crate::response;
+use crate::retarget;
+use crate::scan::{self, Inputs};
+use image_format::report::Line;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitCode, ExitStatus};
+
+/// Links as the command line says. `args` are without the program's name.
+///
+/// # Errors
+/// Every reason why there is no output; lld's own failures are printed by lld and given back as its
+/// exit code.
+pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    let invocation = Invocation::parse(response::expand(args)?)?;
+    if invocation.own.help {
+        print!("{}", options::HELP);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let lld = Lld::find()?;
+    if let Some(reason) = invocation.plain_reason() {
+        return plain(&lld, &invocation, reason);
+    }
+    let inputs = scan::scan(&invocation)?;
+    if !inputs.has_clones() {
+        return Ok(without_clones(&lld, &invocation, &inputs, &[])?);
+    }
+    let stage = Stage::beside(&invocation.output())?;
+    let result = image(&lld, &invocation, &inputs, &stage);
+    if invocation.own.keep_temps {
+        eprintln!("jl-link: temporary files are kept in {}", stage.keep().display());
+    }
+    Ok(result?)
+}
+
+/// The phases of a link that makes an image.
+fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> Result<ExitCode> {
+    let output = invocation.output();
+    let (path, bytes, members) = match lld.link(invocation, inputs, stage)? {
+        Linked::Failed(status) => return Ok(exit_code(status)),
+        Linked::Image { path, bytes, members } => (path, bytes, members),
+    };
+    let linked = Elf::parse(&output, bytes)?;
+    let lto_lines = parse_report_section(&linked);
+    let Some(merged) = merge::merge(linked, inputs, &members)? else {
+        // Nothing was worth a clone, or nothing that has clones was asked for: no shim then.
+        return without_clones(lld, invocation, inputs, &lto_lines);
+    };
+    let retargeted = retarget::retarget(merged, invocation)?;
+    let finished = finish::finish(retargeted, lto_lines, invocation)?;
+    let staged = stage.path("finished");
+    write_like(&staged, &finished.elf.bytes, &path, &output)?;
+    let read_back = std::fs::read(&staged).map_err(|source| Error::Read { path: staged.clone(), source })?;
+    check::check(&Elf::parse(&output, read_back)?, finished.header_address, inputs, &members)?;
+    if wants_report(invocation) {
+        tell(&Report::new(&finished, inputs, &members, &output), invocation)?;
+    }
+    std::fs::rename(&staged, &output).map_err(|source| Error::Write { path: output.clone(), source })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes with the permissions that lld gave its file. `output` is what messages name.
+fn write_like(path: &Path, bytes: &[u8], model: &Path, output: &Path) -> Result<()> {
+    let write = || {
+        std::fs::write(path, bytes)?;
+        std::fs::set_permissions(path, std::fs::metadata(model)?.permissions())
+    };
+    write().map_err(|source| Error::Write { path: output.into(), source })
+}
+
+/// A link as lld does it, of inputs that could have had clones: the report says why they have none.
+fn without_clones(
+    lld: &Lld,
+    invocation: &Invocation,
+    inputs: &Inputs,
+    lto_lines: &[Line],
+) -> Result<ExitCode> {
+    let status = lld.run_plain(invocation)?;
+    if status.success() && wants_report(invocation) {
+        tell(&Report::without_clones(inputs, lto_lines, &invocation.output()), invocation)?;
+    }
+    Ok(exit_code(status))
+}
+
+fn wants_summary(invocation: &Invocation) -> bool {
+    invocation.own.summary || std::env::var_os("JL_LINK_SUMMARY").is_some_and(|v| v == "1")
+}
+
+fn wants_report(invocation: &Invocation) -> bool {
+    invocation.own.report.is_some() || wants_summary(invocation)
+}
+
+fn tell(report: &Report, invocation: &Invocation) -> Result<()> {
+    if let Some(path) = &invocation.own.report {
+        report.write(path)?;
+    }
+    if wants_summary(invocation) {
+        eprint!("{}", report.summary());
+    }
+    Ok(())
+}
+
+fn plain(lld: &Lld, invocation: &Invocation, reason: PlainReason) -> anyhow::Result<ExitCode> {
+    let status = lld.run_plain(invocation)?;
+    let asked =
+        |option: &str| reason == PlainReason::Information && invocation.plain.iter().any(|a| a == option);
+    // Build systems ask who the linker is and look for words of GNU's or LLVM's answer: lld's came first.
+    if status.success() && asked("--help") {
+        print!("\n{}", options::HELP);
+    } else if status.success() && (asked("--version") || asked("-v")) {
+        println!("jl-link {} (Julienne)", env!("CARGO_PKG_VERSION"));
+    }
+    Ok(exit_code(status))
+}
+
+/// lld's exit code; 128 + signal as shells say it.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

@@ -1,0 +1,52 @@
+//! What can go wrong in a link, each with file, place, found, expected and what to do.
+
+use image_format::record::RecordError;
+use image_format::specs::SpecsError;
+use std::io;
+use std::path::PathBuf;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("unknown option {option}; jl-link's own options are listed by --jl-help")]
+    UnknownOption { option: String },
+    #[error("option {option} {problem}")]
+    Option { option: String, problem: &'static str },
+    #[error("cannot read response file {}: {source}", path.display())]
+    ResponseFile { path: PathBuf, source: io::Error },
+    #[error("found no ld.lld of LLVM 22 (tried {tried}); install lld-22 or set JL_LLD to its path")]
+    NoLinker { tried: String },
+    #[error("cannot run {}: {source}", program.display())]
+    Spawn { program: PathBuf, source: io::Error },
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {}: {source}; free some space or choose another output with -o", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot create a temporary directory beside the output {}: {source}; \
+             make its directory writable or choose another output with -o", output.display())]
+    Stage { output: PathBuf, source: io::Error },
+    #[error("{file}: {problem}: {found}; {advice}")]
+    Input { file: String, problem: String, found: String, advice: &'static str },
+    #[error(
+        "{file}: section {section} holds function records that cannot be used: {source}; \
+             compile it again"
+    )]
+    Records { file: String, section: &'static str, source: RecordError },
+    #[error(
+        "{file}: section {section} holds a target list that cannot be used: {source}; \
+             compile it again"
+    )]
+    Specs { file: String, section: &'static str, source: SpecsError },
+    #[error(
+        "objects were compiled for different target lists, and one image has one list:\n  \
+             {first}: {first_list}\n  {second}: {second_list}\n\
+             compile both with the same --jl-targets (or JULIA_CPU_TARGET), -march and --jl-fp"
+    )]
+    TargetLists { first: String, first_list: String, second: String, second_list: String },
+    #[error("{}: {what}: found {found}, expected {expected}; {advice}", file.display())]
+    Image { file: PathBuf, what: String, found: String, expected: String, advice: &'static str },
+}
+
+/// What to do when a finished link turns out wrong for a reason that no input is to blame for.
+pub const REPORT_IT: &str = "please report this with the command line (--jl-keep-temps keeps the files)";

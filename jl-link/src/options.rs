@@ -1,0 +1,92 @@
+//! jl-link's own options, `--jl-...`; everything else is lld's.
+
+use crate::error::{Error, Result};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// What the user asked of jl-link itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnOptions {
+    pub help: bool,
+    pub report: Option<PathBuf>,
+    pub summary: bool,
+    pub verbose: bool,
+    pub keep_temps: bool,
+    pub tunable: bool,
+    pub bind_local: bool,
+    pub no_relr: bool,
+    /// Another shim object than the embedded one (development and tests).
+    pub shim: Option<PathBuf>,
+}
+
+pub const HELP: &str = "\
+jl-link links with ld.lld of LLVM 22 and makes one code image of objects that jl-cc or the pass plugin
+compiled for several CPUs. Objects without function records are linked as lld would.
+
+USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with ld's options and:
+  --jl-report=FILE   write a report as JSON: functions, clones, calls, bytes, and what was not cloned and why
+  --jl-summary       print a short summary on stderr (also: environment JL_LINK_SUMMARY=1)
+  --jl-verbose       print the lld command line on stderr
+  --jl-tunable       leave all calls between clones on their slots, so that each can be changed at run time
+  --jl-bind-local    bind calls to exported functions of this image, which other libraries could replace
+  --jl-no-relr       do not pack relative relocations: the image then loads with glibc before 2.36
+  --jl-keep-temps    keep the temporary directory beside the output and say where it is
+  --jl-shim=FILE     embed this shim object instead of the built-in one
+  --jl-help          print this text
+ENVIRONMENT: JL_LLD (path of ld.lld), JL_PLUGIN (path of libjl_pass_plugin.so, for bitcode inputs)
+EXAMPLE: clang-22 -shared -fPIC --ld-path=/opt/julienne/bin/jl-link a.o b.o -o lib.so -Wl,--jl-report=r.json
+";
+
+impl OwnOptions {
+    /// Takes `arg` if it is one of ours. Both `--jl-x` and `-jl-x` are read, as lld reads its own.
+    pub fn take(&mut self, arg: &OsStr) -> Result<bool> {
+        let bytes = arg.as_bytes();
+        let Some(name) = bytes.strip_prefix(b"--jl-").or_else(|| bytes.strip_prefix(b"-jl-")) else {
+            return Ok(false);
+        };
+        let option = arg.to_string_lossy().into_owned();
+        let (name, value) = match name.iter().position(|b| *b == b'=') {
+            Some(at) => (&name[..at], Some(PathBuf::from(OsStr::from_bytes(&name[at + 1..])))),
+            None => (name, None),
+        };
+        let flag = match name {
+            b"report" | b"shim" => {
+                let value = value.filter(|v| !v.as_os_str().is_empty());
+                let value = value.ok_or(Error::Option { option, problem: "needs a file: --jl-...=FILE" })?;
+                *if name == b"report" { &mut self.report } else { &mut self.shim } = Some(value);
+                return Ok(true);
+            }
+            b"help" => &mut self.help,
+            b"summary" => &mut self.summary,
+            b"verbose" => &mut self.verbose,
+            b"keep-temps" => &mut self.keep_temps,
+            b"tunable" => &mut self.tunable,
+            b"bind-local" => &mut self.bind_local,
+            b"no-relr" => &mut self.no_relr,
+            _ => return Err(Error::UnknownOption { option }),
+        };
+        if value.is_some() {
+            return Err(Error::Option { option, problem: "takes no value" });
+        }
+        *flag = true;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_options() {
+        let mut own = OwnOptions::default();
+        assert!(own.take(OsStr::new("--jl-report=a b")).unwrap());
+        assert!(own.take(OsStr::new("-jl-tunable")).unwrap());
+        assert!(!own.take(OsStr::new("--gc-sections")).unwrap());
+        assert_eq!((own.report, own.tunable), (Some("a b".into()), true));
+        for bad in ["--jl-reports", "--jl-report", "--jl-report=", "--jl-tunable=1"] {
+            assert!(OwnOptions::default().take(OsStr::new(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What the inputs are, before anything is linked: function records, bitcode, protection notes; and that
+//! records and target lists fit together.
+
+use crate::arch;
+use crate::args::Invocation;
+use crate::error::{Error, Result};
+use crate::inputs::{self, Member};
+use crate::notes;
+use image_format::cpu::Arch;
+use image_format::layout::{RECORD_SECTION, REPORT_SECTION, SPECS_SECTION};
+use image_format::record::records;
+use image_format::report::{Line, parse_lines};
+use image_format::specs::Specs;
+use object::LittleEndian;
+use object::elf;
+use object::read::elf::{FileHeader, SectionHeader, SectionTable};
+use std::collections::HashSet;
+
+type Header = elf::FileHeader64<LittleEndian>;
+
+/// An object with function records.
+#[derive(Clone, Debug)]
+pub struct RecordObject {
+    pub name: String,
+    /// In the link for certain, not only if something in an archive is asked for.
+    pub certain: bool,
+    pub specs: Vec<u8>,
+}
+
+/// Report lines of an object (which may have no records: nothing of it was worth cloning).
+#[derive(Clone, Debug)]
+pub struct ObjectLines {
+    pub name: String,
+    pub certain: bool,
+    pub lines: Vec<Line>,
+}
+
+/// What all inputs are: the second phase's output.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    pub objects: Vec<RecordObject>,
+    pub lines: Vec<ObjectLines>,
+    pub bitcode: bool,
+    /// Names of indirect functions that the inputs define themselves.
+    pub ifuncs: HashSet<String>,
+    /// Protection that every object named on the command line has; `None` when there was none.
+    pub protection: Option<u32>,
+    /// The C library of this link understands packed relative relocations.
+    pub relr_supported: bool,
+}
+
+impl Inputs {
+    /// Whether an image may come out.
+    pub fn has_clones(&self) -> bool {
+        self.bitcode || !self.objects.is_empty()
+    }
+}
+
+/// Looks at every input once.
+///
+/// # Errors
+/// Records or target lists that are damaged, of another version or for another architecture, and
+/// objects on the command line whose target lists differ. Archive members count only once the link
+/// has drawn them in ([`crate::merge`] sees to those).
+pub fn scan(invocation: &Invocation) -> Result<Inputs> {
+    let mut found = Inputs::default();
+    inputs::for_each(invocation, &mut |member| scan_member(invocation, member, &mut found))?;
+    check_lists(&found)?;
+    Ok(found)
+}
+
+fn scan_member(invocation: &Invocation, member: Member<'_>, found: &mut Inputs) -> Result<()> {
+    if inputs::is_bitcode(member.bytes) {
+        found.bitcode = true;
+        return Ok(());
+    }
+    // What is no little-endian 64-bit ELF file holds no records; lld says what it thinks of it.
+    let Ok(header) = Header::parse(member.bytes) else { return Ok(()) };
+    if header.e_ident.class != elf::ELFCLASS64 || header.e_ident.data != elf::ELFDATA2LSB {
+        return Ok(());
+    }
+    let Ok(sections) = header.sections(LittleEndian, member.bytes) else { return Ok(()) };
+    match header.e_type.get(LittleEndian) {
+        elf::ET_REL => scan_object(invocation, &member, header, &sections, found),
+        elf::ET_DYN => {
+            found.relr_supported |= provides_relr(&member, &sections);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn section_data<'a>(
+    member: &Member<'a>,
+    section: &elf::SectionHeader64<LittleEndian>,
+    name: &'static str,
+) -> Result<&'a [u8]> {
+    section.data(LittleEndian, member.bytes).map_err(|_| Error::Input {
+        file: member.name.clone(),
+        problem: format!("section {name} lies outside the file"),
+        found: format!(
+            "offset {:#x}, size {:#x}",
+            section.sh_offset.get(LittleEndian),
+            section.sh_size.get(LittleEndian)
+        ),
+        advice: "the file is truncated: compile it again",
+    })
+}
+
+fn scan_object(
+    invocation: &Invocation,
+    member: &Member<'_>,
+    header: &Header,
+    sections: &SectionTable<'_, Header>,
+    found: &mut Inputs,
+) -> Result<()> {
+    let machine = header.e_machine.get(LittleEndian).0;
+    let (mut specs, mut targets, mut protection) = (None, None, 0);
+    for section in sections.iter() {
+        let name = sections.section_name(LittleEndian, section).unwrap_or(b"");
+        if name == RECORD_SECTION.as_bytes() {
+            let data = section_data(member, section, RECORD_SECTION)?;
+            targets = check_records(member, data)?.or(targets);
+        } else if name == SPECS_SECTION.as_bytes() {
+            check_machine(member, machine)?;
+            let data = section_data(member, section, SPECS_SECTION)?;
+            specs = Some(check_specs(member, data, machine)?);
+        } else if name == REPORT_SECTION.as_bytes() {
+            let text = section_data(member, section, REPORT_SECTION)?;
+            let lines = parse_lines(&String::from_utf8_lossy(text)).flatten().collect();
+            let (name, certain) = (member.name.clone(), member.certain);
+            found.lines.push(ObjectLines { name, certain, lines });
+        } else if name == b".note.gnu.property" {
+            let data = section_data(member, section, ".note.gnu.property")?;
+            if let (Some(arch), Some(note)) =
+                (Arch::from_elf_machine(machine.into()), notes::gnu_properties(data))
+            {
+                protection = arch::protection(arch, note);
+            }
+        } else if name == b".llvm.lto" && invocation.fat_lto {
+            found.bitcode = true;
+        }
+    }
+    if member.certain {
+        found.protection = Some(found.protection.unwrap_or(!0) & protection);
+    }
+    note_ifuncs(member, sections, found);
+    match (specs, targets) {
+        (Some(specs), Some(targets)) => {
+            let listed = Specs::parse(&specs).map_or(0, |s| s.len());
+            if targets != listed {
+                return Err(damaged(member, "records and target list disagree", || {
+                    format!("records for {targets} targets, a list of {listed}")
+                }));
+            }
+            let (name, certain) = (member.name.clone(), member.certain);
+            found.objects.push(RecordObject { name, certain, specs });
+            Ok(())
+        }
+        (None, Some(_)) => Err(damaged(member, "function records without a target list", || {
+            format!("no section {SPECS_SECTION}")
+        })),
+        (_, None) => Ok(()),
+    }
+}
+
+fn damaged(member: &Member<'_>, problem: &str, found: impl Fn() -> String) -> Error {
+    let (file, problem, found) = (member.name.clone(), problem.into(), found());
+    Error::Input { file, problem, found, advice: "compile it again" }
+}
+
+/// The number of targets of the records in `data`, which all must have the same; `None` without records.
+fn check_records(member: &Member<'_>, data: &[u8]) -> Result<Option<usize>> {
+    let mut targets = None;
+    for record in records(data, 0) {
+        let record = record.map_err(|source| Error::Records {
+            file: member.name.clone(),
+            section: RECORD_SECTION,
+            source,
+        })?;
+        if targets.is_some_and(|t| t != record.targets()) {
+            return Err(damaged(member, "function records for different numbers of targets", || {
+                format!("{} after {}", record.targets(), targets.unwrap_or(0))
+            }));
+        }
+        targets = Some(record.targets());
+    }
+    Ok(targets)
+}
+
+fn check_machine(member: &Member<'_>, machine: u16) -> Result<()> {
+    if Arch::from_elf_machine(machine.into()).is_some() {
+        return Ok(());
+    }
+    Err(Error::Input {
+        file: member.name.clone(),
+        problem: "function records for an architecture that this release does not know".into(),
+        found: format!("ELF machine {machine}, expected {}", Arch::HOST.elf_machine()),
+        advice: "compile for x86-64, or without jl-cc",
+    })
+}
+
+fn check_specs(member: &Member<'_>, data: &[u8], machine: u16) -> Result<Vec<u8>> {
+    let specs = Specs::parse(data).map_err(|source| Error::Specs {
+        file: member.name.clone(),
+        section: SPECS_SECTION,
+        source,
+    })?;
+    if specs.head().machine != u32::from(machine) {
+        return Err(damaged(member, "target list for another architecture than the object", || {
+            format!("ELF machine {} in the list, {machine} in the object", specs.head().machine)
+        }));
+    }
+    Ok(specs.bytes().to_vec())
+}
+
+fn note_ifuncs(member: &Member<'_>, sections: &SectionTable<'_, Header>, found: &mut Inputs) {
+    let Ok(symbols) = sections.symbols(LittleEndian, member.bytes, elf::SHT_SYMTAB) else { return };
+    for symbol in symbols.iter().filter(|s| s.st_type() == elf::STT_GNU_IFUNC) {
+        if let Ok(name) = symbols.symbol_name(LittleEndian, symbol) {
+            found.ifuncs.insert(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+}
+
+/// glibc defines this version from 2.36 on, when its loader learnt packed relative relocations; a file
+/// that uses them and links libc must ask for it, and an older loader then refuses the file by name.
+const RELR_VERSION: &[u8] = b"GLIBC_ABI_DT_RELR\0";
+
+fn provides_relr(member: &Member<'_>, sections: &SectionTable<'_, Header>) -> bool {
+    sections.iter().any(|section| {
+        sections.section_name(LittleEndian, section) == Ok(b".dynstr")
+            && section.data(LittleEndian, member.bytes).is_ok_and(|strings: &[u8]| {
+                strings.split_inclusive(|b| *b == 0).any(|string| string == RELR_VERSION)
+            })
+    })
+}
+
+fn check_lists(found: &Inputs) -> Result<()> {
+    let mut certain = found.objects.iter().filter(|o| o.certain);
+    let Some(first) = certain.next() else { return Ok(()) };
+    match certain.find(|o| o.specs != first.specs) {
+        Some(second) => Err(differing(first, second)),
+        None => Ok(()),
+    }
+}
+
+/// The error for two objects with different lists.
+pub fn differing(first: &RecordObject, second: &RecordObject) -> Error {
+    Error::TargetLists {
+        first: first.name.clone(),
+        first_list: describe(&first.specs, &second.specs),
+        second: second.name.clone(),
+        second_list: describe(&second.specs, &first.specs),
+    }
+}
+
+/// The list as the user wrote it, and whatever differs from `other` although it was written the same.
+fn describe(blob: &[u8], other: &[u8]) -> String {
+    let (Ok(specs), Ok(other)) = (Specs::parse(blob), Specs::parse(other)) else { return "?".into() };
+    let names = |s: &Specs| (0..s.len()).map(|t| s.name(t).to_string()).collect::<Vec<_>>().join(";");
+    let text = |s: &Specs, at: u32| String::from_utf8_lossy(s.string(at).unwrap_or(b"?")).into_owned();
+    let mut description = names(&specs);
+    if specs.head().flags & image_format::specs::SPECS_FP_FAST != 0 {
+        description += " (--jl-fp=fast)";
+    }
+    if specs.head().flags & image_format::specs::SPECS_RAISED != 0 {
+        description += " (target 0 raised by -march)";
+    }
+    if names(&specs) == names(&other) {
+        for (a, b) in specs.entries().zip(other.entries()) {
+            if (text(&specs, a.features), a.flags) != (text(&other, b.features), b.flags) {
+                let (name, features) = (text(&specs, a.name), text(&specs, a.features));
+                description += &format!("\n    {name}: flags {:#x}, features {features}", a.flags);
+            }
+        }
+    }
+    description
+}
