@@ -277,11 +277,11 @@ struct InnermostLoop {
 }
 
 impl InnermostLoop {
-    /// Whether the vectorisers, or the bit and rounding instructions of a target, can do something here.
+    /// Whether the vectorisers, or the bit counting and rounding instructions of a target, can do something here.
     ///
     /// A cheap model of what the loop vectoriser asks: counted, one exit, no calls, every value carried
-    /// from one iteration to the next an induction or a reduction that may be reordered, and work on
-    /// memory. It errs towards "no": what it lets through is cloned for every target.
+    /// from one iteration to the next an induction, a reduction that may be reordered or a value of the
+    /// iteration before, and work on memory. It errs towards "no": what it lets through is cloned for every target.
     fn pays(&self) -> bool {
         let mut work = Work::default();
         for block in &self.blocks {
@@ -291,12 +291,12 @@ impl InnermostLoop {
                 }
             }
         }
-        if work.bit_or_rounding {
+        if work.count_or_rounding {
             return true;
         }
         work.memory > 0
             && work.arithmetic > COUNTING
-            && self.phis().all(|phi| self.is_induction(phi) || self.is_reduction(phi))
+            && self.phis().all(|p| self.is_induction(p) || self.is_reduction(p) || self.is_recurrence(p))
             && self.is_counted()
     }
 
@@ -334,6 +334,29 @@ impl InnermostLoop {
     fn is_reduction(&self, phi: Value) -> bool {
         let Some(next) = self.carried(phi) else { return false };
         self.contains(next) && may_reorder(next) && self.reaches(next, phi, next.opcode(), 12)
+    }
+
+    /// Takes on a value of the iteration before that does not itself depend on what is carried along: the
+    /// vectoriser splices it in (a neighbour in a filter). A state that feeds back is none.
+    fn is_recurrence(&self, phi: Value) -> bool {
+        let mut seen = HashSet::from([phi]);
+        let mut work: Vec<Value> = self.carried(phi).into_iter().collect();
+        while let Some(value) = work.pop() {
+            if value == phi {
+                return false;
+            }
+            if !self.contains(value) || !seen.insert(value) {
+                continue;
+            }
+            let carried = value.opcode() == Opcode::LLVMPHI && value.parent() == self.header;
+            if !carried {
+                work.extend(value.operands());
+            } else if !self.is_induction(value) {
+                // A chain of recurrences, each one iteration further back.
+                work.extend(self.carried(value));
+            }
+        }
+        true
     }
 
     fn reaches(&self, from: Value, phi: Value, opcode: Opcode, depth: u32) -> bool {
@@ -397,7 +420,7 @@ const COUNTING: u32 = 1;
 struct Work {
     memory: u32,
     arithmetic: u32,
-    bit_or_rounding: bool,
+    count_or_rounding: bool,
 }
 
 impl Work {
@@ -422,10 +445,9 @@ impl Work {
     }
 
     fn add_call(&mut self, call: Value) -> bool {
-        const BETTER: [&str; 9] = [
+        // Counting leading or trailing zeros is one instruction at every level; these are not.
+        const BETTER: [&str; 7] = [
             "llvm.ctpop.",
-            "llvm.ctlz.",
-            "llvm.cttz.",
             "llvm.floor.",
             "llvm.ceil.",
             "llvm.trunc.",
@@ -437,7 +459,7 @@ impl Work {
             return false;
         };
         let name = function.name();
-        self.bit_or_rounding |= BETTER.iter().any(|b| name.starts_with(b));
+        self.count_or_rounding |= BETTER.iter().any(|b| name.starts_with(b));
         self.arithmetic += u32::from(!name.starts_with("llvm.dbg") && !name.starts_with("llvm.lifetime"));
         !name.starts_with("llvm.mem")
     }
