@@ -117,11 +117,15 @@ fn wants(function: &FunctionFacts, filter: bool) -> u32 {
     facts.iter().filter(|(holds, _)| *holds).map(|(_, flag)| flag).sum()
 }
 
+/// Up to so many IR instructions a call through a slot is a part of a function's time that can be seen.
+const SMALL: u32 = 64;
+
 /// Adds functions that are called by, and call, cloned functions, until there are no more: a call from
 /// clone to clone then needs no slot.
 ///
-/// With `filter` one of the two calls must stand in a loop: a slot costs 0.3 ns, which elsewhere is less
-/// than the copy costs (in SQLite, where half of all functions are between some cloned two).
+/// With `filter` one of the two calls must stand in a loop, and the function must be small: a slot costs
+/// 0.3 ns, which elsewhere and beside more than some instructions is not seen (in SQLite half of all
+/// functions stand between some cloned two, and its interpreter calls everything in a loop).
 fn widen(functions: &[FunctionFacts], targets: usize, filter: bool, decisions: &mut [Decision]) {
     let mut callers = vec![Vec::new(); functions.len()];
     for (caller, function) in functions.iter().enumerate() {
@@ -140,9 +144,10 @@ fn widen(functions: &[FunctionFacts], targets: usize, filter: bool, decisions: &
                 let eligible = decisions[i].mask & bit == 0 && functions[i].obstacle.is_none();
                 let (mut called, mut calls) = (callers[i].iter(), functions[i].calls.iter());
                 let between = called.clone().any(|n| cloned(&n)) && calls.clone().any(|n| cloned(&n));
+                let small = functions[i].instructions <= SMALL;
                 let hot = !filter
-                    || called.any(|n| cloned(&n) && loops(*n, i))
-                    || calls.any(|n| cloned(&n) && loops(i, *n));
+                    || small && called.any(|n| cloned(&n) && loops(*n, i))
+                    || small && calls.any(|n| cloned(&n) && loops(i, *n));
                 if eligible && between && hot {
                     if !decisions[i].is_cloned() {
                         decisions[i].reason = Reason::Between;
