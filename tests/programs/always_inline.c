@@ -1,0 +1,23 @@
+//! check-cloned: user
+//! check-not-cloned: address_taken always-inline
+// always_inline functions are part of each clone that uses them; one whose address is taken keeps its one body.
+#include <stdio.h>
+
+static inline __attribute__((always_inline)) int inlined(int x) { return x * 5 + 1; }
+
+__attribute__((always_inline)) inline int address_taken(int x);
+extern inline int address_taken(int x) { return x - 3; }
+
+__attribute__((noinline)) int user(const int *data, int n) {
+    int sum = 0;
+    for (int i = 0; i < n; i++) sum += inlined(data[i]) + address_taken(i);
+    return sum;
+}
+
+int main(void) {
+    int data[50];
+    for (int i = 0; i < 50; i++) data[i] = i * i;
+    int (*volatile pointer)(int) = address_taken;
+    printf("%d %d\n", user(data, 50), pointer(10));
+    return 0;
+}

@@ -1,0 +1,574 @@
+//! A test program: its sources, the directives in their comments, and the ways to build it.
+//!
+//! Directives stand in lines `//! NAME: VALUE` of the first source: `NAME.c`, `NAME.cpp`, or `main.c` or
+//! `main.cpp` of a folder. Each is explained at its field in [`Directives`].
+
+use crate::command::{Ran, run_ok};
+use crate::elf::Elf;
+use crate::tools::{CLANG, CLANGXX, LLVM_AR, Tools};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// All functions are cloned for all targets: what most programs test.
+const DEFAULT_TARGETS: &str = "x86-64,clone_all;x86-64-v3,clone_all;x86-64-v4,clone_all";
+
+/// How a program is compiled and linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Exe,
+    Pie,
+    Static,
+    StaticPie,
+    /// A shared object with the program in it, opened by a plain launcher; with `lib:`, a program and a
+    /// library, both linked by jl-link.
+    Shared,
+    /// With `lib:` only: the library by jl-cc, the program by plain clang.
+    SharedOnly,
+    Lto,
+    ThinLto,
+    Archive,
+    WholeArchive,
+    /// All objects linked by `-r` first.
+    Relocatable,
+    GcSections,
+    /// Objects of jl-cc, linked by ld.lld, GNU ld or mold.
+    PlainLld,
+    PlainBfd,
+    PlainMold,
+    /// As `Shared`, linked by plain ld.lld.
+    PlainShared,
+    /// As `GcSections`, linked by plain ld.lld.
+    PlainGc,
+}
+
+const MODES: [(&str, Mode); 17] = [
+    ("exe", Mode::Exe),
+    ("pie", Mode::Pie),
+    ("static", Mode::Static),
+    ("static-pie", Mode::StaticPie),
+    ("shared", Mode::Shared),
+    ("shared-only", Mode::SharedOnly),
+    ("lto", Mode::Lto),
+    ("thinlto", Mode::ThinLto),
+    ("archive", Mode::Archive),
+    ("whole-archive", Mode::WholeArchive),
+    ("relocatable", Mode::Relocatable),
+    ("gc-sections", Mode::GcSections),
+    ("plain-lld", Mode::PlainLld),
+    ("plain-bfd", Mode::PlainBfd),
+    ("plain-mold", Mode::PlainMold),
+    ("plain-shared", Mode::PlainShared),
+    ("plain-gc-sections", Mode::PlainGc),
+];
+
+impl Mode {
+    pub fn name(self) -> &'static str {
+        MODES.iter().find(|m| m.1 == self).map_or("?", |m| m.0)
+    }
+
+    fn parse(name: &str) -> Result<Mode> {
+        let found = MODES.iter().find(|m| m.0 == name).map(|m| m.1);
+        found.with_context(|| {
+            format!("unknown mode {name:?}, expected one of {}", MODES.map(|m| m.0).join(", "))
+        })
+    }
+
+    fn compile_flags(self) -> &'static [&'static str] {
+        match self {
+            Mode::Exe | Mode::Static => &["-fno-pie"],
+            Mode::Shared | Mode::SharedOnly | Mode::PlainShared => &["-fPIC"],
+            Mode::Lto => &["-fPIE", "-flto=full"],
+            Mode::ThinLto => &["-fPIE", "-flto=thin"],
+            Mode::GcSections | Mode::PlainGc => &["-fPIE", "-ffunction-sections", "-fdata-sections"],
+            _ => &["-fPIE"],
+        }
+    }
+
+    /// For a program; shared objects have flags of their own.
+    fn link_flags(self) -> &'static [&'static str] {
+        match self {
+            Mode::Exe => &["-no-pie"],
+            Mode::Static => &["-static", "-no-pie"],
+            Mode::StaticPie => &["-static-pie"],
+            Mode::Lto => &["-pie", "-flto=full"],
+            Mode::ThinLto => &["-pie", "-flto=thin"],
+            Mode::GcSections => &["-pie", "-Wl,--gc-sections"],
+            Mode::PlainGc => &["-pie", "-Wl,--gc-sections", "-fuse-ld=lld"],
+            Mode::PlainLld => &["-pie", "-fuse-ld=lld"],
+            Mode::PlainBfd => &["-pie", "-fuse-ld=bfd"],
+            Mode::PlainMold => &["-pie", "-fuse-ld=mold"],
+            _ => &["-pie"],
+        }
+    }
+
+    /// Linked by a linker that knows nothing of our tables.
+    pub fn is_plain(self) -> bool {
+        matches!(self, Mode::PlainLld | Mode::PlainBfd | Mode::PlainMold | Mode::PlainShared | Mode::PlainGc)
+    }
+
+    fn is_shared(self) -> bool {
+        matches!(self, Mode::Shared | Mode::SharedOnly | Mode::PlainShared)
+    }
+
+    /// Whether inlining and internalising leave the objects' functions as they were compiled.
+    fn keeps_functions(self) -> bool {
+        !matches!(self, Mode::Lto | Mode::ThinLto)
+    }
+}
+
+/// What a program's comments ask for.
+#[derive(Clone, Debug)]
+pub struct Directives {
+    /// `targets:` the target list; all functions at x86-64, v3 and v4 when absent. `default` is jl-cc's own.
+    pub targets: Option<String>,
+    /// `flags:` to compile and link, for the reference too.
+    pub flags: Vec<String>,
+    /// `link-flags:` to link only, for the reference too.
+    pub link_flags: Vec<String>,
+    /// `modes:` only these; all that make sense when absent.
+    pub modes: Vec<Mode>,
+    /// `without:` all modes but these; the rest of the line after ` -- ` says why.
+    pub without: Vec<Mode>,
+    /// `opt:` levels to build in mode pie besides -O2.
+    pub levels: Vec<String>,
+    /// `lib:` these sources of the folder form a shared library in the shared modes.
+    pub lib: Vec<String>,
+    /// `plain:` these sources are compiled by plain clang: code that knows nothing of us.
+    pub plain: Vec<String>,
+    /// `env:` variables for every run, as NAME=VALUE.
+    pub env: Vec<(String, String)>,
+    /// `check-cloned:` functions with a clone for every target, by symbol name.
+    pub cloned: Vec<String>,
+    /// `check-not-cloned:` a function and the reason's word.
+    pub not_cloned: Vec<(String, String)>,
+    /// `disasm:` `A calls B` or `A has TEXT`, in programs that jl-link links from objects.
+    pub disassembly: Vec<Expectation>,
+    /// `disasm-shared:` the same in the shared modes, where exported functions can be replaced.
+    pub shared_disassembly: Vec<Expectation>,
+    /// `notes:` properties that the output's notes must name.
+    pub notes: Vec<String>,
+    /// `reference: baseline`: compared with its own run at target 0 and not with plain clang's build.
+    pub own_reference: bool,
+    /// `qemu: no` and the reason: not run under QEMU.
+    pub qemu: bool,
+}
+
+/// A `disasm:` directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// A call or a tail jump straight to the other function.
+    Calls(String, String),
+    /// A line of the function contains the text.
+    Has(String, String),
+}
+
+/// A test program.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub name: String,
+    sources: Vec<PathBuf>,
+    pub directives: Directives,
+}
+
+/// Something built, and how to run it.
+pub struct Built {
+    /// The program, or the launcher with the shared object as its argument.
+    pub command: Vec<PathBuf>,
+    /// What jl-link or the plain linker made.
+    pub outputs: Vec<PathBuf>,
+}
+
+impl Program {
+    /// All programs in a folder, by name.
+    pub fn read_all(folder: &Path) -> Result<Vec<Program>> {
+        let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        let mut paths: Vec<PathBuf> = entries.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
+        paths.sort();
+        paths.iter().map(|p| Program::read(p).with_context(|| format!("in {}", p.display()))).collect()
+    }
+
+    pub fn read(path: &Path) -> Result<Program> {
+        let mut sources = Vec::new();
+        if path.is_dir() {
+            for entry in fs::read_dir(path)? {
+                sources.push(entry?.path());
+            }
+            sources.retain(|s| s.extension().is_some_and(|e| e == "c" || e == "cpp"));
+            // The one with the directives comes first.
+            sources.sort_by_key(|s| (s.file_stem().is_none_or(|n| n != "main"), s.clone()));
+        } else {
+            sources.push(path.to_path_buf());
+        }
+        let first = sources.first().context("no source")?;
+        let text = fs::read_to_string(first)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let directives = Directives::parse(&text)?;
+        let program = Program { name, sources, directives };
+        for named in program.directives.lib.iter().chain(&program.directives.plain) {
+            if !program.sources.iter().any(|s| s.ends_with(named)) {
+                bail!("a directive names {named}, which is not there");
+            }
+        }
+        Ok(program)
+    }
+
+    /// The modes to build it in.
+    pub fn modes(&self) -> Vec<Mode> {
+        let all = MODES.map(|m| m.1);
+        let listed = if self.directives.modes.is_empty() { &all[..] } else { &self.directives.modes };
+        let fits = |mode: &&Mode| {
+            !self.directives.without.contains(mode)
+                && (**mode != Mode::SharedOnly || !self.directives.lib.is_empty())
+        };
+        listed.iter().filter(fits).copied().collect()
+    }
+
+    /// The names of the targets, in order.
+    pub fn targets(&self) -> Vec<String> {
+        let list = match self.directives.targets.as_deref() {
+            None => DEFAULT_TARGETS,
+            Some("default") => image_format::grammar::DEFAULT_TARGETS_X86_64,
+            Some(list) => list,
+        };
+        list.split(';').map(str::to_string).collect()
+    }
+
+    fn target_flag(&self) -> Option<String> {
+        match self.directives.targets.as_deref() {
+            Some("default") => None,
+            _ => Some(format!("--jl-targets={}", self.targets().join(";"))),
+        }
+    }
+
+    fn is_cpp(&self) -> bool {
+        self.sources.iter().any(|s| s.extension().is_some_and(|e| e == "cpp"))
+    }
+
+    /// Builds it with plain clang: what all else is compared with.
+    pub fn build_reference(&self, folder: &Path) -> Result<Built> {
+        let output = folder.join("reference");
+        let mut command = Command::new(if self.is_cpp() { CLANGXX } else { CLANG });
+        command.arg("-O2").args(&self.directives.flags).args(&self.sources);
+        command.args(&self.directives.link_flags).arg("-o").arg(&output);
+        run_ok(&mut command)?;
+        Ok(Built { command: vec![output], outputs: vec![] })
+    }
+
+    /// The compiler for a source: the one under test, or the plain one.
+    fn compile(&self, tools: &Tools, source: &Path, plain: bool) -> Command {
+        let cpp = source.extension().is_some_and(|e| e == "cpp");
+        let mut command = match (plain, cpp) {
+            (true, false) => Command::new(CLANG),
+            (true, true) => Command::new(CLANGXX),
+            (false, false) => Command::new(tools.jl_cc()),
+            (false, true) => Command::new(tools.jl_cxx()),
+        };
+        if !plain {
+            command.args(self.target_flag());
+        }
+        command.args(&self.directives.flags);
+        command
+    }
+
+    fn link(&self, tools: &Tools, plain: bool) -> Command {
+        let mut command = match (plain, self.is_cpp()) {
+            (true, false) => Command::new(CLANG),
+            (true, true) => Command::new(CLANGXX),
+            (false, false) => Command::new(tools.jl_cc()),
+            (false, true) => Command::new(tools.jl_cxx()),
+        };
+        command.args(&self.directives.flags);
+        command
+    }
+
+    fn is_named(&self, list: &[String], source: &Path) -> bool {
+        list.iter().any(|name| source.ends_with(name))
+    }
+
+    /// Compiles every source to a file in `folder`; `extra` comes last.
+    pub fn compile_all(
+        &self,
+        tools: &Tools,
+        folder: &Path,
+        extra: &[&str],
+        all_plain: impl Fn(&Path) -> bool,
+    ) -> Result<Vec<PathBuf>> {
+        let compile = |source: &PathBuf| {
+            let name = source.file_name().unwrap_or_default().to_string_lossy();
+            let object = folder.join(format!("{name}.o"));
+            let plain = self.is_named(&self.directives.plain, source) || all_plain(source);
+            let mut command = self.compile(tools, source, plain);
+            run_ok(command.args(extra).arg("-c").arg(source).arg("-o").arg(&object))?;
+            Ok(object)
+        };
+        self.sources.iter().map(compile).collect()
+    }
+
+    /// Builds it with the tools under test.
+    pub fn build(&self, tools: &Tools, mode: Mode, level: &str, folder: &Path) -> Result<Built> {
+        let mut flags = vec![level];
+        flags.extend(mode.compile_flags());
+        let in_lib = |source: &Path| self.is_named(&self.directives.lib, source);
+        let plain = |source: &Path| mode == Mode::SharedOnly && !in_lib(source);
+        let objects = self.compile_all(tools, folder, &flags, plain)?;
+        if mode.is_shared() {
+            return self.link_shared(tools, mode, folder, &objects);
+        }
+        let output = folder.join("program");
+        let inputs = self.link_inputs(tools, mode, folder, objects)?;
+        let mut command = self.link(tools, mode.is_plain());
+        command.arg(level).args(mode.link_flags());
+        if matches!(mode, Mode::Lto | Mode::ThinLto) {
+            command.args(self.target_flag());
+        }
+        run_ok(command.args(inputs).args(&self.directives.link_flags).arg("-o").arg(&output))?;
+        Ok(Built { command: vec![output.clone()], outputs: vec![output] })
+    }
+
+    /// What the linker is given: the objects, or what they were put into.
+    fn link_inputs(
+        &self,
+        tools: &Tools,
+        mode: Mode,
+        folder: &Path,
+        objects: Vec<PathBuf>,
+    ) -> Result<Vec<PathBuf>> {
+        let archive = folder.join("libprogram.a");
+        match mode {
+            Mode::Archive | Mode::WholeArchive => {
+                run_ok(Command::new(LLVM_AR).arg("rcs").arg(&archive).args(&objects))?;
+            }
+            _ => {}
+        }
+        Ok(match mode {
+            Mode::Archive => vec![archive],
+            Mode::WholeArchive => {
+                vec!["-Wl,--whole-archive".into(), archive, "-Wl,--no-whole-archive".into()]
+            }
+            Mode::Relocatable => {
+                let all = folder.join("all.o");
+                let mut command = self.link(tools, false);
+                // No libraries: they are for the last link.
+                run_ok(command.args(["-r", "-nostdlib"]).args(&objects).arg("-o").arg(&all))?;
+                vec![all]
+            }
+            _ => objects,
+        })
+    }
+
+    fn link_shared(&self, tools: &Tools, mode: Mode, folder: &Path, objects: &[PathBuf]) -> Result<Built> {
+        let linker: &[&str] = if mode.is_plain() { &["-fuse-ld=lld"] } else { &[] };
+        let with_lib = !self.directives.lib.is_empty();
+        let in_library = |i: &usize| !with_lib || self.is_named(&self.directives.lib, &self.sources[*i]);
+        let (library_part, program_part): (Vec<usize>, Vec<usize>) = (0..objects.len()).partition(in_library);
+        let objects_of = |part: Vec<usize>| part.into_iter().map(|i| &objects[i]);
+        let library = folder.join("libpart.so");
+        let mut command = self.link(tools, mode.is_plain());
+        command.args(["-shared", "-Wl,-soname,libpart.so"]).args(linker).args(objects_of(library_part));
+        run_ok(command.args(&self.directives.link_flags).arg("-o").arg(&library))?;
+        let program = folder.join("program");
+        if !with_lib {
+            let launcher = crate::tools::in_tests("launcher.c");
+            run_ok(Command::new(CLANG).arg("-O1").arg(launcher).arg("-o").arg(&program))?;
+            return Ok(Built { command: vec![program, library.clone()], outputs: vec![library] });
+        }
+        let plain = mode.is_plain() || mode == Mode::SharedOnly;
+        let mut command = self.link(tools, plain);
+        command
+            .args(["-pie", "-Wl,-rpath,$ORIGIN"])
+            .args(linker)
+            .args(objects_of(program_part))
+            .arg(&library);
+        run_ok(command.args(&self.directives.link_flags).arg("-o").arg(&program))?;
+        let mut outputs = vec![library];
+        if mode != Mode::SharedOnly {
+            outputs.push(program.clone());
+        }
+        Ok(Built { command: vec![program], outputs })
+    }
+
+    /// What must be found in the disassembly of what this mode links.
+    pub fn disassembly(&self, mode: Mode) -> &[Expectation] {
+        if mode.is_plain() || !mode.keeps_functions() {
+            &[]
+        } else if mode.is_shared() {
+            &self.directives.shared_disassembly
+        } else {
+            &self.directives.disassembly
+        }
+    }
+}
+
+impl Built {
+    /// Runs it with an environment.
+    pub fn run(&self, prefix: &[&str], env: &[(&str, String)]) -> Result<Ran> {
+        let mut words = prefix.iter().map(PathBuf::from).chain(self.command.iter().cloned());
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
+        for variable in ["JL_LOAD_CPU", "JL_LOAD_TARGET", "JL_LOAD_LOG", "LD_PRELOAD"] {
+            command.env_remove(variable);
+        }
+        command.envs(env.iter().map(|(name, value)| (name, value)));
+        crate::command::run(&mut command)
+    }
+}
+
+impl Directives {
+    fn parse(text: &str) -> Result<Directives> {
+        let mut found = Directives {
+            targets: None,
+            flags: Vec::new(),
+            link_flags: Vec::new(),
+            modes: Vec::new(),
+            without: Vec::new(),
+            levels: words("-O0 -O1 -O3 -Os"),
+            lib: Vec::new(),
+            plain: Vec::new(),
+            env: Vec::new(),
+            cloned: Vec::new(),
+            not_cloned: Vec::new(),
+            disassembly: Vec::new(),
+            shared_disassembly: Vec::new(),
+            notes: Vec::new(),
+            own_reference: false,
+            qemu: true,
+        };
+        for line in text.lines().filter_map(|l| l.strip_prefix("//! ")) {
+            let (name, value) =
+                line.split_once(':').with_context(|| format!("expected NAME: VALUE, found {line:?}"))?;
+            // What stands behind ` -- ` is for the reader.
+            let value = value.split(" -- ").next().unwrap_or("").trim();
+            match name {
+                "targets" => found.targets = Some(value.into()),
+                "flags" => found.flags.extend(words(value)),
+                "link-flags" => found.link_flags.extend(words(value)),
+                "modes" => found.modes = modes(value)?,
+                "without" => found.without.extend(modes(value)?),
+                "opt" => found.levels = words(value),
+                "lib" => found.lib = words(value),
+                "plain" => found.plain = words(value),
+                "env" => {
+                    let (name, value) = value.split_once('=').context("env: expected NAME=VALUE")?;
+                    found.env.push((name.into(), value.into()));
+                }
+                "check-cloned" => found.cloned.extend(words(value)),
+                "check-not-cloned" => match &words(value)[..] {
+                    [function, reason] => found.not_cloned.push((function.clone(), reason.clone())),
+                    _ => bail!("check-not-cloned: expected FUNCTION REASON, found {value:?}"),
+                },
+                "disasm" => found.disassembly.push(Expectation::parse(value)?),
+                "disasm-shared" => found.shared_disassembly.push(Expectation::parse(value)?),
+                "notes" => found.notes = words(value),
+                "reference" if value == "baseline" => found.own_reference = true,
+                "qemu" if value == "no" => found.qemu = false,
+                _ => bail!("unknown directive {line:?}"),
+            }
+        }
+        if found.cloned.is_empty() && found.not_cloned.is_empty() {
+            bail!("neither check-cloned nor check-not-cloned: the test could not fail for want of clones");
+        }
+        for (_, reason) in &found.not_cloned {
+            image_format::report::Reason::from_word(reason)
+                .with_context(|| format!("check-not-cloned: {reason:?} is no reason's word"))?;
+        }
+        Ok(found)
+    }
+}
+
+impl Expectation {
+    fn parse(text: &str) -> Result<Expectation> {
+        if let Some((caller, callee)) = text.split_once(" calls ") {
+            Ok(Expectation::Calls(caller.trim().into(), callee.trim().into()))
+        } else if let Some((function, text)) = text.split_once(" has ") {
+            Ok(Expectation::Has(function.trim().into(), text.trim().into()))
+        } else {
+            bail!("disasm: expected A calls B or A has TEXT, found {text:?}")
+        }
+    }
+
+    /// Checks it in one output file, by its symbol table and disassembly.
+    pub fn check(&self, output: &Path) -> Result<()> {
+        let (Expectation::Calls(function, _) | Expectation::Has(function, _)) = self;
+        let body = disassemble(output, function)?;
+        let holds = match self {
+            Expectation::Calls(_, callee) => {
+                // By address: folded clones are one body under several names.
+                let symbols = Elf::read(output)?.symbols()?;
+                let callees: Vec<u64> =
+                    symbols.iter().filter(|s| s.name == *callee).map(|s| s.address).collect();
+                body.lines().filter_map(branch_target).any(|target| callees.contains(&target))
+            }
+            Expectation::Has(_, text) => body.contains(text.as_str()),
+        };
+        if !holds {
+            bail!("{}: expected {self:?}, found\n{body}", output.display());
+        }
+        Ok(())
+    }
+
+    /// The function whose code is looked at.
+    pub fn function(&self) -> &str {
+        let (Expectation::Calls(function, _) | Expectation::Has(function, _)) = self;
+        function
+    }
+}
+
+/// Where a direct call or jump of a disassembly leads: `callq 0x8e30 <g.1>`.
+fn branch_target(line: &str) -> Option<u64> {
+    let mut words = line.split_whitespace();
+    let mnemonic = words.next()?;
+    let address = words.next()?.strip_prefix("0x")?;
+    let branch = mnemonic.starts_with("call") || mnemonic.starts_with("jmp");
+    u64::from_str_radix(address, 16).ok().filter(|_| branch)
+}
+
+/// The code of one function, AT&T syntax, without encodings.
+pub fn disassemble(file: &Path, function: &str) -> Result<String> {
+    let mut command = Command::new(crate::tools::LLVM_OBJDUMP);
+    command.args(["--disassemble", "--no-show-raw-insn", "--no-leading-addr"]);
+    let ran = run_ok(command.arg(format!("--disassemble-symbols={function}")).arg(file))?;
+    let head = format!("<{function}>:");
+    let body = ran.stdout.split_once(&head).map(|(_, body)| body.to_string());
+    body.with_context(|| format!("{} has no function {function}", file.display()))
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_string).collect()
+}
+
+fn modes(text: &str) -> Result<Vec<Mode>> {
+    text.split_whitespace().map(Mode::parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_come_from_comments() {
+        let found = Directives::parse(
+            "//! targets: x86-64;x86-64-v3\n//! flags: -g\n//! without: static -- no static loader\n\
+             //! check-cloned: f g\n//! check-not-cloned: h naked\n//! disasm: f.1 calls g.1\nint f;\n",
+        )
+        .unwrap();
+        assert_eq!(found.targets.as_deref(), Some("x86-64;x86-64-v3"));
+        assert_eq!(found.without, [Mode::Static]);
+        assert_eq!(found.cloned, ["f", "g"]);
+        assert_eq!(found.disassembly, [Expectation::Calls("f.1".into(), "g.1".into())]);
+    }
+
+    #[test]
+    fn mistakes_in_directives_are_errors() {
+        for (text, message) in [
+            ("//! flgas: -g\n", "unknown directive"),
+            ("//! modes: pie exee\n", "unknown mode \"exee\""),
+            ("//! check-not-cloned: f because\n", "no reason's word"),
+            ("//! flags: -g\n", "could not fail"),
+        ] {
+            let error = format!("{:#}", Directives::parse(text).unwrap_err());
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}
