@@ -157,14 +157,12 @@ fn function_facts(function: Function, index: &HashMap<Function, usize>) -> Funct
     facts.has_vectors = signature.iter().any(|t| t.is_vector());
     let loops = function.loops();
     let mut paying = 0;
-    let looping: HashSet<Block> = loops.iter().map(|l| l.block).collect();
     for block in function.blocks() {
         let mut stored_results = 0;
         let before = facts.instructions;
-        let in_loop = looping.contains(&block);
         for instruction in block.instructions() {
             facts.instructions += 1;
-            instruction_facts(instruction, in_loop, index, &mut facts);
+            instruction_facts(instruction, index, &mut facts);
             stored_results += usize::from(stores_arithmetic(instruction));
         }
         // Straight-line code for the SLP vectoriser: a row of computed values stored side by side.
@@ -174,8 +172,6 @@ fn function_facts(function: Function, index: &HashMap<Function, usize>) -> Funct
     }
     facts.calls.sort_unstable();
     facts.calls.dedup();
-    facts.calls_in_loops.sort_unstable();
-    facts.calls_in_loops.dedup();
     facts.has_loop = !loops.is_empty();
     paying += paying_instructions(&loops);
     facts.loop_pays = paying > 0 && paying * SHARE_THAT_PAYS >= facts.instructions;
@@ -185,12 +181,7 @@ fn function_facts(function: Function, index: &HashMap<Function, usize>) -> Funct
     facts
 }
 
-fn instruction_facts(
-    instruction: Value,
-    in_loop: bool,
-    index: &HashMap<Function, usize>,
-    facts: &mut FunctionFacts,
-) {
+fn instruction_facts(instruction: Value, index: &HashMap<Function, usize>, facts: &mut FunctionFacts) {
     let ty = instruction.ty();
     facts.has_vectors |= ty.is_vector() || instruction.operands().any(|o| o.ty().is_vector());
     facts.has_float16 |= ty.kind() == TypeKind::LLVMHalfTypeKind;
@@ -206,12 +197,7 @@ fn instruction_facts(
     }
     facts.has_math |= name.starts_with("llvm.fmuladd.");
     facts.asks_cpu |= name.starts_with("julia.cpu.");
-    if let Some(&callee) = index.get(&callee) {
-        facts.calls.push(callee);
-        if in_loop {
-            facts.calls_in_loops.push(callee);
-        }
-    }
+    facts.calls.extend(index.get(&callee));
 }
 
 fn stores_arithmetic(instruction: Value) -> bool {

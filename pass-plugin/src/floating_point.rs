@@ -4,11 +4,32 @@
 //! a multiplication and an addition. With either, a target with FMA rounds once where the baseline
 //! rounds twice. It is also slower in serial reductions (2mm: 0.77 of the baseline's speed with, 1.00
 //! without).
+//!
+//! The freedom is taken from every function of the module, not from the clones alone: LLVM folds a fused
+//! operation on constants with one rounding at every target, and link-time optimisation may yet inline a
+//! function that is not cloned into one that is.
 
+use crate::annotate;
 use crate::llvm::{Function, Module, fast_math};
+use crate::target::Target;
+use crate::target_x86::FUSED_MULTIPLY_ADD;
 
-/// Takes the freedom to contract out of a clone.
-pub fn forbid_contraction(module: Module, function: Function) {
+/// Makes the module's results those of its baseline, if the targets differ in what they can fuse.
+/// Functions that can fuse by their own features keep what they were written with.
+pub fn equalise(module: Module, targets: &[Target]) {
+    let fuses = |t: &Target| FUSED_MULTIPLY_ADD.iter().any(|f| t.has(f));
+    if fuses(&targets[0]) || !targets.iter().any(fuses) {
+        return;
+    }
+    for function in module.functions().filter(|f| !f.is_declaration()) {
+        let own = annotate::own_features(function);
+        if !FUSED_MULTIPLY_ADD.iter().any(|f| own.contains(*f)) {
+            forbid_contraction(module, function);
+        }
+    }
+}
+
+fn forbid_contraction(module: Module, function: Function) {
     let mut multiply_adds = Vec::new();
     for instruction in function.instructions() {
         if let Some(flags) = instruction.fast_math()

@@ -28,8 +28,6 @@ pub struct FunctionFacts {
     pub math_pays: bool,
     /// Indices of the module's functions that it calls directly.
     pub calls: Vec<usize>,
-    /// Those of `calls` that stand in a loop.
-    pub calls_in_loops: Vec<usize>,
 }
 
 /// A target as the plan sees it.
@@ -123,9 +121,9 @@ const SMALL: u32 = 64;
 /// Adds functions that are called by, and call, cloned functions, until there are no more: a call from
 /// clone to clone then needs no slot.
 ///
-/// With `filter` one of the two calls must stand in a loop, and the function must be small: a slot costs
-/// 0.3 ns, which elsewhere and beside more than some instructions is not seen (in SQLite half of all
-/// functions stand between some cloned two, and its interpreter calls everything in a loop).
+/// With `filter` only small functions are: a slot costs 0.3 ns, which beside more than some instructions
+/// is not seen, and in SQLite half of all functions, its interpreter among them, stand between some
+/// cloned two.
 fn widen(functions: &[FunctionFacts], targets: usize, filter: bool, decisions: &mut [Decision]) {
     let mut callers = vec![Vec::new(); functions.len()];
     for (caller, function) in functions.iter().enumerate() {
@@ -133,22 +131,17 @@ fn widen(functions: &[FunctionFacts], targets: usize, filter: bool, decisions: &
             callers[callee].push(caller);
         }
     }
-    let loops = |caller: usize, callee: usize| functions[caller].calls_in_loops.contains(&callee);
     for target in 1..targets {
         let bit = 1 << target;
         let mut work: Vec<usize> = (0..functions.len()).filter(|i| decisions[*i].mask & bit != 0).collect();
         // A function's chance changes only when a neighbour is added, so neighbours are looked at again.
         while let Some(added) = work.pop() {
             for &i in functions[added].calls.iter().chain(&callers[added]) {
-                let cloned = |n: &&usize| **n != i && decisions[**n].mask & bit != 0;
-                let eligible = decisions[i].mask & bit == 0 && functions[i].obstacle.is_none();
-                let (mut called, mut calls) = (callers[i].iter(), functions[i].calls.iter());
-                let between = called.clone().any(|n| cloned(&n)) && calls.clone().any(|n| cloned(&n));
-                let small = functions[i].instructions <= SMALL;
-                let hot = !filter
-                    || small && called.any(|n| cloned(&n) && loops(*n, i))
-                    || small && calls.any(|n| cloned(&n) && loops(i, *n));
-                if eligible && between && hot {
+                let cloned = |n: &usize| *n != i && decisions[*n].mask & bit != 0;
+                let eligible = decisions[i].mask & bit == 0
+                    && functions[i].obstacle.is_none()
+                    && (!filter || functions[i].instructions <= SMALL);
+                if eligible && functions[i].calls.iter().any(cloned) && callers[i].iter().any(cloned) {
                     if !decisions[i].is_cloned() {
                         decisions[i].reason = Reason::Between;
                     }

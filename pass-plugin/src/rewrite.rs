@@ -10,7 +10,6 @@ use crate::llvm::{Function, Module};
 use crate::plan::{self, Decision, TargetFacts};
 use crate::tables::{self, ModuleTables};
 use crate::target::{self, Target};
-use crate::target_x86;
 use image_format::report::{Line, Reason};
 use image_format::specs::{SPECS_FP_FAST, SPECS_RAISED, target_flags};
 use std::collections::HashMap;
@@ -55,9 +54,12 @@ pub fn multiversion(module: Module, lto: bool) -> Result<bool, String> {
     module.set_flag(CLONED, 1);
 
     let report = take_report(module);
-    let options = CloneOptions { fp_fast: module.has_flag(FP_FAST), tunable: module.has_flag(TUNABLE) };
-    let mut cloned = clone_all(module, &targets, &options)?;
-    if !options.tunable {
+    if !module.has_flag(FP_FAST) {
+        floating_point::equalise(module, &targets);
+    }
+    let tunable = module.has_flag(TUNABLE);
+    let mut cloned = clone_all(module, &targets)?;
+    if !tunable {
         bind_calls(&cloned, &target_facts);
     }
     cloned.retain(|c| !erase_unused_trampoline(c));
@@ -69,7 +71,7 @@ pub fn multiversion(module: Module, lto: bool) -> Result<bool, String> {
     let blob_targets: Vec<_> = targets.iter().map(|t| t.description(arch)).collect();
     let mut tables = ModuleTables::new(module, arch, flags, &blob_targets);
     for function in &cloned {
-        tables.add(function, &target_facts, options.tunable);
+        tables.add(function, &target_facts, tunable);
     }
     tables.finish();
     tables::emit_report(module, &report, lto);
@@ -101,12 +103,7 @@ fn mask_of(function: Function) -> Option<u32> {
     u32::from_str_radix(text.trim_start_matches("0x"), 16).ok().map(|mask| mask | 1)
 }
 
-struct CloneOptions {
-    fp_fast: bool,
-    tunable: bool,
-}
-
-fn clone_all(module: Module, targets: &[Target], options: &CloneOptions) -> Result<Vec<Cloned>, String> {
+fn clone_all(module: Module, targets: &[Target]) -> Result<Vec<Cloned>, String> {
     let annotated: Vec<(Function, u32)> = module
         .functions()
         .filter(|f| !f.is_declaration())
@@ -122,18 +119,12 @@ fn clone_all(module: Module, targets: &[Target], options: &CloneOptions) -> Resu
             ));
         }
         let decision = Decision { mask, reason: Reason::Pays };
-        cloned.push(clone_one(module, function, decision, targets, options));
+        cloned.push(clone_one(module, function, decision, targets));
     }
     Ok(cloned)
 }
 
-fn clone_one(
-    module: Module,
-    function: Function,
-    decision: Decision,
-    targets: &[Target],
-    options: &CloneOptions,
-) -> Cloned {
+fn clone_one(module: Module, function: Function, decision: Decision, targets: &[Target]) -> Cloned {
     let name = function.name().to_string();
     let trampoline = make_trampoline(module, function);
     function.replace_all_uses_with(*trampoline);
@@ -147,7 +138,7 @@ fn clone_one(
             let body = function.clone_body();
             body.copy_comdat(*function);
             set_target(module, body, target);
-            specialise(module, body, target, &targets[0], options);
+            shrink(module, body, target);
             bodies[index] = Some(body);
         }
     }
@@ -165,11 +156,8 @@ fn clone_one(
     Cloned { name, trampoline, decision, bodies }
 }
 
-fn specialise(module: Module, body: Function, target: &Target, baseline: &Target, options: &CloneOptions) {
-    let fuses = |t: &Target| target_x86::FUSED_MULTIPLY_ADD.iter().any(|f| t.has(f));
-    if !options.fp_fast && fuses(target) && !fuses(baseline) {
-        floating_point::forbid_contraction(module, body);
-    }
+/// What a target says about size.
+fn shrink(module: Module, body: Function, target: &Target) {
     let sizes = [(target_flags::OPT_SIZE, "optsize"), (target_flags::MIN_SIZE, "minsize")];
     for (_, attribute) in sizes.iter().filter(|(flag, _)| target.flags & flag != 0) {
         body.add_attribute(module, attribute);
