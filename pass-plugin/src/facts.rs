@@ -373,14 +373,31 @@ impl InnermostLoop {
             .flat_map(|p| [Some(p), self.carried(p)])
             .flatten()
             .collect();
-        let counts = |v: Value| {
-            inductions.contains(&v)
-                || (matches!(v.opcode(), Opcode::LLVMTrunc | Opcode::LLVMZExt | Opcode::LLVMSExt)
-                    && inductions.contains(&v.operand(0)))
-        };
         let (a, b) = (condition.operand(0), condition.operand(1));
-        let counted = |x: Value, y: Value| self.contains(x) && counts(x) && !self.contains(y);
+        let counted = |x: Value, y: Value| self.steps_with(&inductions, x, 4) && !self.contains(y);
         counted(a, b) || counted(b, a)
+    }
+}
+
+impl InnermostLoop {
+    /// An induction, or one moved by what does not change in the loop (`i + count < n`) or widened.
+    fn steps_with(&self, inductions: &HashSet<Value>, value: Value, depth: u32) -> bool {
+        use Opcode::*;
+        if inductions.contains(&value) {
+            return true;
+        }
+        if depth == 0 || !self.contains(value) {
+            return false;
+        }
+        let moved = matches!(
+            value.opcode(),
+            LLVMTrunc | LLVMZExt | LLVMSExt | LLVMAdd | LLVMSub | LLVMShl | LLVMGetElementPtr
+        );
+        let mut changing = value.operands().filter(|o| self.contains(*o) || inductions.contains(o));
+        match (changing.next(), changing.next()) {
+            (Some(only), None) => moved && self.steps_with(inductions, only, depth - 1),
+            _ => false,
+        }
     }
 }
 
