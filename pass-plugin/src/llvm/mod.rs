@@ -1,0 +1,77 @@
+//! A thin layer over LLVM's C API: handles as types, strings as `&str`, lists as iterators.
+//!
+//! # What the SAFETY comments here rely on
+//! A pass gets one `LLVMModuleRef` that is valid and not used by another thread while it runs. Every
+//! handle below comes from that module through LLVM itself, so it is never null or dangling; the only
+//! ways to end a value's life are [`Function::erase`] and [`Value::erase_instruction`], whose callers
+//! use it no more. Handles are not `Send`: they cannot leave the pass's thread.
+
+mod block;
+mod function;
+mod global;
+mod module;
+mod types;
+mod value;
+
+pub use block::{Block, LoopBlock};
+pub use function::Function;
+pub use llvm_sys::{LLVMLinkage as Linkage, LLVMOpcode as Opcode, LLVMTypeKind as TypeKind};
+pub use module::{Module, Severity};
+pub use types::Type;
+pub use value::Value;
+
+use llvm_sys::core::LLVMGetEnumAttributeKindForName;
+use std::ffi::{CString, c_char, c_void};
+
+/// Calls C API functions whose only requirement is that the handles are live.
+macro_rules! llvm {
+    ($call:expr) => {{
+        // SAFETY: all handles in `$call` are live values, types or modules of the running pass's module,
+        // of the kind that the function asks for (see the module documentation and the caller's type);
+        // pointers to strings and slices come from live Rust values together with their lengths.
+        unsafe { $call }
+    }};
+}
+
+use llvm;
+
+/// The attribute index of a function's own attributes.
+pub const FUNCTION_INDEX: u32 = u32::MAX;
+
+pub(super) fn text<'a>(pointer: *const c_char, len: usize) -> &'a str {
+    if pointer.is_null() {
+        return "";
+    }
+    // SAFETY: LLVM returned `pointer` with `len` bytes that live as long as the value or context they
+    // belong to; callers copy what they keep beyond a change of that value.
+    let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), len) };
+    // Symbol names may be any bytes; a name that is not UTF-8 is treated as having none, and such a
+    // function is left alone.
+    std::str::from_utf8(bytes).unwrap_or("")
+}
+
+pub(super) fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', "?")).unwrap_or_default()
+}
+
+pub(super) fn non_null<T>(pointer: *mut T) -> Option<*mut T> {
+    (!pointer.is_null()).then_some(pointer)
+}
+
+pub(super) fn attribute_kind(name: &str) -> u32 {
+    llvm!(LLVMGetEnumAttributeKindForName(name.as_ptr().cast(), name.len()))
+}
+
+/// Collects names for the shim's visitors.
+pub extern "C" fn push_name(data: *mut c_void, name: *const c_char, len: usize) {
+    // SAFETY: every caller passes a `*mut Vec<String>` of its own frame as `data` and does not touch it
+    // until the visiting function has returned.
+    let list = unsafe { &mut *data.cast::<Vec<String>>() };
+    list.push(text(name, len).to_string());
+}
+
+/// LLVM's fast-math flag bits in the C API.
+pub mod fast_math {
+    pub const REASSOCIATE: u32 = 1 << 0;
+    pub const CONTRACT: u32 = 1 << 5;
+}
