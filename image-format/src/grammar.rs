@@ -13,6 +13,9 @@ use crate::specs::target_flags::{CLONE_ALL, MIN_SIZE, OPT_SIZE};
 /// 46 % on single loops.
 pub const DEFAULT_TARGETS_X86_64: &str = "x86-64;x86-64-v3";
 
+/// The list that turns cloning off.
+pub const NO_TARGETS: &str = "none";
+
 /// One target as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetString {

@@ -6,7 +6,7 @@
 //! * `f.0`, `f.1`, ...: its clones, one for each target that has a body of its own; local symbols,
 //!   each in a section `.text.f.N` of its own.
 //! * `f.reloc_slot`: the slot, one pointer, in [`SLOT_SECTION`]`.f`, initially the address of `f.0`.
-//!   Its symbol is local when `f` is local, otherwise hidden.
+//!   Its symbol is local.
 //! * a [`RecordHead`] followed by one `i32` per target, in [`RECORD_SECTION`], tied to the
 //!   trampoline's section by SHF_LINK_ORDER, so that the linker drops both together.
 //!

@@ -14,11 +14,14 @@ pub mod cpu;
 pub mod feature;
 pub mod image;
 pub mod layout;
+pub mod notes;
 pub mod pod;
 pub mod record;
 pub mod specs;
 
 #[cfg(feature = "std")]
 pub mod grammar;
+#[cfg(feature = "std")]
+pub mod names;
 #[cfg(feature = "std")]
 pub mod report;

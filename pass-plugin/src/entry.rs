@@ -134,7 +134,8 @@ extern "C" fn run(module: LLVMModuleRef, kind: c_uint, parameters: *const c_char
 
 fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, String> {
     let inner = parameters.trim_start_matches('<').trim_end_matches('>');
-    // A target list in pass parameters has '|' for ';', which separates parameters.
+    // A target list in pass parameters has '|' for ';', which separates parameters. It can have no features:
+    // LLVM takes a pipeline apart at its commas first.
     let mut settings = Settings::parse(inner, ';')?;
     settings.targets = settings.targets.map(|t| t.replace('|', ";"));
     match kind {
@@ -159,8 +160,8 @@ fn print_cpu_models() {
     let cpus = target_x86::cpus();
     println!(
         "//! CPU models of x86-64 and their features: generated from LLVM, not written by hand.\n//!\n\
-         //! Generator: the pass `jl-print-cpu-models` of the plugin (`scripts/generate-cpu-models`); a test compares\n\
-         //! this file with what LLVM says.\n\nuse super::Model;\n\n#[rustfmt::skip]\n\
+         //! Generator: the pass `jl-print-cpu-models` of the plugin. A test compares this file with what LLVM says,\n\
+         //! and writes it anew with JL_BLESS=1.\n\nuse super::Model;\n\n#[rustfmt::skip]\n\
          pub(super) static MODELS: [Model; {}] = [",
         cpus.len()
     );

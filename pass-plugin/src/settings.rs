@@ -3,15 +3,12 @@
 //! `jl-cc` puts `jl:targets=LIST|march=1|fp=fast` into `llvm.commandline`; before link-time optimisation
 //! that becomes the attribute [`ATTRIBUTE`] of every function, so that it survives the merge of modules.
 
-use image_format::grammar::DEFAULT_TARGETS_X86_64;
+use image_format::grammar::{DEFAULT_TARGETS_X86_64, NO_TARGETS};
 
 /// Prefix of our string in `llvm.commandline`.
 pub const COMMAND_LINE_PREFIX: &str = "jl:";
 /// Function attribute that carries the settings through link-time optimisation.
 pub const ATTRIBUTE: &str = "jl.settings";
-/// The target list that turns cloning off.
-pub const NO_TARGETS: &str = "none";
-
 /// Settings of one module or function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {

@@ -4,6 +4,7 @@ use crate::target_x86;
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use image_format::grammar::{self, TargetString};
+use image_format::names::UnknownName;
 use image_format::specs::{TargetDescription, target_flags};
 use std::collections::BTreeSet;
 
@@ -88,7 +89,8 @@ fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
         "native" => target_x86::host(),
         name => {
             let cpu = target_x86::canonical_cpu(name);
-            let features = target_x86::cpu_features(&cpu).ok_or_else(|| unknown_cpu(arch, name))?;
+            let features = target_x86::cpu_features(&cpu)
+                .ok_or_else(|| UnknownName::Cpu { arch, name: name.into() }.to_string())?;
             (cpu, features)
         }
     };
@@ -100,7 +102,7 @@ fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
             continue;
         }
         if arch.feature(name).is_none() {
-            return Err(unknown_feature(arch, name));
+            return Err(UnknownName::Feature { arch, name: name.clone() }.to_string());
         }
         let implied = target_x86::implied(name, *on);
         if *on {
@@ -148,41 +150,6 @@ fn derived_flags(target: &Target, base: &Target) -> u32 {
         flags |= target_flags::CLONE_BFLOAT16;
     }
     flags
-}
-
-fn unknown_cpu(arch: Arch, name: &str) -> String {
-    let known: Vec<&str> = arch.model_names().collect();
-    let near = nearest(name, &known);
-    format!("unknown CPU '{name}' for {}; {near}", arch.name())
-}
-
-fn unknown_feature(arch: Arch, name: &str) -> String {
-    let known: Vec<&str> =
-        (0..=255).map_while(|i| arch.feature_name(image_format::feature::FeatureId(i))).collect();
-    let near = nearest(name, &known);
-    format!("unknown CPU feature '{name}' for {}; {near}", arch.name())
-}
-
-fn nearest(name: &str, known: &[&str]) -> String {
-    let mut ranked: Vec<(usize, &str)> = known.iter().map(|k| (edit_distance(name, k), *k)).collect();
-    ranked.sort();
-    let names: Vec<&str> = ranked.iter().take(4).map(|(_, k)| *k).collect();
-    format!("the nearest known names are {} ({} in all)", names.join(", "), known.len())
-}
-
-/// Levenshtein distance in bytes.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Targets from the module flag `julia.mv.specs`: CPU, features, base and flags of each.

@@ -1,7 +1,7 @@
 //! CPU models of x86-64 and their features: generated from LLVM, not written by hand.
 //!
-//! Generator: the pass `jl-print-cpu-models` of the plugin (`scripts/generate-cpu-models`); a test compares
-//! this file with what LLVM says.
+//! Generator: the pass `jl-print-cpu-models` of the plugin. A test compares this file with what LLVM says,
+//! and writes it anew with JL_BLESS=1.
 
 use super::Model;
 

@@ -5,10 +5,9 @@ use image_format::cpu::Arch;
 /// What was found in a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
-    /// `-march` or the like: the user raises the baseline.
+    /// `-march` or `-mcpu`: the user raises the baseline. Options such as `-mavx2` do not: they are given to
+    /// single files that hold code for a dispatch of their own, and those must link with the others.
     pub chooses_cpu: bool,
-    /// Floating-point contraction everywhere.
-    pub contracts: bool,
     pub records_command_line: bool,
     /// Something is compiled, for all that can be told from the options.
     pub compiles: bool,
@@ -23,7 +22,6 @@ impl Default for Flags {
     fn default() -> Flags {
         Flags {
             chooses_cpu: false,
-            contracts: false,
             records_command_line: false,
             compiles: true,
             uses_our_linker: true,
@@ -32,9 +30,6 @@ impl Default for Flags {
         }
     }
 }
-
-/// Spellings of `-m` options that name instruction sets and are no LLVM feature names.
-const OTHER_FEATURE_OPTIONS: &[&str] = &["sse4", "abm", "3dnow", "3dnowa", "apxf", "general-regs-only"];
 
 impl Flags {
     /// Takes notice of one argument.
@@ -45,9 +40,6 @@ impl Flags {
         }
         match arg {
             "-target" | "--target" => self.next_is_triple = true,
-            "-ffast-math" | "-Ofast" | "-funsafe-math-optimizations" => self.contracts = true,
-            "-ffp-model=fast" | "-ffp-model=aggressive" | "-ffp-contract=fast" => self.contracts = true,
-            "-fno-fast-math" | "-fno-unsafe-math-optimizations" => self.contracts = false,
             "-frecord-command-line" | "-frecord-gcc-switches" => self.records_command_line = true,
             "-fno-record-command-line" | "-fno-record-gcc-switches" => self.records_command_line = false,
             "-E" | "-M" | "-MM" | "-fsyntax-only" | "--version" | "-dumpversion" | "-dumpmachine" => {
@@ -60,16 +52,14 @@ impl Flags {
     fn note_joined(&mut self, arg: &str) {
         if let Some(triple) = arg.strip_prefix("--target=") {
             self.triple = Some(triple.into());
-        } else if arg.starts_with("-ffp-model=") || arg.starts_with("-ffp-contract=") {
-            self.contracts = false;
         } else if let Some(linker) = arg.strip_prefix("-fuse-ld=") {
             self.uses_our_linker = linker == "lld";
         } else if arg.starts_with("--ld-path=") {
             self.uses_our_linker = false;
         } else if arg.starts_with("-print-") || arg.starts_with("--print-") {
             self.compiles = false;
-        } else if let Some(option) = arg.strip_prefix("-m") {
-            self.chooses_cpu |= names_cpu(option);
+        } else if arg.starts_with("-march=") || arg.starts_with("-mcpu=") {
+            self.chooses_cpu = true;
         }
     }
 
@@ -78,14 +68,6 @@ impl Flags {
     pub fn arch(&self, host: Arch) -> Option<Arch> {
         self.triple.as_deref().map_or(Some(host), Arch::from_triple)
     }
-}
-
-fn names_cpu(option: &str) -> bool {
-    if option.starts_with("arch=") || option.starts_with("cpu=") {
-        return true;
-    }
-    let feature = option.strip_prefix("no-").unwrap_or(option);
-    Arch::HOST.feature(feature).is_some() || OTHER_FEATURE_OPTIONS.contains(&feature)
 }
 
 #[cfg(test)]
@@ -100,20 +82,12 @@ mod tests {
 
     #[test]
     fn cpu_options() {
-        for option in ["-march=native", "-mavx2", "-mno-avx", "-msse4.2", "-mfma", "-msse4", "-mavx512f"] {
+        for option in ["-march=native", "-mcpu=haswell"] {
             assert!(flags(&[option]).chooses_cpu, "{option}");
         }
-        for option in ["-m64", "-mcmodel=large", "-mtune=haswell", "-mstackrealign", "-mno-red-zone", "-MD"] {
+        for option in ["-mavx2", "-mno-avx", "-msse4.2", "-m64", "-mcmodel=large", "-mtune=haswell", "-MD"] {
             assert!(!flags(&[option]).chooses_cpu, "{option}");
         }
-    }
-
-    #[test]
-    fn the_last_contraction_option_counts() {
-        assert!(flags(&["-ffast-math"]).contracts);
-        assert!(flags(&["-ffp-contract=off", "-Ofast"]).contracts);
-        assert!(!flags(&["-ffast-math", "-ffp-contract=off"]).contracts);
-        assert!(!flags(&["-ffp-contract=fast", "-ffp-model=precise"]).contracts);
     }
 
     #[test]

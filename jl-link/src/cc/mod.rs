@@ -170,14 +170,6 @@ fn command(request: &Request, cplusplus: bool) -> anyhow::Result<Vec<OsString>> 
     for word in ["-record-command-line", &request.settings()?] {
         args.extend(["-Xclang".into(), word.into()]);
     }
-    if request.flags.contracts && !request.fp_fast {
-        // Asked for contraction everywhere (-ffp-contract=fast, -ffast-math), clang also tells the code
-        // generator to fuse whatever it meets, whether or not the instructions allow it (seen with LLVM 22:
-        // a function without a `contract` flag got an FMA). Clones would then fuse where the baseline
-        // cannot. This mode sets the same flags on the instructions and leaves the rest to them. By -Xclang,
-        // because the driver's option undoes -ffast-math (with a warning).
-        args.extend(["-Xclang".into(), "-ffp-contract=fast-honor-pragmas".into()]);
-    }
     if request.flags.uses_our_linker {
         let linker = beside_self("jl-link").context("cannot tell where jl-cc is")?;
         args.push(joined("--ld-path=", linker.as_os_str()));
@@ -220,7 +212,7 @@ mod tests {
     fn what_the_plugin_is_told() {
         assert_eq!(settings(&["-c", "a.c", "--jl-targets=x86-64;haswell"]), "jl:targets=x86-64;haswell");
         assert_eq!(
-            settings(&["--jl-targets= x86-64 ; x86-64-v3 ,clone_all", "-mavx2", "--jl-fp=fast"]),
+            settings(&["--jl-targets= x86-64 ; x86-64-v3 ,clone_all", "-march=haswell", "--jl-fp=fast"]),
             "jl:targets=x86-64;x86-64-v3,clone_all|march=1|fp=fast"
         );
     }

@@ -1,0 +1,186 @@
+//! The plugin in each program that loads it, and what it takes from LLVM.
+
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+use tests::command::run_ok;
+use tests::elf::Elf;
+use tests::tools::{CLANG, OPT, Tools, workspace};
+
+/// A loop that pays, called from a program that prints its result.
+const C_SOURCE: &str = "
+#include <stdio.h>
+__attribute__((noinline)) void scale(float *restrict a, const float *restrict b, int n) {
+    for (int i = 0; i < n; i++) a[i] = a[i] * 3.0f + b[i];
+}
+int main(void) {
+    float a[100], b[100];
+    for (int i = 0; i < 100; i++) a[i] = (float)i, b[i] = 0.5f;
+    scale(a, b, 100);
+    printf(\"%g\\n\", (double)a[99]);
+    return 0;
+}
+";
+
+const RUST_SOURCE: &str = "
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub fn scale(a: &mut [f32], b: &[f32]) {
+    for (x, y) in a.iter_mut().zip(b) { *x = *x * 3.0 + y; }
+}
+fn main() {
+    let mut a: Vec<f32> = (0..100).map(|i| i as f32).collect();
+    scale(&mut a, &[0.5; 100]);
+    println!(\"{}\", a[99]);
+}
+";
+
+struct Work {
+    folder: TempDir,
+    tools: Tools,
+}
+
+impl Work {
+    fn new() -> Result<Work> {
+        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs a host; the target list comes by the environment, as Julia's users give it.
+    fn host(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("JULIA_CPU_TARGET", "x86-64;x86-64-v3").current_dir(self.folder.path());
+        command
+    }
+
+    fn plugin_option(&self, option: &str) -> String {
+        format!("{option}{}", self.tools.plugin().display())
+    }
+}
+
+/// The program prints what it must, and holds both bodies of `scale`.
+fn holds_clones(program: &Path) -> Result<()> {
+    let ran = run_ok(&mut Command::new(program))?;
+    ensure!(ran.stdout.trim() == "297.5", "{}", ran.describe());
+    let symbols = Elf::read(program)?.symbols()?;
+    for body in ["scale.0", "scale.1"] {
+        let there = symbols.iter().any(|s| s.name == body);
+        ensure!(there, "{} has no {body}", program.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn opt_runs_the_passes_by_name() -> Result<()> {
+    let work = Work::new()?;
+    let source = work.write("a.c", C_SOURCE)?;
+    let (ir, cloned, program) = (work.path("a.ll"), work.path("cloned.ll"), work.path("a"));
+    let emit = ["-O1", "-fno-vectorize", "-S", "-emit-llvm"];
+    run_ok(Command::new(CLANG).args(emit).arg(&source).arg("-o").arg(&ir))?;
+    let mut opt = work.host(OPT);
+    opt.arg(work.plugin_option("-load-pass-plugin="))
+        .arg("-passes=jl-annotate,jl-multiversion,verify,default<O2>");
+    run_ok(opt.arg("-S").arg(&ir).arg("-o").arg(&cloned))?;
+    run_ok(Command::new(CLANG).arg("-O2").arg(&cloned).arg("-o").arg(&program))?;
+    holds_clones(&program)
+}
+
+#[test]
+fn a_pass_takes_parameters() -> Result<()> {
+    let work = Work::new()?;
+    let ir = work.write(
+        "a.ll",
+        "target triple = \"x86_64-pc-linux-gnu\"\ndefine i32 @f(i32 %x) {\n  %y = add i32 %x, 1\n  ret i32 %y\n}\n",
+    )?;
+    let annotate = |parameters: &str| {
+        let mut opt = work.host(OPT);
+        opt.arg(work.plugin_option("-load-pass-plugin=")).arg(format!("-passes=jl-annotate{parameters}"));
+        run_ok(opt.arg("-S").arg(&ir))
+    };
+    let ran = annotate("<targets=x86-64|haswell|znver4;fp=fast>")?;
+    ensure!(ran.stdout.contains("!\"znver4\"") && ran.stdout.contains("jl.fp.fast"), "{}", ran.describe());
+    let ran = annotate("")?;
+    ensure!(!ran.stdout.contains("znver4") && ran.stdout.contains("jl.fp.strict"), "{}", ran.describe());
+    ensure!(annotate("<nonsense=1>").is_err_and(|e| format!("{e:#}").contains("unknown plugin setting")));
+    Ok(())
+}
+
+#[test]
+fn clang_without_jl_cc() -> Result<()> {
+    let work = Work::new()?;
+    let source = work.write("a.c", C_SOURCE)?;
+    let program = work.path("a");
+    let mut clang = work.host(CLANG);
+    clang.arg("-O2").arg(work.plugin_option("-fpass-plugin=")).arg(&source).arg("-o").arg(&program);
+    run_ok(&mut clang)?;
+    holds_clones(&program)
+}
+
+#[test]
+fn lld_clones_in_link_time_optimisation_only() -> Result<()> {
+    let work = Work::new()?;
+    let source = work.write("a.c", C_SOURCE)?;
+    for mode in ["full", "thin"] {
+        let (object, program) = (work.path(&format!("{mode}.o")), work.path(mode));
+        let lto = format!("-flto={mode}");
+        let mut compile = work.host(CLANG);
+        compile.args(["-O2", &lto]).arg(work.plugin_option("-fpass-plugin="));
+        run_ok(compile.arg("-c").arg(&source).arg("-o").arg(&object))?;
+        let dump = run_ok(Command::new("llvm-dis-22").arg(&object).args(["-o", "-"]))?;
+        ensure!(!dump.stdout.contains("@scale.1"), "cloned before {mode} LTO");
+        ensure!(dump.stdout.contains("\"jl.settings\""), "{mode} LTO would not know the target list");
+        let mut link = Command::new(CLANG);
+        link.args(["-O2", &lto, "-fuse-ld=lld"]).arg(work.plugin_option("-Wl,--load-pass-plugin="));
+        run_ok(link.arg(&object).arg("-o").arg(&program))?;
+        holds_clones(&program).with_context(|| format!("{mode} LTO"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn rustc_by_the_nightly_switch_and_by_link_time_optimisation() -> Result<()> {
+    let work = Work::new()?;
+    let source = work.write("a.rs", RUST_SOURCE)?;
+    let version = run_ok(Command::new("rustc").arg("-vV"))?.stdout;
+    // The plugin fits the LLVM that rustc is built with, or there is nothing to test here.
+    if version.contains("LLVM version: 22.") {
+        let program = work.path("by-plugin");
+        let mut rustc = work.host("rustc");
+        rustc.env("RUSTC_BOOTSTRAP", "1").arg("-O").arg(work.plugin_option("-Zllvm-plugins="));
+        run_ok(rustc.arg(&source).arg("-o").arg(&program))?;
+        holds_clones(&program)?;
+    }
+    let program = work.path("by-lto");
+    let mut rustc = work.host("rustc");
+    rustc.args(["-O", "-Clinker-plugin-lto", "-Clink-arg=-fuse-ld=lld"]);
+    rustc.arg(format!("-Clinker={}", work.tools.jl_cc().display()));
+    run_ok(rustc.arg(&source).arg("-o").arg(&program))?;
+    holds_clones(&program)
+}
+
+#[test]
+fn the_cpu_models_are_llvms() -> Result<()> {
+    let work = Work::new()?;
+    let empty = work.write("empty.ll", "")?;
+    let mut opt = work.host(OPT);
+    opt.arg(work.plugin_option("-load-pass-plugin=")).arg("-passes=jl-print-cpu-models");
+    let llvm = run_ok(opt.arg("-disable-output").arg(&empty))?.stdout;
+    let path = workspace().join("image-format/src/cpu/x86_64_models.rs");
+    if std::env::var_os("JL_BLESS").is_some() {
+        fs::write(&path, &llvm)?;
+    }
+    let ours = fs::read_to_string(&path)?;
+    ensure!(ours == llvm, "{} is not what LLVM says: JL_BLESS=1 writes it anew", path.display());
+    Ok(())
+}
