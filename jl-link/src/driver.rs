@@ -62,12 +62,12 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
     let finished = finish::finish(retargeted, lto_lines, invocation)?;
     let staged = stage.path("finished");
     write_like(&staged, &finished.elf.bytes, &path, &output)?;
-    let read_back = std::fs::read(&staged).map_err(|source| Error::Read { path: staged.clone(), source })?;
+    let read_back = std::fs::read(&staged).map_err(|cause| Error::Read { path: staged.clone(), cause })?;
     check::check(&Elf::parse(&output, read_back)?, finished.header_address, inputs, &members)?;
     if wants_report(invocation) {
         tell(&Report::new(&finished, inputs, &members, &output), invocation)?;
     }
-    std::fs::rename(&staged, &output).map_err(|source| Error::Write { path: output.clone(), source })?;
+    std::fs::rename(&staged, &output).map_err(|cause| Error::Write { path: output.clone(), cause })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -77,7 +77,7 @@ fn write_like(path: &Path, bytes: &[u8], model: &Path, output: &Path) -> Result<
         std::fs::write(path, bytes)?;
         std::fs::set_permissions(path, std::fs::metadata(model)?.permissions())
     };
-    write().map_err(|source| Error::Write { path: output.into(), source })
+    write().map_err(|cause| Error::Write { path: output.into(), cause })
 }
 
 /// A link as lld does it, of inputs that could have had clones: the report says why they have none.

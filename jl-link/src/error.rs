@@ -1,4 +1,7 @@
 //! What can go wrong in a link, each with file, place, found, expected and what to do.
+//!
+//! A cause stands in the middle of its message and is therefore not also given as `source`: whoever prints
+//! the chain of causes would print it twice.
 
 use image_format::record::RecordError;
 use image_format::specs::SpecsError;
@@ -13,31 +16,31 @@ pub enum Error {
     UnknownOption { option: String },
     #[error("option {option} {problem}")]
     Option { option: String, problem: &'static str },
-    #[error("cannot read response file {}: {source}", path.display())]
-    ResponseFile { path: PathBuf, source: io::Error },
+    #[error("cannot read response file {}: {cause}", path.display())]
+    ResponseFile { path: PathBuf, cause: io::Error },
     #[error("found no ld.lld of LLVM 22 (tried {tried}); install lld-22 or set JL_LLD to its path")]
     NoLinker { tried: String },
-    #[error("cannot run {}: {source}", program.display())]
-    Spawn { program: PathBuf, source: io::Error },
-    #[error("cannot read {}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("cannot write {}: {source}; free some space or choose another output with -o", path.display())]
-    Write { path: PathBuf, source: io::Error },
-    #[error("cannot create a temporary directory beside the output {}: {source}; \
+    #[error("cannot run {}: {cause}", program.display())]
+    Spawn { program: PathBuf, cause: io::Error },
+    #[error("cannot read {}: {cause}", path.display())]
+    Read { path: PathBuf, cause: io::Error },
+    #[error("cannot write {}: {cause}; free some space or choose another output with -o", path.display())]
+    Write { path: PathBuf, cause: io::Error },
+    #[error("cannot create a temporary directory beside the output {}: {cause}; \
              make its directory writable or choose another output with -o", output.display())]
-    Stage { output: PathBuf, source: io::Error },
+    Stage { output: PathBuf, cause: io::Error },
     #[error("{file}: {problem}: {found}; {advice}")]
     Input { file: String, problem: String, found: String, advice: &'static str },
     #[error(
-        "{file}: section {section} holds function records that cannot be used: {source}; \
-             compile it again"
+        "{file}: section {section} holds function records that cannot be used: {cause}; \
+             compile it again with this release's jl-cc or pass plugin"
     )]
-    Records { file: String, section: &'static str, source: RecordError },
+    Records { file: String, section: &'static str, cause: RecordError },
     #[error(
-        "{file}: section {section} holds a target list that cannot be used: {source}; \
-             compile it again"
+        "{file}: section {section} holds a target list that cannot be used: {cause}; \
+             compile it again with this release's jl-cc or pass plugin"
     )]
-    Specs { file: String, section: &'static str, source: SpecsError },
+    Specs { file: String, section: &'static str, cause: SpecsError },
     #[error(
         "objects were compiled for different target lists, and one image has one list:\n  \
              {first}: {first_list}\n  {second}: {second_list}\n\

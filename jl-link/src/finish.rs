@@ -6,11 +6,11 @@ use crate::clones::CodeMap;
 use crate::elf::Elf;
 use crate::error::Result;
 use crate::merge::Function;
-use crate::notes::notes;
 use crate::retarget::{CallCounts, Retargeted};
 use crate::tail::{self, Keep};
 use image_format::image::header_checksum;
 use image_format::layout::ImageHeader;
+use image_format::notes::{Note, notes};
 use image_format::pod::bytes_of;
 use image_format::report::Line;
 use object::elf;
@@ -86,9 +86,9 @@ pub fn build_id_place(elf: &Elf) -> Option<(u64, usize)> {
     let segments = elf.segments.iter().filter(|s| s.kind == elf::PT_NOTE);
     segments.into_iter().find_map(|segment| {
         let bytes = elf.slice(segment.address, segment.file_size as usize)?;
-        let id = |n: &crate::notes::Note| n.kind == elf::NT_GNU_BUILD_ID.0 && n.name == b"GNU\0";
+        let id = |n: &Note| n.kind == elf::NT_GNU_BUILD_ID.0 && n.name == b"GNU\0";
         let note = notes(bytes, segment.align).find(id)?;
-        Some((segment.address + (note.offset + 16) as u64, note.descriptor.len()))
+        Some((segment.address + note.descriptor_offset as u64, note.descriptor.len()))
     })
 }
 

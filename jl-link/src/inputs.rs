@@ -129,8 +129,8 @@ impl Walk<'_> {
             let name = format!("{}({})", path.display(), file.display());
             if archive.is_thin() {
                 let outside = path.parent().unwrap_or(Path::new("")).join(file);
-                let bytes = std::fs::read(&outside)
-                    .map_err(|source| Error::Read { path: outside.clone(), source })?;
+                let bytes =
+                    std::fs::read(&outside).map_err(|cause| Error::Read { path: outside.clone(), cause })?;
                 each(Member { name, bytes: &bytes, certain })?;
             } else {
                 each(Member { name, bytes: member.data(bytes).map_err(damaged)?, certain })?;

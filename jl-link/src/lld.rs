@@ -41,24 +41,24 @@ impl Lld {
             return self.run(invocation.plain.clone());
         }
         let scratch = tempfile::tempdir();
-        let scratch = scratch.map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
+        let scratch = scratch.map_err(|cause| Error::Write { path: std::env::temp_dir(), cause })?;
         self.run(response::shorten(invocation.plain.clone(), &scratch.path().join("args.rsp"))?)
     }
 
     fn run(&self, args: Vec<OsString>) -> Result<ExitStatus> {
         let status = Command::new(&self.program).args(args).status();
-        status.map_err(|source| Error::Spawn { program: self.program.clone(), source })
+        status.map_err(|cause| Error::Spawn { program: self.program.clone(), cause })
     }
 
     /// Links into `stage` with the shim and everything that the later phases need.
     pub fn link(&self, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> Result<Linked> {
         let shim = stage.path("jl-shim.o");
         let write = |bytes: &[u8]| {
-            std::fs::write(&shim, bytes).map_err(|source| Error::Write { path: shim.clone(), source })
+            std::fs::write(&shim, bytes).map_err(|cause| Error::Write { path: shim.clone(), cause })
         };
         match &invocation.own.shim {
             Some(path) => {
-                write(&std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?)?
+                write(&std::fs::read(path).map_err(|cause| Error::Read { path: path.clone(), cause })?)?
             }
             None => write(SHIM)?,
         }
@@ -74,7 +74,7 @@ impl Lld {
             mend_dependency_file(file, &stage.path(LINKED), &invocation.output(), &shim)?;
         }
         let path = stage.path(LINKED);
-        let bytes = std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let bytes = std::fs::read(&path).map_err(|cause| Error::Read { path: path.clone(), cause })?;
         let extracted = std::fs::read_to_string(stage.path(EXTRACTED)).ok();
         let members = extracted.map(|text| members(&text)).unwrap_or_default();
         Ok(Linked::Image { path, bytes, members })
@@ -112,7 +112,7 @@ impl Stage {
             _ => Path::new("."),
         };
         let directory = tempfile::Builder::new().prefix(".jl-link-").tempdir_in(parent);
-        let stage_error = |source| Error::Stage { output: output.into(), source };
+        let stage_error = |cause| Error::Stage { output: output.into(), cause };
         Ok(Stage { directory: directory.map_err(stage_error)? })
     }
 
@@ -126,10 +126,21 @@ impl Stage {
     }
 }
 
+/// What stands in debug info for the addresses of folded and dropped code. lld's own 0 makes them all overlap
+/// at address 0, which consumers complain of, and the clones that we fold are many. In DWARF 4's lists
+/// all ones has another meaning (a base address follows) and 0 ends the list: there lld's own 1 stays. Of
+/// several rules the last that matches counts, hence these stand before the user's.
+const DEAD_DEBUG_ADDRESSES: [&str; 3] = [
+    "dead-reloc-in-nonalloc=.debug_*=0xffffffffffffffff",
+    "dead-reloc-in-nonalloc=.debug_ranges=1",
+    "dead-reloc-in-nonalloc=.debug_loc=1",
+];
+
 fn link_args(invocation: &Invocation, inputs: &Inputs, stage: &Stage, shim: &Path) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     // First, so that among constructors of equal priority its own runs first.
     args.push(shim.into());
+    args.extend(DEAD_DEBUG_ADDRESSES.iter().flat_map(|rule| ["-z".into(), rule.into()]));
     args.extend(invocation.for_link.iter().cloned());
     let mut add = |words: &[&OsStr]| args.extend(words.iter().map(|w| (*w).to_owned()));
     add(&["-o".as_ref(), stage.path(LINKED).as_os_str()]);
@@ -228,7 +239,7 @@ fn mend_dependency_file(file: &Path, staged: &Path, output: &Path, shim: &Path) 
         lines.push(line.replacen(&staged, &output, 1));
     }
     let text = lines.join("\n") + "\n";
-    std::fs::write(file, text).map_err(|source| Error::Write { path: file.into(), source })
+    std::fs::write(file, text).map_err(|cause| Error::Write { path: file.into(), cause })
 }
 
 /// The second column of `--why-extract`: which member was extracted.

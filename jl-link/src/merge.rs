@@ -2,7 +2,6 @@
 
 use crate::elf::Elf;
 use crate::error::{Error, Result};
-use crate::notes::notes;
 use crate::scan::{self, Inputs, RecordObject};
 use image_format::image::table_checksum;
 use image_format::layout::{
@@ -10,6 +9,7 @@ use image_format::layout::{
     ImageNote, LAYOUT_HASH, MAX_ROWS, NOTE_DESC_OFFSET, NOTE_NAME, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD,
     RECORD_SECTION, RECORD_TUNABLE, Row, SLOT_SUFFIX, SPECS_SECTION, ShardNote,
 };
+use image_format::notes::notes;
 use image_format::pod::bytes_of;
 use image_format::record::records;
 use image_format::specs::Specs;
@@ -81,10 +81,10 @@ fn read_records(elf: &Elf, address: u64) -> Result<(Vec<Function>, Vec<u64>)> {
     let names = slot_names(elf);
     let (mut functions, mut lists) = (Vec::new(), Vec::new());
     for record in records(section, address) {
-        let record = record.map_err(|source| Error::Records {
+        let record = record.map_err(|cause| Error::Records {
             file: elf.path.display().to_string(),
             section: RECORD_SECTION,
-            source,
+            cause,
         })?;
         if !lists.contains(&record.specs) {
             lists.push(record.specs);
@@ -110,10 +110,10 @@ fn specs_bytes(elf: &Elf, address: u64) -> Result<&[u8]> {
     let tail = section.and_then(|s| elf.data(s).get((address - s.address) as usize..));
     let tail =
         tail.ok_or_else(|| elf.wrong("target list", format!("address {address:#x}"), "one in the file"))?;
-    let specs = Specs::parse(tail).map_err(|source| Error::Specs {
+    let specs = Specs::parse(tail).map_err(|cause| Error::Specs {
         file: elf.path.display().to_string(),
         section: SPECS_SECTION,
-        source,
+        cause,
     })?;
     Ok(specs.bytes())
 }

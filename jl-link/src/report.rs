@@ -149,45 +149,62 @@ impl Report {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let error = |source| Error::Write { path: path.into(), source };
+        let error = |cause| Error::Write { path: path.into(), cause };
         let mut text = serde_json::to_string_pretty(self).map_err(|e| error(e.into()))?;
         text.push('\n');
         std::fs::write(path, text).map_err(error)
     }
 
-    /// A few lines for people.
+    /// A few lines for people, who find the words of the JSON in brackets.
     pub fn summary(&self) -> String {
-        let mut text = format!(
-            "jl-link: {}: {} functions cloned, {} clones folded, {} of code in their bodies\n",
-            self.output,
-            self.functions,
-            self.folded,
-            kib(self.body_bytes)
-        );
+        let mut text = format!("jl-link: {}: ", self.output);
+        if self.targets.is_empty() {
+            text.push_str("nothing was cloned: no code image, linked as by ld.lld\n");
+        } else {
+            let _ = writeln!(
+                text,
+                "{} cloned, {} of code in {}",
+                counted(self.functions, "function"),
+                kib(self.body_bytes),
+                if self.folded == 0 {
+                    "their bodies".into()
+                } else {
+                    format!("their bodies ({} came out like others and were folded)", self.folded)
+                }
+            );
+            self.summarise_targets(&mut text);
+        }
+        for (reason, entry) in &self.not_cloned {
+            let functions = counted(entry.functions.len(), "function");
+            let _ = writeln!(text, "  not cloned: {functions}: {} [{reason}]", entry.explanation);
+        }
+        text
+    }
+
+    fn summarise_targets(&self, text: &mut String) {
         for (number, target) in self.targets.iter().enumerate() {
             let TargetReport { name, clones, bytes, bytes_in_use, base: _, flags: _ } = target;
+            let bodies = if *clones == 1 { "1 body".into() } else { format!("{clones} bodies") };
             let (bytes, in_use) = (kib(*bytes), kib(*bytes_in_use));
             let _ = writeln!(
                 text,
-                "  target {number} {name}: {clones} bodies of its own ({bytes}), {in_use} in use"
+                "  target {number} ({name}): {bodies} of its own, {bytes}; {in_use} may run in all"
             );
         }
         let on_slot: u64 = self.calls.on_slot.values().sum();
         let reasons: Vec<_> = self.calls.on_slot.iter().map(|(r, n)| format!("{n} {r}")).collect();
         let _ = writeln!(
             text,
-            "  calls: {} direct, {on_slot} on slots{}{}, {} by PLT or GOT",
+            "  calls to them: {} direct, {on_slot} through slots{}, {} by PLT or GOT",
             self.calls.direct,
-            if reasons.is_empty() { "" } else { ": " },
-            reasons.join(", "),
+            if reasons.is_empty() { String::new() } else { format!(" [{}]", reasons.join(", ")) },
             self.calls.preemptible
         );
-        for (reason, entry) in &self.not_cloned {
-            let _ =
-                writeln!(text, "  not cloned: {} {reason} ({})", entry.functions.len(), entry.explanation);
-        }
-        text
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn kib(bytes: u64) -> String {

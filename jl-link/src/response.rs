@@ -29,7 +29,7 @@ fn expand_word(arg: OsString, depth: usize, words: &mut Vec<OsString>) -> Result
         words.push(arg);
         return Ok(());
     }
-    let text = std::fs::read(&path).map_err(|source| Error::ResponseFile { path, source })?;
+    let text = std::fs::read(&path).map_err(|cause| Error::ResponseFile { path, cause })?;
     for word in split(&text) {
         expand_word(word, depth + 1, words)?;
     }
@@ -83,7 +83,7 @@ pub fn shorten(args: Vec<OsString>, path: &Path) -> Result<Vec<OsString>> {
         }
         text.extend_from_slice(b"\"\n");
     }
-    std::fs::write(path, text).map_err(|source| Error::Write { path: path.into(), source })?;
+    std::fs::write(path, text).map_err(|cause| Error::Write { path: path.into(), cause })?;
     let mut word = OsString::from("@");
     word.push(path);
     Ok(vec![word])

@@ -173,10 +173,10 @@ fn damaged(member: &Member<'_>, problem: &str, found: impl Fn() -> String) -> Er
 fn check_records(member: &Member<'_>, data: &[u8]) -> Result<Option<usize>> {
     let mut targets = None;
     for record in records(data, 0) {
-        let record = record.map_err(|source| Error::Records {
+        let record = record.map_err(|cause| Error::Records {
             file: member.name.clone(),
             section: RECORD_SECTION,
-            source,
+            cause,
         })?;
         if targets.is_some_and(|t| t != record.targets()) {
             return Err(damaged(member, "function records for different numbers of targets", || {
@@ -201,10 +201,10 @@ fn check_machine(member: &Member<'_>, machine: u16) -> Result<()> {
 }
 
 fn check_specs(member: &Member<'_>, data: &[u8], machine: u16) -> Result<Vec<u8>> {
-    let specs = Specs::parse(data).map_err(|source| Error::Specs {
+    let specs = Specs::parse(data).map_err(|cause| Error::Specs {
         file: member.name.clone(),
         section: SPECS_SECTION,
-        source,
+        cause,
     })?;
     if specs.head().machine != u32::from(machine) {
         return Err(damaged(member, "target list for another architecture than the object", || {

@@ -54,6 +54,22 @@ fn damaged_tables() {
 }
 
 #[test]
+fn each_cause_is_told_once() {
+    let bench = Bench::new();
+    let text = assembly(&target_list(support::TWO), &[Function::new("f", 2, 1, &[])], "");
+    let object = p(&bench.assemble("flags", &text.replacen("  .long 0\n", "  .long 64\n", 1)));
+    let output = p(&bench.path("missing/out"));
+    for (args, cause) in [
+        (&["-shared", "-o", "out", &object][..], "has unknown flags"),
+        (&["-shared", "-o", &output, &two_objects(&bench)[1]], "No such file"),
+        (&["-shared", "-o", "out", "-Wl,@missing.rsp"], "No such file"),
+    ] {
+        let errors = bench.link_fails(args);
+        assert_eq!(errors.matches(cause).count(), 1, "{cause}:\n{errors}");
+    }
+}
+
+#[test]
 fn every_flipped_bit_of_a_target_list_is_noticed() {
     let bench = Bench::new();
     let object = bench.object("f", &target_list(&["a"]), &[Function::new("f", 1, 1, &[])], "");

@@ -255,7 +255,7 @@ fn report_and_summary() {
     let objects = two_objects(&bench);
     let args = ["-o", "prog", "-Wl,--jl-report=r.json,--jl-summary"];
     let summary = bench.link_ok(&[&args, &words(&objects)[..]].concat());
-    assert!(summary.contains("2 functions cloned") && summary.contains("never-pays"), "{summary}");
+    assert!(summary.contains(": 2 functions cloned, ") && summary.contains("[never-pays]"), "{summary}");
     let report = bench.report("r.json");
     assert_eq!(report["version"], 1);
     assert_eq!(
@@ -277,4 +277,29 @@ fn report_and_summary() {
         (&bench.report("r.json")["functions"], &bench.report("r.json")["build_id"]),
         (&0.into(), &"".into())
     );
+}
+
+/// Of folded and dropped functions the debug info stays; their addresses must not all be 0.
+#[test]
+fn debug_info_of_what_is_gone_overlaps_nothing() {
+    let bench = Bench::new();
+    let list = target_list(support::TWO);
+    let cloned = bench.object("f", &list, &[Function::new("f", 2, 10, &[])], "");
+    let source = "int f(void);
+        static int same1(int a) { int b = f(); for (; a > b; a -= b) b ^= a; return b; }
+        static int same2(int a) { int b = f(); for (; a > b; a -= b) b ^= a; return b; }
+        static int same3(int a) { int b = f(); for (; a > b; a -= b) b ^= a; return b; }
+        int dropped1(int a) { return a > 3 ? same1(a) : f(); }
+        int dropped2(int a) { return a > 4 ? same2(a) : f(); }
+        int main(int argc, char **argv) { return same1(argc) + same2(argc) + same3(argc) == 0; }";
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let main = bench.compile("main", source, &["-fPIE", "-ffunction-sections", "-fno-inline", version]);
+        let objects = [p(&main), p(&cloned)];
+        bench.link_ok(&[&["-o", "prog", "-Wl,--gc-sections"], &words(&objects)[..]].concat());
+        bench.ok("llvm-dwarfdump-22", &["--verify", "prog"]);
+        // What the user says goes before it.
+        let own = "-Wl,--gc-sections,-z,dead-reloc-in-nonalloc=.debug_*=0";
+        bench.link_ok(&[&["-o", "prog", own], &words(&objects)[..]].concat());
+        assert!(!bench.run("llvm-dwarfdump-22", &["--verify", "prog"]).status.success(), "{version}");
+    }
 }

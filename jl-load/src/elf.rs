@@ -10,14 +10,18 @@ use goblin::elf::sym::{STT_FUNC, STT_OBJECT, Symtab};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// Why a file cannot be read as ELF.
+/// Why a file cannot be read as ELF. Causes stand in the text and are not given as `source` besides: whoever
+/// prints the chain would print them twice.
 #[derive(Debug, thiserror::Error)]
 pub enum ElfError {
-    #[error("{path}: cannot be read: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{path}: not an ELF file: it starts with {found:02x?}, expected 7f 45 4c 46")]
+    #[error("{path}: cannot be read: {cause}; expected a shared object or an executable")]
+    Read { path: PathBuf, cause: std::io::Error },
+    #[error(
+        "{path}: not an ELF file: it starts with {found:02x?}, expected [7f, 45, 4c, 46]; \
+             expected a shared object or an executable"
+    )]
     NotElf { path: PathBuf, found: Vec<u8> },
-    #[error("{path}: damaged or truncated ELF file: {reason}")]
+    #[error("{path}: damaged or truncated ELF file: {reason}; restore it or link it again")]
     Damaged { path: PathBuf, reason: String },
     #[error("{path}: {found}; only 64-bit little-endian ELF files hold code images")]
     Class { path: PathBuf, found: String },
@@ -69,7 +73,7 @@ const CONTEXT: Ctx = Ctx { container: Container::Big, le: Endian::Little };
 impl ElfFile {
     /// Reads the file at `path`.
     pub fn open(path: &Path) -> Result<ElfFile, ElfError> {
-        let bytes = std::fs::read(path).map_err(|source| ElfError::Read { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(|cause| ElfError::Read { path: path.to_owned(), cause })?;
         Self::parse(path, bytes)
     }
 
@@ -208,41 +212,19 @@ impl ElfFile {
     }
 }
 
-/// The notes in a segment; ends at the first that does not fit.
+/// The notes in a segment.
 fn notes(bytes: &[u8], segment: Range<usize>, address: u64, alignment: u64) -> Vec<Note> {
-    let alignment = if alignment == 8 { 8 } else { 4 };
-    let word = |at: usize| {
-        let bytes = bytes.get(at..at.checked_add(4)?)?;
-        Some(u32::from_le_bytes(bytes.try_into().ok()?))
-    };
-    let mut found = Vec::new();
-    let mut at = segment.start;
-    let mut note = || -> Option<Note> {
-        if at >= segment.end {
-            return None;
-        }
-        let (name_size, size, kind) = (word(at)? as usize, word(at + 4)? as usize, word(at + 8)?);
-        let name = at + 12..(at + 12).checked_add(name_size)?;
-        let description = name.end.checked_next_multiple_of(alignment)?;
-        let description = description..description.checked_add(size)?;
-        let end = description.end.checked_next_multiple_of(alignment)?;
-        if description.end > segment.end {
-            return None;
-        }
-        let start = at;
-        at = end;
-        Some(Note {
-            address: address.wrapping_add((start - segment.start) as u64),
-            name: bytes.get(name)?.to_vec(),
-            kind,
-            file: start..description.end,
-            description,
-        })
-    };
-    while let Some(note) = note() {
-        found.push(note);
-    }
+    let start = segment.start;
+    let found = image_format::notes::notes(bytes.get(segment).unwrap_or(&[]), alignment);
     found
+        .map(|note| Note {
+            address: address.wrapping_add(note.offset as u64),
+            name: note.name.to_vec(),
+            kind: note.kind,
+            file: start + note.offset..start + note.end(),
+            description: start + note.descriptor_offset..start + note.end(),
+        })
+        .collect()
 }
 
 /// Symbols by address. A file without sections, or with damaged ones, has none: they serve names only.

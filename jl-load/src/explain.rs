@@ -11,7 +11,6 @@ use image_format::layout::SLOT_SUFFIX;
 use image_format::specs::{SPECS_FP_FAST, SPECS_RAISED, Specs, target_flags};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 /// The CPU that is asked about.
 #[derive(Clone, Debug)]
@@ -290,96 +289,4 @@ fn flag_names(flags: u32) -> Vec<&'static str> {
         (target_flags::CLONE_BFLOAT16, "clone_bfloat16"),
     ];
     NAMES.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect()
-}
-
-impl Explanation {
-    /// For people; `function` is the name that was asked for.
-    pub fn text(&self, function: Option<&str>) -> String {
-        let mut out = String::new();
-        let _ = self.write_text(&mut out, function);
-        out
-    }
-
-    fn write_text(&self, out: &mut String, function: Option<&str>) -> std::fmt::Result {
-        let kind = match (self.kind, self.shards) {
-            ("merged", _) => "code image, merged by jl-link: chooses by itself".into(),
-            ("plain", 1) => {
-                "code image, linked plainly (1 object): chooses under jl-load run, else the baseline".into()
-            }
-            ("plain", n) => {
-                format!(
-                    "code image, linked plainly ({n} objects): chooses under jl-load run, else the baseline"
-                )
-            }
-            _ => "no code image: nothing here was cloned".to_owned(),
-        };
-        writeln!(out, "{}: {kind}", self.file)?;
-        writeln!(out, "  build id   {}", self.build_id.as_deref().unwrap_or("none"))?;
-        if self.lists.is_empty() {
-            return Ok(());
-        }
-        writeln!(out, "  CPU        {}: {}", self.cpu, self.cpu_features.join(" "))?;
-        for list in &self.lists {
-            list.write_text(out)?;
-        }
-        if let Some(name) = function {
-            if self.functions.is_empty() {
-                writeln!(out, "  {name}: no cloned function of this name (stripped? try #NUMBER)")?;
-            }
-            for function in &self.functions {
-                function.write_text(out)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Choice {
-    fn write_text(&self, out: &mut String) -> std::fmt::Result {
-        write!(out, "  functions  {} with a slot each", self.functions)?;
-        if self.rows > 0 {
-            write!(out, ", {} rows", self.rows)?;
-        }
-        writeln!(out, ", machine {}", self.machine)?;
-        if self.fp_fast {
-            writeln!(out, "  note       jl.fp=fast: results may differ between targets in the last bits")?;
-        }
-        if self.raised {
-            writeln!(out, "  note       -march raised the baseline above what its name says")?;
-        }
-        for target in &self.targets {
-            let mark = if self.chosen == Some(target.index) { '*' } else { ' ' };
-            writeln!(out, "{mark} target {}   {} (tuned for {})", target.index, target.name, target.tune)?;
-            if target.index > 0 {
-                writeln!(out, "      base     target {}", target.base)?;
-                writeln!(out, "      bodies   {} differ from the baseline's", target.own_bodies)?;
-            }
-            if !target.flags.is_empty() {
-                writeln!(out, "      flags    {}", target.flags.join(" "))?;
-            }
-            let needs = if target.needs.is_empty() { "nothing more".into() } else { target.needs.join(" ") };
-            writeln!(out, "      needs    {needs}")?;
-            writeln!(out, "      verdict  {}", target.verdict)?;
-        }
-        match (&self.refusal, self.chosen) {
-            (Some(reason), _) => writeln!(out, "  refused    {reason}"),
-            (None, Some(chosen)) => {
-                let name = self.targets.get(chosen).map_or("?", |target| &target.name);
-                writeln!(out, "  runs       target {chosen} ({name})")
-            }
-            (None, None) => Ok(()),
-        }
-    }
-}
-
-impl FunctionChoice {
-    fn write_text(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "  function   {} (slot at {:#x})", self.name, self.slot)?;
-        for body in &self.bodies {
-            let mark = if self.runs == Some(body.target) { '*' } else { ' ' };
-            let symbol = body.symbol.as_deref().unwrap_or("(no symbol)");
-            writeln!(out, "{mark}     target {}  {symbol} at {:#x}", body.target, body.address)?;
-        }
-        Ok(())
-    }
 }

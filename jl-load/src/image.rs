@@ -58,20 +58,22 @@ pub struct Function {
 pub enum LoadError {
     #[error(transparent)]
     Elf(#[from] ElfError),
-    #[error("{path}: {source}")]
-    Image { path: PathBuf, source: ImageError },
-    #[error("{path}: {source}")]
-    Specs { path: PathBuf, source: SpecsError },
-    #[error("{path}: {source}")]
-    Record { path: PathBuf, source: RecordError },
-    #[error("{path}: {what} at address {address:#x} lies outside the file's segments: the file is damaged")]
+    #[error("{path}: {cause}{}", image_advice(cause))]
+    Image { path: PathBuf, cause: ImageError },
+    #[error("{path}: {cause}{}", specs_advice(cause))]
+    Specs { path: PathBuf, cause: SpecsError },
+    #[error("{path}: {cause}{}", record_advice(cause))]
+    Record { path: PathBuf, cause: RecordError },
+    #[error(
+        "{path}: {what} at address {address:#x} lies outside the file's segments: the file is damaged{RESTORE}"
+    )]
     Outside { path: PathBuf, what: &'static str, address: u64 },
     #[error(
         "{path}: {what} note has version {found}, but this tool reads version {FORMAT_VERSION}: \
          build it again with this release"
     )]
     NoteVersion { path: PathBuf, what: &'static str, found: u32 },
-    #[error("{path}: {what} note has {found} bytes, expected {expected}: the file is damaged")]
+    #[error("{path}: {what} note has {found} bytes, expected {expected}: the file is damaged{RESTORE}")]
     NoteSize { path: PathBuf, what: &'static str, found: usize, expected: usize },
     #[error(
         "{path}: its {what} says machine {found}, but the file is for machine {expected}: \
@@ -85,6 +87,30 @@ pub enum LoadError {
          targets"
     )]
     Targets { path: PathBuf, address: u64, found: usize, expected: usize },
+}
+
+const RESTORE: &str = "; restore the file or link it again";
+
+/// What to do, where the cause does not say it.
+fn image_advice(cause: &ImageError) -> &'static str {
+    match cause {
+        ImageError::Version { .. } | ImageError::LayoutHash { .. } => "",
+        _ => RESTORE,
+    }
+}
+
+fn specs_advice(cause: &SpecsError) -> &'static str {
+    match cause {
+        SpecsError::Version { .. } | SpecsError::LayoutHash { .. } => "",
+        _ => RESTORE,
+    }
+}
+
+fn record_advice(cause: &RecordError) -> &'static str {
+    match cause {
+        RecordError::Version { .. } => "",
+        _ => RESTORE,
+    }
 }
 
 /// The architecture of a file that holds an image.
@@ -133,7 +159,7 @@ fn merged<'a>(file: &'a ElfFile, address: u64, note: &[u8]) -> Result<Option<Mer
     let header: ImageHeader = match parse_header(bytes) {
         Ok(header) => header,
         Err(ImageError::NotMerged) => return Ok(None),
-        Err(source) => return Err(LoadError::Image { path: path(), source }),
+        Err(cause) => return Err(LoadError::Image { path: path(), cause }),
     };
     let extent = |what, extent: image_format::layout::Extent| {
         let address = address.wrapping_add_signed(i64::from(extent.offset));
@@ -141,12 +167,12 @@ fn merged<'a>(file: &'a ElfFile, address: u64, note: &[u8]) -> Result<Option<Mer
     };
     let specs = specs(file, extent("the target list", header.specs)?)?;
     let table = Table::new(header, extent("the image table", header.table)?, true)
-        .map_err(|source| LoadError::Image { path: path(), source })?;
+        .map_err(|cause| LoadError::Image { path: path(), cause })?;
     Ok(Some(Merged { address, specs, table }))
 }
 
 fn specs<'a>(file: &ElfFile, bytes: &'a [u8]) -> Result<Specs<'a>, LoadError> {
-    let specs = Specs::parse(bytes).map_err(|source| LoadError::Specs { path: file.path.clone(), source })?;
+    let specs = Specs::parse(bytes).map_err(|cause| LoadError::Specs { path: file.path.clone(), cause })?;
     if specs.head().machine != u32::from(file.machine) {
         return Err(LoadError::Machine {
             path: file.path.clone(),
@@ -184,7 +210,7 @@ fn plain(file: &ElfFile) -> Result<Plain<'_>, LoadError> {
     for (start, stop) in ranges {
         let bytes = file.at(start, (stop - start) as usize).unwrap_or(&[]);
         for record in records(bytes, start) {
-            let record = record.map_err(|source| LoadError::Record { path: path(), source })?;
+            let record = record.map_err(|cause| LoadError::Record { path: path(), cause })?;
             let list = match plain.lists.iter().position(|list| list.address == record.specs) {
                 Some(list) => list,
                 None => {

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod elf;
 pub mod explain;
+mod explain_text;
 pub mod image;
 pub mod run;
 mod trampoline;

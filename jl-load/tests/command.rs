@@ -45,6 +45,7 @@ fn explains_the_choice_and_every_rejection() {
     }
     let output =
         text(&jl_load(&["explain", merged.to_str().unwrap(), "--cpu", "nehalem", "--function", "f1"]));
+    assert!(output.lines().skip(1).all(|line| line.len() <= 100), "{output}");
     for line in [
         "merged by jl-link",
         "* target 1   x86-64-v2 (tuned for generic)",
@@ -115,6 +116,9 @@ fn names_what_is_wrong() {
         let output = jl_load(&["check", damaged.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output));
         assert!(text(&output).starts_with(&format!("jl-load: {}: ", damaged.display())), "{}", text(&output));
+        // Both commands say the same, and each cause once.
+        let explained = jl_load(&["explain", damaged.to_str().unwrap()]);
+        assert_eq!(text(&explained), text(&output));
         text(&output)
     };
     let with = |at: usize, value: u8| {

@@ -73,6 +73,24 @@ impl Arguments {
         scanner.finish()
     }
 
+    /// The value of a variable, for the preloaded shim (`inline`: the embedded one does not carry it).
+    #[inline]
+    pub fn variable(&self, name: &[u8]) -> Option<&[u8]> {
+        let mut entry = self.environment;
+        // SAFETY: `from_registers` walked the environment to its null; entries are C strings.
+        unsafe {
+            while !(*entry).is_null() {
+                let text = CStr::from_ptr(*entry);
+                let value = text.to_bytes().strip_prefix(name).and_then(|rest| rest.strip_prefix(b"="));
+                if value.is_some() {
+                    return value;
+                }
+                entry = entry.add(1);
+            }
+        }
+        None
+    }
+
     /// Where the dynamic linker is loaded; `None` in a static program.
     pub fn dynamic_linker(&self) -> Option<usize> {
         self.value(AT_BASE).filter(|base| *base != 0)

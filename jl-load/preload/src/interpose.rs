@@ -6,7 +6,7 @@
 
 use crate::objects::{self, Object, each, each_in_namespace};
 use crate::plain::{Context, Refused, fill};
-use crate::{errors, interpose_arch, process};
+use crate::{errors, interpose_arch, precheck, process, search};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use image_format::specs::Specs;
@@ -56,6 +56,7 @@ pub fn is_starting() -> bool {
 
 /// Fills what was loaded with the program; ends the process when something of it cannot run.
 pub fn fill_at_start(arguments: Option<Arguments>) {
+    search::read_settings(arguments);
     STARTING.store(true, Ordering::Relaxed);
     let refused = fill_new(None, arguments);
     STARTING.store(false, Ordering::Relaxed);
@@ -110,21 +111,69 @@ fn has_news() -> bool {
 pub struct Plan {
     /// A `ret` in the caller's object; 0: jump to the real function, which then returns to the caller.
     pub landing: usize,
+    /// The real function, or [`nothing`].
     pub real: usize,
 }
 
 /// Before dlopen, called by a caller that goes on at `return_address`.
-pub extern "C" fn before_dlopen(return_address: usize) -> Plan {
-    before(return_address, &DLOPEN)
+///
+/// # Safety
+/// `file` is null or a C string, as dlopen's caller must see to.
+pub unsafe extern "C" fn before_dlopen(
+    file: *const c_char,
+    mode: c_int,
+    _none: usize,
+    return_address: usize,
+) -> Plan {
+    // SAFETY: by the contract of this function.
+    let name = unsafe { name_of(file, mode) };
+    before(name, true, return_address, &DLOPEN)
 }
 
 /// As [`before_dlopen`].
-pub extern "C" fn before_dlmopen(return_address: usize) -> Plan {
-    before(return_address, &DLMOPEN)
+///
+/// # Safety
+/// As [`before_dlopen`].
+pub unsafe extern "C" fn before_dlmopen(
+    namespace: i64,
+    file: *const c_char,
+    mode: c_int,
+    return_address: usize,
+) -> Plan {
+    const LM_ID_BASE: i64 = 0;
+    // SAFETY: by the contract of this function.
+    let name = unsafe { name_of(file, mode) };
+    before(name, namespace == LM_ID_BASE, return_address, &DLMOPEN)
 }
 
-fn before(return_address: usize, real: &Real) -> Plan {
+/// What is to be loaded; empty when nothing is.
+///
+/// # Safety
+/// `file` is null or a C string that outlives what is returned.
+unsafe fn name_of<'a>(file: *const c_char, mode: c_int) -> &'a [u8] {
+    if file.is_null() || mode & libc::RTLD_NOLOAD != 0 {
+        return b"";
+    }
+    // SAFETY: not null, and a C string by the contract of this function.
+    unsafe { CStr::from_ptr(file) }.to_bytes()
+}
+
+/// What is called in place of dlopen when the load is refused before it began.
+extern "C" fn nothing() -> *mut c_void {
+    core::ptr::null_mut()
+}
+
+fn before(name: &[u8], into_base: bool, return_address: usize, real: &Real) -> Plan {
     errors::clear();
+    if !name.is_empty() {
+        let process = process();
+        let context = Context { process, settings: init::settings(process, None), arguments: None };
+        let request = precheck::Request { name, into_base, caller: return_address };
+        if let Some(message) = precheck::refusal(&request, &context) {
+            errors::set(message.as_slice().to_vec());
+            return Plan { landing: 0, real: nothing as *const () as usize };
+        }
+    }
     let real = real.get() as usize;
     if interpose_arch::has_shadow_stack() {
         // A return address that no call put there would end the process. What the call brings is filled

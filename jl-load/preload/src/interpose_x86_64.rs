@@ -4,8 +4,9 @@ use crate::interpose::{after_dlmopen, after_dlopen, before_dlmopen, before_dlope
 use core::arch::{asm, naked_asm};
 use runtime_shim::process::Process;
 
-/// The body of an entry: saves up to three arguments, asks `before` how to call the real function, calls it
-/// with the landing as its return address, and passes the result through `after`.
+/// The body of an entry: saves up to three arguments, asks `before` (which also gets them, and the return
+/// address as the fourth) how to call the real function, calls it with the landing as its return address, and
+/// passes the result through `after`.
 ///
 /// The stack at the entry is 8 below a multiple of 16 (a call pushed the return address); three saved
 /// words make it even for our own call, and two pushed words leave it odd for the real function's entry.
@@ -20,7 +21,7 @@ macro_rules! entry {
             ".cfi_adjust_cfa_offset 8",
             "push rdx",
             ".cfi_adjust_cfa_offset 8",
-            "mov rdi, [rsp + 24]",
+            "mov rcx, [rsp + 24]",
             "call {before}",
             "mov r11, rdx",
             "pop rdx",

@@ -3,17 +3,22 @@
 //!
 //! At start, before all other constructors, it fills every plainly linked image of the process. It stands
 //! before dlopen, dlmopen and dlerror: what comes later is filled before dlopen returns (constructors of
-//! such an image ran before that, with its baseline), and what is refused is unloaded again.
+//! such an image ran before that, with its baseline). What cannot run here is refused before it is loaded,
+//! where the file that would be loaded can be told ([`precheck`]), else unloaded again.
 //!
 //! `unsafe` stands in this file, `objects.rs`, `plain.rs`, `interpose.rs` and `interpose_x86_64.rs` only.
 
+mod dynamic;
 mod errors;
+mod file;
 mod interpose;
 #[cfg(target_arch = "x86_64")]
 #[path = "interpose_x86_64.rs"]
 mod interpose_arch;
 mod objects;
 mod plain;
+mod precheck;
+mod search;
 
 use runtime_shim::arguments::Arguments;
 use runtime_shim::process::Process;

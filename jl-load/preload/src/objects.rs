@@ -1,16 +1,17 @@
 //! The objects of the process as the dynamic linker tells of them, and bounded access to their memory.
 
-use core::ffi::{c_int, c_void};
+use crate::dynamic::Dynamic;
+use core::ffi::{CStr, c_int, c_void};
 use core::ops::Range;
 use core::slice;
-use image_format::layout::{NOTE_NAME_PADDED, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD};
-use image_format::pod::read_at;
+use image_format::layout::{NOTE_NAME, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD};
 
 /// A loaded object; valid as long as the object stays loaded.
 #[derive(Clone, Copy)]
 pub struct Object<'a> {
     bias: usize,
     headers: &'a [libc::Elf64_Phdr],
+    name: &'a CStr,
 }
 
 /// One of our notes in memory.
@@ -23,9 +24,26 @@ pub struct Note<'a> {
 impl<'a> Object<'a> {
     /// # Safety
     /// `headers` are the program headers of an object that is mapped with this load bias, relocated, and
-    /// stays loaded as long as what is returned is used.
-    pub unsafe fn new(bias: usize, headers: &'a [libc::Elf64_Phdr]) -> Object<'a> {
-        Object { bias, headers }
+    /// stays loaded, as does `name`, as long as what is returned is used.
+    pub unsafe fn new(bias: usize, headers: &'a [libc::Elf64_Phdr], name: &'a CStr) -> Object<'a> {
+        Object { bias, headers, name }
+    }
+
+    /// The path that it was loaded by; empty for the program.
+    pub fn name(&self) -> &'a CStr {
+        self.name
+    }
+
+    pub fn dynamic(&self) -> Option<Dynamic> {
+        let section = self.ranges(libc::PT_DYNAMIC, 0).next()?;
+        // The dynamic linker turns the string table's address into one in memory, but not for all objects.
+        let string = |table: u64, offset: u64| {
+            let places = [table, table.wrapping_add(self.bias as u64)];
+            let string =
+                |place: u64| self.tail(place.wrapping_add(offset) as usize)?.split(|b| *b == 0).next();
+            Some(places.into_iter().find_map(string)?.to_vec())
+        };
+        Dynamic::parse(self.bytes(section.start, section.len())?, string)
     }
 
     fn ranges(&self, kind: u32, flags: u32) -> impl Iterator<Item = Range<usize>> + '_ {
@@ -38,15 +56,24 @@ impl<'a> Object<'a> {
 
     /// `size` bytes at `address`; `None` when no readable segment holds them all.
     pub fn bytes(&self, address: usize, size: usize) -> Option<&'a [u8]> {
-        self.tail(address)?.get(..size)
+        if size > self.rest(address)? {
+            return None;
+        }
+        // SAFETY: the range is part of a segment that is mapped for reading (by the contract of `new`), and
+        // what we read there (notes, records, target lists, code, names, dynamic sections) nobody writes to
+        // after relocation.
+        Some(unsafe { slice::from_raw_parts(address as *const u8, size) })
     }
 
-    /// The bytes from `address` to the end of its readable segment.
+    /// The bytes from `address`, which is in read-only data, to the end of its segment.
     pub fn tail(&self, address: usize) -> Option<&'a [u8]> {
+        self.bytes(address, self.rest(address)?)
+    }
+
+    /// How many bytes follow in the readable segment of `address`.
+    fn rest(&self, address: usize) -> Option<usize> {
         let segment = self.ranges(libc::PT_LOAD, libc::PF_R).find(|range| range.contains(&address))?;
-        // SAFETY: the range is part of a segment that is mapped for reading (by the contract of `new`), and
-        // what we read there (notes, records, target lists, code) nobody writes to.
-        Some(unsafe { slice::from_raw_parts(address as *const u8, segment.end - address) })
+        Some(segment.end - address)
     }
 
     /// Where code may stand.
@@ -80,27 +107,17 @@ impl<'a> Object<'a> {
         notes.flat_map(move |h| {
             let start = self.bias.wrapping_add(h.p_vaddr as usize);
             let bytes = self.bytes(start, h.p_memsz as usize).unwrap_or(&[]);
-            notes_in(bytes, start, if h.p_align == 8 { 8 } else { 4 })
+            notes_in(bytes, start, h.p_align)
         })
     }
 }
 
-fn notes_in(bytes: &[u8], address: usize, alignment: usize) -> impl Iterator<Item = Note<'_>> {
-    let mut at = 0_usize;
-    core::iter::from_fn(move || {
-        loop {
-            let start = at;
-            let word = |offset| read_at::<i32>(bytes, start + offset).map(|word| word as u32);
-            let (name, description, kind) = (word(0)? as usize, word(4)? as usize, word(8)?);
-            let end = (start + 12).checked_add(name)?.checked_next_multiple_of(alignment)?;
-            let end = end.checked_add(description)?;
-            let note = bytes.get(start..end)?;
-            at = end.checked_next_multiple_of(alignment)?;
-            let ours = note.get(12..24) == Some(&NOTE_NAME_PADDED) && name == 9;
-            if ours && (kind == NOTE_TYPE_IMAGE || kind == NOTE_TYPE_SHARD) {
-                return Some(Note { address: address + start, kind, bytes: note });
-            }
-        }
+/// Our notes among those at `address`.
+pub fn notes_in(bytes: &[u8], address: usize, alignment: u64) -> impl Iterator<Item = Note<'_>> {
+    image_format::notes::notes(bytes, alignment).filter_map(move |note| {
+        let is_ours = note.name == NOTE_NAME && matches!(note.kind, NOTE_TYPE_IMAGE | NOTE_TYPE_SHARD);
+        let whole = bytes.get(note.offset..note.end()).filter(|_| is_ours)?;
+        Some(Note { address: address + note.offset, kind: note.kind, bytes: whole })
     })
 }
 
@@ -124,7 +141,8 @@ unsafe extern "C" fn call(info: *mut libc::dl_phdr_info, _size: usize, data: *mu
             return 0;
         }
         let headers = slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum));
-        (Object::new(info.dlpi_addr as usize, headers), info.dlpi_adds)
+        let name = if info.dlpi_name.is_null() { c"" } else { CStr::from_ptr(info.dlpi_name) };
+        (Object::new(info.dlpi_addr as usize, headers, name), info.dlpi_adds)
     };
     c_int::from(!visit(object, adds))
 }
@@ -163,7 +181,8 @@ pub unsafe fn each_in_namespace(handle: *mut c_void, visit: &mut dyn FnMut(Objec
                 {
                     let first = info.dli_fbase.cast_const().byte_add((*header).e_phoff as usize);
                     let headers = slice::from_raw_parts(first.cast(), usize::from((*header).e_phnum));
-                    visit(Object::new((*map).bias, headers));
+                    let name = if (*map).name.is_null() { c"" } else { CStr::from_ptr((*map).name) };
+                    visit(Object::new((*map).bias, headers, name));
                 }
             }
             map = (*map).next;

@@ -12,7 +12,8 @@ const LEVELS: [&str; 3] = ["x86-64", "x86-64-v2", "x86-64-v3"];
 /// The library under test, beside the folder of this test's binary.
 fn preload() -> PathBuf {
     let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
-    let found = [deps.join("../libjl_load_preload.so"), deps.join("libjl_load_preload.so")];
+    // What is one folder up is as old as the last `cargo build`.
+    let found = [deps.join("libjl_load_preload.so"), deps.join("../libjl_load_preload.so")];
     found.into_iter().find(|path| path.is_file()).expect("cargo built the library")
 }
 
@@ -157,6 +158,67 @@ fn a_failed_load_leaves_the_process_as_it_was() {
     );
     let output = run(preloaded(&program).arg(&library).env("JL_LOAD_CPU", "nehalem"));
     assert_eq!(output, "0 1 0 0\n0 1 0 0\n0 1 0 0\n0 1\n");
+}
+
+/// A library of the plugin's that a plain linker made, with a constructor that only its baseline can run:
+/// it must not be loaded at all where it cannot run, however it is asked for.
+#[test]
+fn what_cannot_run_is_refused_before_its_constructors() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let inner = at("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let constructor = r#"#include <stdio.h>
+        __attribute__((constructor)) static void first(void) {
+            __asm__ volatile("vpaddd %%ymm0, %%ymm0, %%ymm0" ::: "xmm0");
+            printf("constructor\n");
+        }"#;
+    std::fs::write(at("first.c"), constructor).unwrap();
+    run(Command::new("clang-22").args(["-c", "-fPIC", "-o"]).arg(at("first.o")).arg(at("first.c")));
+    let sample = Sample::new("f", 3, &["x86-64-v3"]).object(folder.path());
+    let options = ["-fuse-ld=lld", "-shared", "-Wl,-soname,libf.so"];
+    let library = link(&inner, "libf.so", &[&sample, &at("first.o")], &options);
+    let needs = [library.to_str().unwrap(), "-shared", "-Wl,--no-as-needed,-rpath,$ORIGIN"];
+    let outer = compile_c(&inner, "libouter.so", "int outer;", &needs);
+    let main = r#"#include <dlfcn.h>
+        #include <stdio.h>
+        int main(int argc, char **argv) {
+            setvbuf(stdout, 0, _IONBF, 0);
+            void *library = dlopen(argv[1], RTLD_NOW);
+            puts(library ? "loaded" : dlerror());
+        }"#;
+    let plain = compile_c(folder.path(), "plain", main, &[]);
+    let runpath = compile_c(folder.path(), "runpath", main, &["-Wl,--enable-new-dtags,-rpath,$ORIGIN/inner"]);
+    let rpath = compile_c(folder.path(), "rpath", main, &["-Wl,--disable-new-dtags,-rpath,$ORIGIN/inner"]);
+    let path = format!("LD_LIBRARY_PATH=/nowhere:{}", inner.display());
+    for (program, name, environment) in [
+        (&plain, library.to_str().unwrap(), None),
+        (&plain, outer.to_str().unwrap(), None),
+        (&runpath, "libf.so", None),
+        (&runpath, "libouter.so", None),
+        (&rpath, "libf.so", None),
+        (&plain, "libf.so", Some(&path)),
+    ] {
+        for cpu in ["Nehalem", "Haswell"] {
+            let mut command = Command::new("qemu-x86_64");
+            command.args(["-cpu", cpu, "-E"]).arg(format!("LD_PRELOAD={}", preload().display()));
+            command.args(environment.iter().flat_map(|e| ["-E", e]));
+            let output = run(command.arg(program).arg(name));
+            if cpu == "Haswell" {
+                assert_eq!(output, "constructor\nloaded\n", "{} {name}", program.display());
+            } else {
+                let start = format!(
+                    "julienne: {}: cannot run here: the CPU lacks",
+                    library.canonicalize().unwrap().display()
+                );
+                assert!(
+                    output.starts_with(&start) && output.contains("avx2"),
+                    "{} {name}: {output}",
+                    program.display()
+                );
+            }
+        }
+    }
 }
 
 /// A library in a folder of its own that loads another by name, through its own RUNPATH.
