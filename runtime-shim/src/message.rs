@@ -5,7 +5,7 @@ use crate::environ::{Cap, Forced, Settings, Variables};
 use crate::text::Line;
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
-use image_format::specs::Specs;
+use image_format::specs::{SPECS_RAISED, Specs};
 
 /// Start of every line that we print into somebody else's process.
 const PREFIX: &[u8] = b"julienne: ";
@@ -53,7 +53,12 @@ pub fn refused_reason(line: &mut Line, specs: Option<&Specs>, refusal: Refusal, 
             if let Some(specs) = specs {
                 name_target(line, specs, target);
             }
-            line.text(if target == 0 { b", the baseline of this image, needs" } else { b" needs" });
+            let raised = specs.is_some_and(|s| s.head().flags & SPECS_RAISED != 0);
+            line.text(match target {
+                0 if raised => b", the baseline of this image, raised by -march, needs".as_slice(),
+                0 => b", the baseline of this image, needs",
+                _ => b" needs",
+            });
             if !variables.cpu.is_empty() {
                 line.text(b" (JL_LOAD_CPU=")
                     .text(variables.cpu.as_slice())

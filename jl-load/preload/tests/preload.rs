@@ -160,7 +160,7 @@ fn a_failed_load_leaves_the_process_as_it_was() {
     assert_eq!(output, "0 1 0 0\n0 1 0 0\n0 1 0 0\n0 1\n");
 }
 
-/// A library of the plugin's that a plain linker made, with a constructor that only its baseline can run:
+/// A library in the plugin's format that a plain linker made, with a constructor that only its baseline can run:
 /// it must not be loaded at all where it cannot run, however it is asked for.
 #[test]
 fn what_cannot_run_is_refused_before_its_constructors() {
