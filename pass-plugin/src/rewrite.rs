@@ -109,8 +109,7 @@ fn clone_all(module: Module, targets: &[Target]) -> Result<Vec<Cloned>, String> 
         .filter(|f| !f.is_declaration())
         .filter_map(|f| mask_of(f).map(|m| (f, m)))
         .collect();
-    let mut cloned = Vec::new();
-    for (function, mask) in annotated {
+    for (function, mask) in &annotated {
         if targets.len() < 32 && mask >> targets.len() != 0 {
             return Err(format!(
                 "'{}' is annotated for targets {mask:X} (attribute {MASK}), but there are {} targets",
@@ -118,16 +117,26 @@ fn clone_all(module: Module, targets: &[Target]) -> Result<Vec<Cloned>, String> 
                 targets.len()
             ));
         }
-        let decision = Decision { mask, reason: Reason::Pays };
-        cloned.push(clone_one(module, function, decision, targets));
     }
-    Ok(cloned)
+    // All trampolines first: functions are emitted in the order of the module, and a trampoline in the
+    // same cache line as a body costs a call through it 0.3 ns more.
+    let trampolines: Vec<Function> =
+        annotated.iter().map(|(function, _)| make_trampoline(module, *function)).collect();
+    let clone = |((function, mask), trampoline): ((Function, u32), Function)| {
+        let decision = Decision { mask, reason: Reason::Pays };
+        clone_one(module, function, trampoline, decision, targets)
+    };
+    Ok(annotated.into_iter().zip(trampolines).map(clone).collect())
 }
 
-fn clone_one(module: Module, function: Function, decision: Decision, targets: &[Target]) -> Cloned {
+fn clone_one(
+    module: Module,
+    function: Function,
+    trampoline: Function,
+    decision: Decision,
+    targets: &[Target],
+) -> Cloned {
     let name = function.name().to_string();
-    let trampoline = make_trampoline(module, function);
-    function.replace_all_uses_with(*trampoline);
     let mut bodies = vec![None; targets.len()];
     for (index, target) in targets.iter().enumerate() {
         if decision.mask >> index & 1 == 0 {
@@ -200,7 +209,7 @@ const BODY_STRING_ATTRIBUTES: [&str; 16] = [
     "zero-call-used-regs",
 ];
 
-/// A trampoline for `function`, still without a body and a name.
+/// A trampoline for `function`, which takes over all its uses; still without a body and a name.
 fn make_trampoline(module: Module, function: Function) -> Function {
     let trampoline = module.add_function("", function);
     trampoline.copy_symbol_properties(function);
@@ -214,6 +223,7 @@ fn make_trampoline(module: Module, function: Function) -> Function {
     trampoline.add_attribute(module, "naked");
     trampoline.add_attribute(module, "noinline");
     trampoline.set_string_attribute(module, "julia.mv.reloc", "");
+    function.replace_all_uses_with(*trampoline);
     trampoline
 }
 
