@@ -84,7 +84,7 @@ pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
         return not_supported(module, &settings, "the large code model");
     }
     let Some(mut targets) = targets(module, arch, &settings)? else { return Ok(false) };
-    let raised = raise_baseline(module, &settings, &mut targets);
+    let raised = raise_baseline(module, arch, &settings, &mut targets);
     let baseline = targets[0].features.clone();
     let collected = facts::collect(module, |f| !hardware(arch, &own_features(f)).is_subset(&baseline));
     apply_baseline(module, &targets[0], &collected);
@@ -150,7 +150,7 @@ fn targets(module: Module, arch: Arch, settings: &Settings) -> Result<Option<Vec
 }
 
 /// `-march` raises target 0 (and with it every other) to what the module's functions were compiled for.
-fn raise_baseline(module: Module, settings: &Settings, targets: &mut [Target]) -> bool {
+fn raise_baseline(module: Module, arch: Arch, settings: &Settings, targets: &mut [Target]) -> bool {
     if !settings.march {
         return false;
     }
@@ -163,7 +163,7 @@ fn raise_baseline(module: Module, settings: &Settings, targets: &mut [Target]) -
         return false;
     };
     let wanted: Features =
-        features_of(&cpu, &features).into_iter().filter(|f| Arch::X86_64.feature(f).is_some()).collect();
+        features_of(&cpu, &features).into_iter().filter(|f| arch.feature(f).is_some()).collect();
     let new: Vec<&str> = wanted.difference(&targets[0].features).map(String::as_str).collect();
     if new.is_empty() {
         return false;

@@ -103,6 +103,68 @@ fn a_pass_takes_parameters() -> Result<()> {
 }
 
 #[test]
+fn a_front_end_names_targets_by_module_flag() -> Result<()> {
+    let work = Work::new()?;
+    let ir = work.write(
+        "a.ll",
+        "target triple = \"x86_64-pc-linux-gnu\"\n\
+         define i32 @f(i32 %x) {\n  ret i32 %x\n}\n\
+         !llvm.module.flags = !{!0}\n\
+         !0 = !{i32 2, !\"julia.mv.specs\", !1}\n\
+         !1 = !{!2, !3, !4}\n\
+         !2 = !{!\"x86-64\", !\"\", i32 0, i32 0}\n\
+         !3 = !{!\"haswell\", !\"-rdrnd\", i32 0, i32 2}\n\
+         !4 = !{!\"znver4\", !\"\", i32 1, i32 2}\n",
+    )?;
+    // The flag counts more than the environment, which `host` sets.
+    let mut opt = work.host(OPT);
+    opt.arg(work.plugin_option("-load-pass-plugin=")).arg("-passes=jl-annotate,jl-multiversion,verify");
+    let ran = run_ok(opt.arg("-S").arg(&ir))?;
+    for name in ["@f.0", "@f.1", "@f.2", "\"target-cpu\"=\"haswell\"", "\"target-cpu\"=\"znver4\""] {
+        ensure!(ran.stdout.contains(name), "no {name}: {}", ran.describe());
+    }
+    Ok(())
+}
+
+#[test]
+fn march_raises_the_baseline_and_says_so() -> Result<()> {
+    let work = Work::new()?;
+    let source = work.write("a.c", C_SOURCE)?;
+    let compile = |option: &str| {
+        let mut command = Command::new(work.tools.jl_cc());
+        command.args(["-O2", "-S", "-emit-llvm", "-o", "-", option]).arg(&source);
+        run_ok(&mut command)
+    };
+    let ran = compile("-march=haswell")?;
+    ensure!(ran.stderr.lines().count() == 1, "{}", ran.describe());
+    ensure!(
+        ran.stderr.contains("-march raises the baseline (target 0, x86-64) to haswell"),
+        "{}",
+        ran.describe()
+    );
+    ensure!(ran.stdout.contains("@scale.1"), "{}", ran.describe());
+    // For a dispatch of its own: left alone, and nothing is said.
+    let ran = compile("-mavx2")?;
+    ensure!(ran.stderr.is_empty() && !ran.stdout.contains("@scale.1"), "{}", ran.describe());
+    ensure!(ran.stdout.contains("own-target"), "{}", ran.describe());
+    Ok(())
+}
+
+#[test]
+fn hardened_code_gets_no_jump_through_memory() -> Result<()> {
+    let work = Work::new()?;
+    let source = work.write("a.c", C_SOURCE)?;
+    for option in ["-mretpoline", "-mharden-sls=all"] {
+        let mut command = Command::new(work.tools.jl_cc());
+        command.args(["-O2", "-S", "-emit-llvm", "-o", "-", option]).arg(&source);
+        let ran = run_ok(&mut command)?;
+        ensure!(!ran.stdout.contains("@scale.1"), "cloned under {option}: {}", ran.describe());
+        ensure!(ran.stdout.contains("hardened"), "{option}: {}", ran.describe());
+    }
+    Ok(())
+}
+
+#[test]
 fn lld_clones_in_link_time_optimisation_only() -> Result<()> {
     let work = Work::new()?;
     let source = work.write("a.c", C_SOURCE)?;
