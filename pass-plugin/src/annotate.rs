@@ -3,12 +3,12 @@
 //! Afterwards every definition carries [`MASK`] and [`REPORT`], and the module the flags
 //! `julia.mv.specs` and `julia.mv.annotated`: `jl-multiversion` needs nothing else.
 
+use crate::arch as architecture;
 use crate::facts;
 use crate::llvm::{Function, Module, Severity};
 use crate::plan::{self, TargetFacts};
 use crate::settings::{self, Settings};
 use crate::target::{self, Features, Target};
-use crate::target_x86;
 use image_format::cpu::Arch;
 use image_format::report::Reason;
 use std::collections::HashMap;
@@ -86,8 +86,9 @@ pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
     let Some(mut targets) = targets(module, arch, &settings)? else { return Ok(false) };
     let raised = raise_baseline(module, arch, &settings, &mut targets);
     let baseline = targets[0].features.clone();
-    let collected = facts::collect(module, |f| !hardware(arch, &own_features(f)).is_subset(&baseline));
-    apply_baseline(module, &targets[0], &collected);
+    let collected =
+        facts::collect(module, arch, |f| !hardware(arch, &own_features(arch, f)).is_subset(&baseline));
+    apply_baseline(module, arch, &targets[0], &collected);
     let target_facts = facts_of(&targets);
     let decisions = plan::plan(&collected.facts, &target_facts, !settings.no_filter);
     for ((function, facts), decision) in collected.functions.iter().zip(&collected.facts).zip(&decisions) {
@@ -163,7 +164,7 @@ fn raise_baseline(module: Module, arch: Arch, settings: &Settings, targets: &mut
         return false;
     };
     let wanted: Features =
-        features_of(&cpu, &features).into_iter().filter(|f| arch.feature(f).is_some()).collect();
+        features_of(arch, &cpu, &features).into_iter().filter(|f| arch.feature(f).is_some()).collect();
     let new: Vec<&str> = wanted.difference(&targets[0].features).map(String::as_str).collect();
     if new.is_empty() {
         return false;
@@ -184,16 +185,17 @@ fn raise_baseline(module: Module, arch: Arch, settings: &Settings, targets: &mut
 }
 
 /// The features that a function was compiled with, closed under implication.
-pub fn own_features(function: Function) -> Features {
+pub fn own_features(arch: Arch, function: Function) -> Features {
     let attribute = |name| function.string_attribute(name).unwrap_or_default();
-    features_of(&attribute("target-cpu"), &attribute("target-features"))
+    features_of(arch, &attribute("target-cpu"), &attribute("target-features"))
 }
 
-fn features_of(cpu: &str, list: &str) -> Features {
-    let mut features = target_x86::cpu_features(&target_x86::canonical_cpu(cpu)).unwrap_or_default();
+fn features_of(arch: Arch, cpu: &str, list: &str) -> Features {
+    let mut features =
+        architecture::cpu_features(arch, &architecture::canonical_cpu(arch, cpu)).unwrap_or_default();
     for item in list.split(',').filter(|i| !i.is_empty()) {
         let (name, on) = (item.trim_start_matches(['+', '-']), !item.starts_with('-'));
-        let implied = target_x86::implied(name, on);
+        let implied = architecture::implied(arch, name, on);
         if on {
             features.extend(implied);
         } else {
@@ -208,27 +210,27 @@ fn hardware(arch: Arch, features: &Features) -> Features {
 }
 
 /// What is not cloned is baseline code too: a target 0 above what the front end wrote holds for all.
-fn apply_baseline(module: Module, baseline: &Target, collected: &facts::ModuleFacts) {
+fn apply_baseline(module: Module, arch: Arch, baseline: &Target, collected: &facts::ModuleFacts) {
     for (function, facts) in collected.functions.iter().zip(&collected.facts) {
-        let lower = !baseline.features.is_subset(&own_features(*function));
+        let lower = !baseline.features.is_subset(&own_features(arch, *function));
         if lower
             && facts.obstacle != Some(Reason::OwnTarget)
             && facts.obstacle != Some(Reason::AvailableExternally)
         {
-            set_target(module, *function, baseline);
+            set_target(module, arch, *function, baseline);
         }
     }
 }
 
 /// Gives a function the CPU, features and tuning of a target. What it had of its own and asks nothing
 /// of hardware stays, and what it had turned off stays off.
-pub fn set_target(module: Module, function: Function, target: &Target) {
+pub fn set_target(module: Module, arch: Arch, function: Function, target: &Target) {
     let own = function.string_attribute("target-features").unwrap_or_default();
     let mut features = target.clone();
     for item in own.split(',').filter(|i| !i.is_empty()) {
         let name = item.trim_start_matches(['+', '-']);
         if item.starts_with('-') {
-            let implied = target_x86::implied(name, false);
+            let implied = architecture::implied(arch, name, false);
             features.features.retain(|f| !implied.contains(f));
             features.disabled.extend(implied);
         } else {

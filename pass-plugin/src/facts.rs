@@ -1,8 +1,9 @@
 //! Facts: what each function of a module is, read once before anything changes.
 
+use crate::arch as architecture;
 use crate::llvm::{Block, Function, LoopBlock, Module, Opcode, TypeKind, Value, fast_math};
 use crate::plan::FunctionFacts;
-use crate::target_x86;
+use image_format::cpu::Arch;
 use image_format::report::Reason;
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +14,7 @@ pub struct ModuleFacts {
 }
 
 /// Collects the facts of all functions; `own_target` tells which have wider features than the baseline.
-pub fn collect(module: Module, own_target: impl Fn(Function) -> bool) -> ModuleFacts {
+pub fn collect(module: Module, arch: Arch, own_target: impl Fn(Function) -> bool) -> ModuleFacts {
     let functions: Vec<Function> = module.functions().filter(|f| !f.is_declaration()).collect();
     let index: HashMap<Function, usize> = functions.iter().enumerate().map(|(i, f)| (*f, i)).collect();
     let special = special_functions(module);
@@ -24,7 +25,7 @@ pub fn collect(module: Module, own_target: impl Fn(Function) -> bool) -> ModuleF
             facts.obstacle = special
                 .get(f)
                 .copied()
-                .or_else(|| obstacle(*f))
+                .or_else(|| obstacle(arch, *f))
                 .or_else(|| own_target(*f).then_some(Reason::OwnTarget));
             facts
         })
@@ -68,7 +69,7 @@ fn visit_constants(value: Value, seen: &mut HashSet<Value>, visit: &mut impl FnM
 }
 
 /// Why a function cannot be cloned, from the function alone.
-fn obstacle(function: Function) -> Option<Reason> {
+fn obstacle(arch: Arch, function: Function) -> Option<Reason> {
     use crate::llvm::Linkage;
     let attributes = [
         ("naked", Reason::Naked),
@@ -93,23 +94,23 @@ fn obstacle(function: Function) -> Option<Reason> {
         return Some(Reason::CallingConvention);
     }
     let features = function.string_attribute("target-features").unwrap_or_default();
-    if features.split(',').filter_map(|f| f.strip_prefix('+')).any(target_x86::is_hardened) {
+    if features.split(',').filter_map(|f| f.strip_prefix('+')).any(|f| architecture::is_hardened(arch, f)) {
         return Some(Reason::Hardened);
     }
     if function.string_attribute("jl.skip").is_some() {
         return Some(Reason::Skipped);
     }
-    if function.signature().signature().into_iter().any(target_x86::abi_differs) {
+    if function.signature().signature().into_iter().any(|t| architecture::abi_differs(arch, t)) {
         return Some(Reason::AbiDiffers);
     }
     // A label address in a static table cannot be told apart per clone.
     if function.blocks().any(Block::has_address_taken) {
         return Some(Reason::BlockAddress);
     }
-    function.instructions().filter(|i| i.is_call()).find_map(call_obstacle)
+    function.instructions().filter(|i| i.is_call()).find_map(|call| call_obstacle(arch, call))
 }
 
-fn call_obstacle(call: Value) -> Option<Reason> {
+fn call_obstacle(arch: Arch, call: Value) -> Option<Reason> {
     let (callee, signature) = call.callee();
     if let Some(asm) = callee.inline_asm() {
         return defines_label(&asm).then_some(Reason::InlineAsmLabels);
@@ -122,7 +123,7 @@ fn call_obstacle(call: Value) -> Option<Reason> {
         return Some(Reason::StrictFloatingPoint);
     }
     let intrinsic = function.is_some_and(Function::is_intrinsic);
-    let differs = !intrinsic && signature.signature().into_iter().any(target_x86::abi_differs);
+    let differs = !intrinsic && signature.signature().into_iter().any(|t| architecture::abi_differs(arch, t));
     differs.then_some(Reason::AbiDiffers)
 }
 

@@ -10,20 +10,21 @@
 //! function that is not cloned into one that is.
 
 use crate::annotate;
+use crate::arch::fused_multiply_add;
 use crate::llvm::{Function, Module, fast_math};
 use crate::target::Target;
-use crate::target_x86::FUSED_MULTIPLY_ADD;
+use image_format::cpu::Arch;
 
 /// Makes the module's results those of its baseline, if the targets differ in what they can fuse.
 /// Functions that can fuse by their own features keep what they were written with.
-pub fn equalise(module: Module, targets: &[Target]) {
-    let fuses = |t: &Target| FUSED_MULTIPLY_ADD.iter().any(|f| t.has(f));
+pub fn equalise(module: Module, arch: Arch, targets: &[Target]) {
+    let fuses = |t: &Target| fused_multiply_add(arch).iter().any(|f| t.has(f));
     if fuses(&targets[0]) || !targets.iter().any(fuses) {
         return;
     }
     for function in module.functions().filter(|f| !f.is_declaration()) {
-        let own = annotate::own_features(function);
-        if !FUSED_MULTIPLY_ADD.iter().any(|f| own.contains(*f)) {
+        let own = annotate::own_features(arch, function);
+        if !fused_multiply_add(arch).iter().any(|f| own.contains(*f)) {
             forbid_contraction(module, function);
         }
     }

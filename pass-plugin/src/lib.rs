@@ -5,9 +5,10 @@
 //! why not) -> [`annotate`] (the plan as attributes) -> [`rewrite`] (clones, trampolines, bindings) ->
 //! [`tables`] (slots, records, notes). `unsafe` stays in [`llvm`], [`entry`] and the shim's declarations.
 //!
-//! Nothing but files named for it (`target_x86.rs`, `trampoline_x86.rs`) knows about x86.
+//! Nothing but files named for it (`target_x86.rs`, `trampoline_x86.rs`) knows about x86; [`arch`] leads there.
 
 pub mod annotate;
+pub mod arch;
 pub mod entry;
 pub mod facts;
 pub mod floating_point;

@@ -10,6 +10,7 @@ use crate::llvm::{Function, Module};
 use crate::plan::{self, Decision, TargetFacts};
 use crate::tables::{self, ModuleTables};
 use crate::target::{self, Target};
+use image_format::cpu::Arch;
 use image_format::report::{Line, Reason};
 use image_format::specs::{SPECS_FP_FAST, SPECS_RAISED, target_flags};
 use std::collections::HashMap;
@@ -55,10 +56,10 @@ pub fn multiversion(module: Module, lto: bool) -> Result<bool, String> {
 
     let report = take_report(module);
     if !module.has_flag(FP_FAST) {
-        floating_point::equalise(module, &targets);
+        floating_point::equalise(module, arch, &targets);
     }
     let tunable = module.has_flag(TUNABLE);
-    let mut cloned = clone_all(module, &targets)?;
+    let mut cloned = clone_all(module, arch, &targets)?;
     if !tunable {
         bind_calls(&cloned, &target_facts);
     }
@@ -103,7 +104,7 @@ fn mask_of(function: Function) -> Option<u32> {
     u32::from_str_radix(text.trim_start_matches("0x"), 16).ok().map(|mask| mask | 1)
 }
 
-fn clone_all(module: Module, targets: &[Target]) -> Result<Vec<Cloned>, String> {
+fn clone_all(module: Module, arch: Arch, targets: &[Target]) -> Result<Vec<Cloned>, String> {
     let annotated: Vec<(Function, u32)> = module
         .functions()
         .filter(|f| !f.is_declaration())
@@ -124,13 +125,14 @@ fn clone_all(module: Module, targets: &[Target]) -> Result<Vec<Cloned>, String> 
         annotated.iter().map(|(function, _)| make_trampoline(module, *function)).collect();
     let clone = |((function, mask), trampoline): ((Function, u32), Function)| {
         let decision = Decision { mask, reason: Reason::Pays };
-        clone_one(module, function, trampoline, decision, targets)
+        clone_one(module, arch, function, trampoline, decision, targets)
     };
     Ok(annotated.into_iter().zip(trampolines).map(clone).collect())
 }
 
 fn clone_one(
     module: Module,
+    arch: Arch,
     function: Function,
     trampoline: Function,
     decision: Decision,
@@ -146,7 +148,7 @@ fn clone_one(
         if index > 0 {
             let body = function.clone_body();
             body.copy_comdat(*function);
-            set_target(module, body, target);
+            set_target(module, arch, body, target);
             shrink(module, body, target);
             bodies[index] = Some(body);
         }

@@ -2,10 +2,10 @@
 //!
 //! The bytes are specified in [`image_format::layout`].
 
+use crate::arch as architecture;
 use crate::llvm::{Linkage, Module, Value};
 use crate::plan::TargetFacts;
 use crate::rewrite::Cloned;
-use crate::trampoline_x86;
 use image_format::cpu::Arch;
 use image_format::layout::*;
 use image_format::report::Line;
@@ -15,6 +15,7 @@ use std::mem::{offset_of, size_of};
 /// The tables of one module, while they are made.
 pub struct ModuleTables {
     module: Module,
+    arch: Arch,
     specs: Value,
     records: usize,
 }
@@ -32,7 +33,7 @@ impl ModuleTables {
             specs.set_own_comdat(module);
             specs
         });
-        ModuleTables { module, specs, records: 0 }
+        ModuleTables { module, arch, specs, records: 0 }
     }
 
     /// Gives a function its slot, its trampoline's body and its record.
@@ -52,7 +53,7 @@ impl ModuleTables {
         if trampoline.has_comdat() {
             slot.copy_comdat(*trampoline);
         }
-        trampoline.set_asm_body(module, trampoline_x86::ASM, slot);
+        trampoline.set_asm_body(module, architecture::trampoline(self.arch), slot);
         if trampoline.is_local() {
             // Its address must count as taken: the calling convention of a local function that is only
             // called may otherwise be changed, and the bodies behind the slot would not follow.

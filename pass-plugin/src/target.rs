@@ -1,6 +1,6 @@
 //! From target strings to what LLVM and the image need: features, tuning, requirements.
 
-use crate::target_x86;
+use crate::arch as architecture;
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use image_format::grammar::{self, TargetString};
@@ -76,7 +76,7 @@ pub fn resolve(arch: Arch, list: &str) -> Result<Vec<Target>, String> {
             .map_err(|e| format!("{e} (target {index} of the target list '{list}')"))?;
         if index > 0 {
             let base = &targets[resolved.base as usize];
-            resolved.flags |= derived_flags(&resolved, base);
+            resolved.flags |= derived_flags(arch, &resolved, base);
         }
         targets.push(resolved);
     }
@@ -84,12 +84,11 @@ pub fn resolve(arch: Arch, list: &str) -> Result<Vec<Target>, String> {
 }
 
 fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
-    let Arch::X86_64 = arch;
     let (cpu, mut features) = match target.cpu.as_str() {
-        "native" => target_x86::host(),
+        "native" => architecture::host(arch),
         name => {
-            let cpu = target_x86::canonical_cpu(name);
-            let features = target_x86::cpu_features(&cpu)
+            let cpu = architecture::canonical_cpu(arch, name);
+            let features = architecture::cpu_features(arch, &cpu)
                 .ok_or_else(|| UnknownName::Cpu { arch, name: name.into() }.to_string())?;
             (cpu, features)
         }
@@ -104,7 +103,7 @@ fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
         if arch.feature(name).is_none() {
             return Err(UnknownName::Feature { arch, name: name.clone() }.to_string());
         }
-        let implied = target_x86::implied(name, *on);
+        let implied = architecture::implied(arch, name, *on);
         if *on {
             features.extend(implied);
         } else {
@@ -118,7 +117,7 @@ fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
             target.cpu
         ));
     }
-    let tune = target_x86::tune_cpu(&cpu);
+    let tune = architecture::tune_cpu(arch, &cpu);
     Ok(Target {
         name: target.cpu.clone(),
         cpu,
@@ -131,7 +130,7 @@ fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
 }
 
 /// Julia's rules for what a target is cloned for (julia-protocol, section 2).
-fn derived_flags(target: &Target, base: &Target) -> u32 {
+fn derived_flags(arch: Arch, target: &Target, base: &Target) -> u32 {
     if target.flags & target_flags::CLONE_ALL != 0 {
         return 0;
     }
@@ -140,7 +139,7 @@ fn derived_flags(target: &Target, base: &Target) -> u32 {
     if new(&["fma", "fma4"]) {
         flags |= target_flags::CLONE_MATH;
     }
-    if target.features.difference(&base.features).any(|f| target_x86::is_vector_feature(f)) {
+    if target.features.difference(&base.features).any(|f| architecture::is_vector_feature(arch, f)) {
         flags |= target_flags::CLONE_SIMD;
     }
     if new(&["avx512fp16"]) {
