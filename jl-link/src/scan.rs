@@ -189,7 +189,7 @@ fn check_records(member: &Member<'_>, data: &[u8]) -> Result<Option<usize>> {
 }
 
 fn check_machine(member: &Member<'_>, machine: u16) -> Result<()> {
-    if Arch::from_elf_machine(machine.into()).is_some() {
+    if Arch::from_elf_machine(machine.into()) == Some(Arch::X86_64) {
         return Ok(());
     }
     Err(Error::Input {

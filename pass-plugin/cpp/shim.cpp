@@ -4,8 +4,11 @@
 #include "llvm/Analysis/LoopInfo.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/Dominators.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/AArch64TargetParser.h"
 #include "llvm/TargetParser/X86TargetParser.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 #include "llvm/Transforms/Utils/ModuleUtils.h"
@@ -39,6 +42,37 @@ public:
   }
   static bool isRequired() { return true; }
 };
+
+// The code generator's own table of CPUs and features; null where the host has no AArch64 back end.
+std::unique_ptr<MCSubtargetInfo> aarch64Table() {
+  StringRef Triple = "aarch64-unknown-linux-gnu";
+  std::string Error;
+  const Target *Found = TargetRegistry::lookupTarget(Triple, Error);
+  return std::unique_ptr<MCSubtargetInfo>(Found ? Found->createMCSubtargetInfo(Triple, "generic", "")
+                                                : nullptr);
+}
+
+// All that the features in Bits imply (Up), or all that imply one of them.
+FeatureBitset closed(ArrayRef<SubtargetFeatureKV> Table, FeatureBitset Bits, bool Up) {
+  for (FeatureBitset Before; Before != Bits;) {
+    Before = Bits;
+    for (const SubtargetFeatureKV &F : Table) {
+      FeatureBitset Implied = F.Implies.getAsBitset();
+      if (Up && Bits.test(F.Value))
+        Bits |= Implied;
+      else if (!Up && (Implied & Bits).any())
+        Bits.set(F.Value);
+    }
+  }
+  return Bits;
+}
+
+void visitFeatures(ArrayRef<SubtargetFeatureKV> Table, const FeatureBitset &Bits, void *Data,
+                   void (*Visit)(void *, const char *, size_t)) {
+  for (const SubtargetFeatureKV &F : Table)
+    if (Bits.test(F.Value))
+      Visit(Data, F.Key, StringRef(F.Key).size());
+}
 } // namespace
 
 extern "C" {
@@ -166,6 +200,47 @@ void jl_cpp_x86_cpus(void *Data, void (*Visit)(void *, const char *, size_t)) {
   X86::fillValidCPUArchList(CPUs, /*Only64Bit=*/true);
   for (StringRef CPU : CPUs)
     Visit(Data, CPU.data(), CPU.size());
+}
+
+// The features of a CPU by LLVM's name, without what is only tuning.
+void jl_cpp_aarch64_features_for_cpu(const char *Name, size_t Len, void *Data,
+                                     void (*Visit)(void *, const char *, size_t)) {
+  auto Table = aarch64Table();
+  if (!Table)
+    return;
+  ArrayRef<SubtargetFeatureKV> Features = Table->getAllProcessorFeatures();
+  for (const SubtargetSubTypeKV &CPU : Table->getAllProcessorDescriptions())
+    if (CPU.Key == StringRef(Name, Len))
+      visitFeatures(Features, closed(Features, CPU.Implies.getAsBitset(), true), Data, Visit);
+}
+
+// `Name` with all that it implies (Enabled) or with all that imply it.
+void jl_cpp_aarch64_implied_features(const char *Name, size_t Len, bool Enabled, void *Data,
+                                     void (*Visit)(void *, const char *, size_t)) {
+  auto Table = aarch64Table();
+  if (!Table)
+    return;
+  ArrayRef<SubtargetFeatureKV> Features = Table->getAllProcessorFeatures();
+  for (const SubtargetFeatureKV &F : Features)
+    if (F.Key == StringRef(Name, Len)) {
+      FeatureBitset Bits;
+      Bits.set(F.Value);
+      visitFeatures(Features, closed(Features, Bits, Enabled), Data, Visit);
+    }
+}
+
+void jl_cpp_aarch64_cpus(void *Data, void (*Visit)(void *, const char *, size_t)) {
+  SmallVector<StringRef, 128> CPUs;
+  AArch64::fillValidCPUArchList(CPUs);
+  for (StringRef CPU : CPUs)
+    Visit(Data, CPU.data(), CPU.size());
+}
+
+// LLVM's own aliases (`grace`): the name that its code generator knows.
+void jl_cpp_aarch64_canonical_cpu(const char *Name, size_t Len, void *Data,
+                                  void (*Visit)(void *, const char *, size_t)) {
+  StringRef CPU = AArch64::resolveCPUAlias(StringRef(Name, Len));
+  Visit(Data, CPU.data(), CPU.size());
 }
 
 // Visits the strings of `llvm.commandline` that start with `prefix` and drops them from the module.

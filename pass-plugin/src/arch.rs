@@ -3,13 +3,14 @@
 
 use crate::llvm::Type;
 use crate::target::Features;
-use crate::{target_x86, trampoline_x86};
+use crate::{target_aarch64, target_x86, trampoline_aarch64, trampoline_x86};
 use image_format::cpu::Arch;
 
 /// LLVM's name for a CPU that may be given by an alias.
 pub fn canonical_cpu(arch: Arch, name: &str) -> String {
     match arch {
         Arch::X86_64 => target_x86::canonical_cpu(name),
+        Arch::Aarch64 => target_aarch64::canonical_cpu(name),
     }
 }
 
@@ -17,6 +18,7 @@ pub fn canonical_cpu(arch: Arch, name: &str) -> String {
 pub fn cpu_features(arch: Arch, cpu: &str) -> Option<Features> {
     match arch {
         Arch::X86_64 => target_x86::cpu_features(cpu),
+        Arch::Aarch64 => target_aarch64::cpu_features(cpu),
     }
 }
 
@@ -24,6 +26,7 @@ pub fn cpu_features(arch: Arch, cpu: &str) -> Option<Features> {
 pub fn implied(arch: Arch, feature: &str, on: bool) -> Features {
     match arch {
         Arch::X86_64 => target_x86::implied(feature, on),
+        Arch::Aarch64 => target_aarch64::implied(feature, on),
     }
 }
 
@@ -31,6 +34,7 @@ pub fn implied(arch: Arch, feature: &str, on: bool) -> Features {
 pub fn host(arch: Arch) -> (String, Features) {
     match arch {
         Arch::X86_64 => target_x86::host(),
+        Arch::Aarch64 => target_aarch64::host(),
     }
 }
 
@@ -38,6 +42,7 @@ pub fn host(arch: Arch) -> (String, Features) {
 pub fn tune_cpu(arch: Arch, cpu: &str) -> String {
     match arch {
         Arch::X86_64 => target_x86::tune_cpu(cpu),
+        Arch::Aarch64 => cpu.to_string(),
     }
 }
 
@@ -45,6 +50,7 @@ pub fn tune_cpu(arch: Arch, cpu: &str) -> String {
 pub fn is_vector_feature(arch: Arch, name: &str) -> bool {
     match arch {
         Arch::X86_64 => target_x86::is_vector_feature(name),
+        Arch::Aarch64 => target_aarch64::is_vector_feature(name),
     }
 }
 
@@ -52,6 +58,7 @@ pub fn is_vector_feature(arch: Arch, name: &str) -> bool {
 pub fn abi_differs(arch: Arch, ty: Type) -> bool {
     match arch {
         Arch::X86_64 => target_x86::abi_differs(ty),
+        Arch::Aarch64 => target_aarch64::abi_differs(ty),
     }
 }
 
@@ -59,6 +66,7 @@ pub fn abi_differs(arch: Arch, ty: Type) -> bool {
 pub fn is_hardened(arch: Arch, feature: &str) -> bool {
     match arch {
         Arch::X86_64 => target_x86::is_hardened(feature),
+        Arch::Aarch64 => target_aarch64::is_hardened(feature),
     }
 }
 
@@ -66,12 +74,28 @@ pub fn is_hardened(arch: Arch, feature: &str) -> bool {
 pub fn fused_multiply_add(arch: Arch) -> &'static [&'static str] {
     match arch {
         Arch::X86_64 => &target_x86::FUSED_MULTIPLY_ADD,
+        // Part of the baseline: all targets contract alike.
+        Arch::Aarch64 => &[],
     }
 }
 
-/// The trampoline's assembly; operand 0 is the slot.
-pub fn trampoline(arch: Arch) -> &'static str {
+/// A trampoline's assembly and the constraint of its operand 0, the slot.
+pub struct Trampoline {
+    pub asm: &'static str,
+    pub constraint: &'static str,
+}
+
+pub fn trampoline(arch: Arch) -> Trampoline {
     match arch {
-        Arch::X86_64 => trampoline_x86::ASM,
+        Arch::X86_64 => trampoline_x86::TRAMPOLINE,
+        Arch::Aarch64 => trampoline_aarch64::TRAMPOLINE,
+    }
+}
+
+/// All CPUs that LLVM knows.
+pub fn cpus(arch: Arch) -> Vec<String> {
+    match arch {
+        Arch::X86_64 => target_x86::cpus(),
+        Arch::Aarch64 => target_aarch64::cpus(),
     }
 }

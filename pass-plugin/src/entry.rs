@@ -3,7 +3,9 @@
 use crate::llvm::{Module, Severity};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
-use crate::{annotate, rewrite, target_x86};
+use crate::{annotate, arch, rewrite};
+use image_format::cpu::Arch;
+use image_format::feature::FeatureSet;
 use llvm_sys::prelude::LLVMModuleRef;
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -143,7 +145,7 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, Stri
         k if k == Kind::Annotate as c_uint => annotate::annotate(module, &settings),
         k if k == Kind::Multiversion as c_uint => rewrite::multiversion(module, false),
         k if k == Kind::PrintCpuModels as c_uint => {
-            print_cpu_models();
+            print_cpu_models(module)?;
             Ok(false)
         }
         k => {
@@ -154,22 +156,29 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, Stri
     }
 }
 
-/// Prints `image-format/src/cpu/x86_64_models.rs`: LLVM's CPU table in our feature ids.
-fn print_cpu_models() {
-    let arch = image_format::cpu::Arch::X86_64;
-    let cpus = target_x86::cpus();
+/// Prints LLVM's CPU table in our feature ids: `image-format/src/cpu/x86_64_models.rs` or its sibling for the
+/// module's architecture.
+fn print_cpu_models(module: Module) -> Result<(), String> {
+    let triple = module.triple();
+    let arch = Arch::from_triple(&triple)
+        .ok_or_else(|| format!("no table of CPU models for the triple '{triple}'"))?;
+    let cpus = arch::cpus(arch);
     println!(
-        "//! CPU models of x86-64 and their features: generated from LLVM, not written by hand.\n//!\n\
+        "//! CPU models of {} and their features: generated from LLVM, not written by hand.\n//!\n\
          //! Generator: the pass `jl-print-cpu-models` of the plugin. A test compares this file with what LLVM says,\n\
          //! and writes it anew with JL_BLESS=1.\n\nuse super::Model;\n\n#[rustfmt::skip]\n\
          pub(super) static MODELS: [Model; {}] = [",
+        arch.name().replace("x86_64", "x86-64"),
         cpus.len()
     );
     for cpu in cpus {
-        let features = target_x86::cpu_features(&cpu).unwrap_or_default();
-        let set: image_format::feature::FeatureSet =
-            features.iter().filter_map(|f| arch.feature(f)).collect();
+        let features = arch::cpu_features(arch, &arch::canonical_cpu(arch, &cpu)).unwrap_or_default();
+        if let Some(new) = features.iter().find(|f| arch.feature(f).is_none() && !arch.is_not_hardware(f)) {
+            return Err(format!("the feature '{new}' of CPU '{cpu}' is in none of image-format's tables"));
+        }
+        let set: FeatureSet = features.iter().filter_map(|f| arch.feature(f)).collect();
         println!("    Model::new(\"{cpu}\", [0x{:016x}, 0x{:016x}]),", set.0[0], set.0[1]);
     }
     println!("];");
+    Ok(())
 }

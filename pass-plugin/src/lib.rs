@@ -5,7 +5,8 @@
 //! why not) -> [`annotate`] (the plan as attributes) -> [`rewrite`] (clones, trampolines, bindings) ->
 //! [`tables`] (slots, records, notes). `unsafe` stays in [`llvm`], [`entry`] and the shim's declarations.
 //!
-//! Nothing but files named for it (`target_x86.rs`, `trampoline_x86.rs`) knows about x86; [`arch`] leads there.
+//! Only files named for an architecture (`target_x86.rs`, `trampoline_aarch64.rs`, ...) know about one; [`arch`] leads
+//! there.
 
 pub mod annotate;
 pub mod arch;
@@ -19,5 +20,7 @@ pub mod settings;
 pub mod shim;
 pub mod tables;
 pub mod target;
+pub mod target_aarch64;
 pub mod target_x86;
+pub mod trampoline_aarch64;
 pub mod trampoline_x86;

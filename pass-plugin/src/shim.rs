@@ -45,4 +45,19 @@ unsafe extern "C" {
         visit: VisitImplied,
     );
     pub fn jl_cpp_x86_cpus(data: *mut c_void, visit: VisitName);
+    pub fn jl_cpp_aarch64_features_for_cpu(
+        name: *const c_char,
+        len: usize,
+        data: *mut c_void,
+        visit: VisitName,
+    );
+    pub fn jl_cpp_aarch64_implied_features(
+        name: *const c_char,
+        len: usize,
+        enabled: bool,
+        data: *mut c_void,
+        visit: VisitName,
+    );
+    pub fn jl_cpp_aarch64_cpus(data: *mut c_void, visit: VisitName);
+    pub fn jl_cpp_aarch64_canonical_cpu(name: *const c_char, len: usize, data: *mut c_void, visit: VisitName);
 }

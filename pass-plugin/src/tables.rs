@@ -53,7 +53,7 @@ impl ModuleTables {
         if trampoline.has_comdat() {
             slot.copy_comdat(*trampoline);
         }
-        trampoline.set_asm_body(module, architecture::trampoline(self.arch), slot);
+        trampoline.set_asm_body(module, &architecture::trampoline(self.arch), slot);
         if trampoline.is_local() {
             // Its address must count as taken: the calling convention of a local function that is only
             // called may otherwise be changed, and the bodies behind the slot would not follow.

@@ -61,7 +61,8 @@ impl Target {
 /// The architecture of a module that can become a code image: 64-bit ELF on Linux.
 pub fn image_arch(triple: &str) -> Option<Arch> {
     let elf = triple.contains("linux") && !triple.ends_with("x32");
-    Arch::from_triple(triple).filter(|_| elf)
+    // jl-link does not make images for the others yet.
+    Arch::from_triple(triple).filter(|arch| elf && *arch == Arch::X86_64)
 }
 
 /// Resolves a target string for `arch`.

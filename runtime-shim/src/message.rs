@@ -85,6 +85,7 @@ pub fn refused_reason(line: &mut Line, specs: Option<&Specs>, refusal: Refusal, 
 fn example_cpus() -> &'static [u8] {
     match Arch::HOST {
         Arch::X86_64 => b"x86-64-v3 or haswell",
+        Arch::Aarch64 => b"neoverse-n1 or a64fx",
     }
 }
 

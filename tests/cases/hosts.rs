@@ -209,15 +209,18 @@ fn rustc_by_the_nightly_switch_and_by_link_time_optimisation() -> Result<()> {
 #[test]
 fn the_cpu_models_are_llvms() -> Result<()> {
     let work = Work::new()?;
-    let empty = work.write("empty.ll", "")?;
-    let mut opt = work.host(OPT);
-    opt.arg(work.plugin_option("-load-pass-plugin=")).arg("-passes=jl-print-cpu-models");
-    let llvm = run_ok(opt.arg("-disable-output").arg(&empty))?.stdout;
-    let path = workspace().join("image-format/src/cpu/x86_64_models.rs");
-    if std::env::var_os("JL_BLESS").is_some() {
-        fs::write(&path, &llvm)?;
+    for (arch, table) in [("x86_64", "x86_64_models.rs"), ("aarch64", "aarch64_models.rs")] {
+        let triple = format!("target triple = \"{arch}-unknown-linux-gnu\"\n");
+        let module = work.write("empty.ll", &triple)?;
+        let mut opt = work.host(OPT);
+        opt.arg(work.plugin_option("-load-pass-plugin=")).arg("-passes=jl-print-cpu-models");
+        let llvm = run_ok(opt.arg("-disable-output").arg(&module))?.stdout;
+        let path = workspace().join("image-format/src/cpu").join(table);
+        if std::env::var_os("JL_BLESS").is_some() {
+            fs::write(&path, &llvm)?;
+        }
+        let ours = fs::read_to_string(&path)?;
+        ensure!(ours == llvm, "{} is not what LLVM says: JL_BLESS=1 writes it anew", path.display());
     }
-    let ours = fs::read_to_string(&path)?;
-    ensure!(ours == llvm, "{} is not what LLVM says: JL_BLESS=1 writes it anew", path.display());
     Ok(())
 }

@@ -1,10 +1,16 @@
 //! CPU features by architecture: names (LLVM's), ids, how they are probed, and CPU models.
 //!
 //! The feature tables are facts of each architecture's manual. Which features a CPU *model* has is
-//! never written by hand: `x86_64_models.rs` is generated from LLVM and compared with it by a test.
+//! never written by hand: `x86_64_models.rs` and `aarch64_models.rs` are generated from LLVM and compared with it
+//! by a test.
 
 use crate::feature::{FeatureId, FeatureSet};
 
+pub mod aarch64;
+mod aarch64_models;
+#[cfg(all(target_arch = "aarch64", feature = "std"))]
+pub mod aarch64_probe;
+mod table;
 pub mod x86_64;
 mod x86_64_models;
 #[cfg(target_arch = "x86_64")]
@@ -19,16 +25,27 @@ pub const EM_AARCH64: u32 = 183;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Arch {
     X86_64,
+    Aarch64,
 }
 
 impl Arch {
     /// The architecture of this program.
     #[cfg(target_arch = "x86_64")]
     pub const HOST: Arch = Arch::X86_64;
+    /// The architecture of this program.
+    #[cfg(target_arch = "aarch64")]
+    pub const HOST: Arch = Arch::Aarch64;
+
+    /// All of them, this program's first: the order in which a name is looked up.
+    pub const ALL: [Arch; 2] = match Arch::HOST {
+        Arch::X86_64 => [Arch::X86_64, Arch::Aarch64],
+        Arch::Aarch64 => [Arch::Aarch64, Arch::X86_64],
+    };
 
     pub fn from_elf_machine(machine: u32) -> Option<Arch> {
         match machine {
             EM_X86_64 => Some(Arch::X86_64),
+            EM_AARCH64 => Some(Arch::Aarch64),
             _ => None,
         }
     }
@@ -37,6 +54,7 @@ impl Arch {
     pub fn from_triple(triple: &str) -> Option<Arch> {
         match triple.split('-').next() {
             Some("x86_64" | "amd64") => Some(Arch::X86_64),
+            Some("aarch64" | "arm64") => Some(Arch::Aarch64),
             _ => None,
         }
     }
@@ -44,12 +62,14 @@ impl Arch {
     pub fn elf_machine(self) -> u32 {
         match self {
             Arch::X86_64 => EM_X86_64,
+            Arch::Aarch64 => EM_AARCH64,
         }
     }
 
     pub fn name(self) -> &'static str {
         match self {
             Arch::X86_64 => "x86_64",
+            Arch::Aarch64 => "aarch64",
         }
     }
 
@@ -57,6 +77,7 @@ impl Arch {
     pub fn feature_name(self, id: FeatureId) -> Option<&'static str> {
         match self {
             Arch::X86_64 => x86_64::FEATURES.get(usize::from(id.0)).map(|feature| feature.name),
+            Arch::Aarch64 => aarch64::FEATURES.get(usize::from(id.0)).map(|feature| feature.name),
         }
     }
 
@@ -64,6 +85,7 @@ impl Arch {
     pub fn feature_name_bytes(self, id: FeatureId) -> Option<&'static [u8]> {
         match self {
             Arch::X86_64 => x86_64::feature_name_bytes(id),
+            Arch::Aarch64 => aarch64::feature_name_bytes(id),
         }
     }
 
@@ -71,6 +93,7 @@ impl Arch {
     pub fn model_by_bytes(self, name: &[u8]) -> Option<FeatureSet> {
         match self {
             Arch::X86_64 => x86_64::model_by_bytes(name),
+            Arch::Aarch64 => aarch64::model_by_bytes(name),
         }
     }
 
@@ -78,6 +101,7 @@ impl Arch {
     pub fn feature(self, name: &str) -> Option<FeatureId> {
         match self {
             Arch::X86_64 => x86_64::feature(name),
+            Arch::Aarch64 => aarch64::feature(name),
         }
     }
 
@@ -86,6 +110,7 @@ impl Arch {
     pub fn never_rejects(self) -> FeatureSet {
         match self {
             Arch::X86_64 => x86_64::NEVER_REJECTS,
+            Arch::Aarch64 => aarch64::NEVER_REJECTS,
         }
     }
 
@@ -94,6 +119,7 @@ impl Arch {
     pub fn is_not_hardware(self, name: &str) -> bool {
         match self {
             Arch::X86_64 => x86_64::NOT_HARDWARE.contains(&name),
+            Arch::Aarch64 => aarch64::is_not_hardware(name),
         }
     }
 
@@ -101,6 +127,7 @@ impl Arch {
     pub fn vector_bits(self, features: FeatureSet) -> u32 {
         match self {
             Arch::X86_64 => x86_64::vector_bits(features),
+            Arch::Aarch64 => aarch64::vector_bits(features),
         }
     }
 
@@ -108,20 +135,29 @@ impl Arch {
     pub fn model(self, name: &str) -> Option<FeatureSet> {
         match self {
             Arch::X86_64 => x86_64::model(name),
+            Arch::Aarch64 => aarch64::model(name),
         }
     }
 
     /// Names of all CPU models, in LLVM's order.
     pub fn model_names(self) -> impl Iterator<Item = &'static str> {
-        match self {
-            Arch::X86_64 => x86_64_models::MODELS.iter().map(|m| m.name()),
-        }
+        let models: &'static [Model] = match self {
+            Arch::X86_64 => &x86_64_models::MODELS,
+            Arch::Aarch64 => &aarch64_models::MODELS,
+        };
+        models.iter().map(|m| m.name())
     }
 
     /// What this CPU, kernel and hypervisor offer to user code.
     #[cfg(target_arch = "x86_64")]
     pub fn host_features() -> FeatureSet {
         x86_64_probe::host_features(FeatureSet([!0; crate::feature::FEATURE_WORDS]))
+    }
+
+    /// What this CPU and kernel offer to user code.
+    #[cfg(all(target_arch = "aarch64", feature = "std"))]
+    pub fn host_features() -> FeatureSet {
+        aarch64_probe::host_features(FeatureSet([!0; crate::feature::FEATURE_WORDS]))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Sources: Intel SDM volume 2 (CPUID) and volume 1 chapters 13 and 14 (XCR0 and what must be checked
 //! before AVX, AVX-512 and AMX are used), AMD APM volume 3 appendix E.
 
+use super::table;
 use super::x86_64_models::MODELS;
 use crate::feature::{FeatureId, FeatureSet};
 
@@ -213,28 +214,21 @@ pub static PROBES: [Probe; COUNT] = {
     probes
 };
 
-/// Longest feature name in bytes.
-const NAME_SIZE: usize = 20;
-
-/// The names of [`FEATURES`], padded with zeros: no pointer, hence no relocation in the embedded shim.
-static NAMES: [[u8; NAME_SIZE]; COUNT] = {
-    let mut names = [[0; NAME_SIZE]; COUNT];
+const NAMES: [&str; COUNT] = {
+    let mut names = [""; COUNT];
     let mut i = 0;
     while i < COUNT {
-        let name = FEATURES[i].name.as_bytes();
-        let mut at = 0;
-        while at < name.len() {
-            names[i][at] = name[at];
-            at += 1;
-        }
+        names[i] = FEATURES[i].name;
         i += 1;
     }
     names
 };
 
+static PADDED_NAMES: [[u8; table::NAME_SIZE]; COUNT] = table::padded(&NAMES);
+
 /// LLVM's name of a feature in bytes, for code that carries no text decoding and no relocations.
 pub fn feature_name_bytes(id: FeatureId) -> Option<&'static [u8]> {
-    NAMES.get(usize::from(id.0)).and_then(|name| name.split(|b| *b == 0).next())
+    table::name_bytes(&PADDED_NAMES, id)
 }
 
 /// Rejected for these alone, caches were thrown away on CPUs that could have run the code.
@@ -268,34 +262,8 @@ pub fn feature(name: &str) -> Option<FeatureId> {
     FEATURES.iter().position(|f| f.name == name).map(|i| FeatureId(i as u8))
 }
 
-const fn named<const N: usize>(names: &[&str; N]) -> FeatureSet {
-    let mut set = FeatureSet::EMPTY;
-    let mut n = 0;
-    while n < N {
-        let mut i = 0;
-        while i < COUNT && !same(FEATURES[i].name, names[n]) {
-            i += 1;
-        }
-        assert!(i < COUNT, "a feature named here is not in the table");
-        set = set.with(FeatureId(i as u8));
-        n += 1;
-    }
-    set
-}
-
-const fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
+const fn named(names: &[&str]) -> FeatureSet {
+    table::set(&NAMES, names)
 }
 
 const AVX512F: FeatureSet = named(&["avx512f"]);

@@ -58,6 +58,7 @@ pub trait Code {
 pub fn branch(arch: Arch, code: &impl Code, kind: RelocationType, place: u64) -> Option<Branch> {
     match arch {
         Arch::X86_64 => x86_64::branch(code, kind, place),
+        Arch::Aarch64 => None,
     }
 }
 
@@ -65,12 +66,14 @@ pub fn branch(arch: Arch, code: &impl Code, kind: RelocationType, place: u64) ->
 pub fn trampoline(arch: Arch, code: &impl Code, address: u64) -> Option<u64> {
     match arch {
         Arch::X86_64 => x86_64::trampoline(code, address),
+        Arch::Aarch64 => None,
     }
 }
 
 pub fn referent(arch: Arch, kind: RelocationType) -> Referent {
     match arch {
         Arch::X86_64 => x86_64::referent(kind),
+        Arch::Aarch64 => Referent::SymbolPlusAddend,
     }
 }
 
@@ -79,6 +82,7 @@ pub fn referent(arch: Arch, kind: RelocationType) -> Referent {
 pub fn relative_bias(arch: Arch) -> u64 {
     match arch {
         Arch::X86_64 => 4,
+        Arch::Aarch64 => 0,
     }
 }
 
@@ -88,6 +92,7 @@ pub fn encode_direct(arch: Arch, branch: &Branch, target: u64) -> Option<(u64, V
     let at = if branch.form == Form::Direct { branch.displacement } else { branch.start };
     match arch {
         Arch::X86_64 => Some((at, x86_64::encode_direct(branch, target)?)),
+        Arch::Aarch64 => None,
     }
 }
 
@@ -95,6 +100,7 @@ pub fn encode_direct(arch: Arch, branch: &Branch, target: u64) -> Option<(u64, V
 pub fn encode_through_memory(arch: Arch, branch: &Branch, slot: u64) -> Option<Vec<u8>> {
     match arch {
         Arch::X86_64 => x86_64::encode_through_memory(branch, slot),
+        Arch::Aarch64 => None,
     }
 }
 
@@ -102,6 +108,7 @@ pub fn encode_through_memory(arch: Arch, branch: &Branch, slot: u64) -> Option<V
 pub fn protection(arch: Arch, property_note: &[u8]) -> u32 {
     match arch {
         Arch::X86_64 => x86_64::protection(property_note),
+        Arch::Aarch64 => 0,
     }
 }
 
@@ -109,5 +116,6 @@ pub fn protection(arch: Arch, property_note: &[u8]) -> u32 {
 pub fn protection_names(arch: Arch, bits: u32) -> String {
     match arch {
         Arch::X86_64 => x86_64::protection_names(bits),
+        Arch::Aarch64 => "none".into(),
     }
 }

@@ -66,7 +66,8 @@ impl Flags {
     /// The architecture that is compiled for: the host's unless a triple says otherwise; `None` for one
     /// whose CPUs are not known here.
     pub fn arch(&self, host: Arch) -> Option<Arch> {
-        self.triple.as_deref().map_or(Some(host), Arch::from_triple)
+        let arch = self.triple.as_deref().map_or(Some(host), Arch::from_triple);
+        arch.filter(|arch| *arch == Arch::X86_64)
     }
 }
 

@@ -4,6 +4,7 @@ use super::block::push_loop;
 use super::{
     Block, FUNCTION_INDEX, Linkage, LoopBlock, Module, Type, Value, attribute_kind, llvm, non_null, text,
 };
+use crate::arch::Trampoline;
 use crate::shim;
 use llvm_sys::comdat::{LLVMGetComdat, LLVMSetComdat};
 use llvm_sys::core::*;
@@ -141,8 +142,9 @@ impl Function {
         llvm!(LLVMHasPrefixData(self.0.0)) != 0 || llvm!(LLVMHasPrologueData(self.0.0)) != 0
     }
 
-    /// A body of one inline assembly statement with `memory` as its memory operand, then `unreachable`.
-    pub fn set_asm_body(self, module: Module, asm: &str, memory: Value) {
+    /// A body of one inline assembly statement with `slot` as its operand, then `unreachable`.
+    pub fn set_asm_body(self, module: Module, trampoline: &Trampoline, slot: Value) {
+        let Trampoline { asm, constraint } = trampoline;
         let context = module.context();
         let block = llvm!(LLVMAppendBasicBlockInContext(context, self.0.0, c"".as_ptr()));
         let builder = llvm!(LLVMCreateBuilderInContext(context));
@@ -150,7 +152,6 @@ impl Function {
         let void = llvm!(LLVMVoidTypeInContext(context));
         let mut parameter = [module.pointer_type().0];
         let ty = llvm!(LLVMFunctionType(void, parameter.as_mut_ptr(), 1, 0));
-        let constraint = "*m";
         let asm = llvm!(LLVMGetInlineAsm(
             ty,
             asm.as_ptr().cast(),
@@ -162,11 +163,13 @@ impl Function {
             LLVMInlineAsmDialect::LLVMInlineAsmDialectATT,
             0
         ));
-        let mut argument = [memory.0];
+        let mut argument = [slot.0];
         let call = llvm!(LLVMBuildCall2(builder, ty, asm, argument.as_mut_ptr(), 1, c"".as_ptr()));
-        let kind = attribute_kind("elementtype");
-        let element = llvm!(LLVMCreateTypeAttribute(context, kind, module.pointer_type().0));
-        llvm!(LLVMAddCallSiteAttribute(call, 1, element));
+        if constraint.starts_with('*') {
+            let kind = attribute_kind("elementtype");
+            let element = llvm!(LLVMCreateTypeAttribute(context, kind, module.pointer_type().0));
+            llvm!(LLVMAddCallSiteAttribute(call, 1, element));
+        }
         llvm!(LLVMBuildUnreachable(builder));
         llvm!(LLVMDisposeBuilder(builder));
     }
