@@ -5,6 +5,7 @@ use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-changed=cpp/shim.cpp");
+    println!("cargo:rerun-if-changed=cpp/julia.cpp");
     println!("cargo:rerun-if-env-changed=LLVM_SYS_221_PREFIX");
     let prefix = PathBuf::from(std::env::var("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22".into()));
     let config = prefix.join("bin/llvm-config");
@@ -23,6 +24,7 @@ fn main() {
     cc::Build::new()
         .cpp(true)
         .file("cpp/shim.cpp")
+        .file("cpp/julia.cpp")
         .include(include)
         .std("c++17")
         .flag("-fno-exceptions")

@@ -1,5 +1,6 @@
 //! Where LLVM calls us: the plugin's entry point, the version check and the passes by name.
 
+use crate::julia::cpu_features;
 use crate::llvm::{Module, Severity};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
@@ -87,12 +88,14 @@ enum Kind {
     Annotate = 3,
     Multiversion = 4,
     PrintCpuModels = 5,
+    JuliaCpuFeatures = 6,
 }
 
-const NAMES: [(&str, Kind); 3] = [
+const NAMES: [(&str, Kind); 4] = [
     ("jl-annotate", Kind::Annotate),
     ("jl-multiversion", Kind::Multiversion),
     ("jl-print-cpu-models", Kind::PrintCpuModels),
+    ("CPUFeatures", Kind::JuliaCpuFeatures),
 ];
 
 /// Tells the shim which pass `name` is, and where its parameters start; -1 for a name that is not ours.
@@ -136,6 +139,9 @@ extern "C" fn run(module: LLVMModuleRef, kind: c_uint, parameters: *const c_char
 
 fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, String> {
     let inner = parameters.trim_start_matches('<').trim_end_matches('>');
+    if kind == Kind::JuliaCpuFeatures as c_uint {
+        return cpu_features::fold_by_attributes(module);
+    }
     // A target list in pass parameters has '|' for ';', which separates parameters. It can have no features:
     // LLVM takes a pipeline apart at its commas first.
     let mut settings = Settings::parse(inner, ';')?;

@@ -13,6 +13,7 @@ pub mod arch;
 pub mod entry;
 pub mod facts;
 pub mod floating_point;
+pub mod julia;
 pub mod llvm;
 pub mod plan;
 pub mod rewrite;

@@ -1,4 +1,4 @@
-//! Declarations of `cpp/shim.cpp`, each beside the type it must agree with.
+//! Declarations of the C++ in `cpp/`, each beside the type it must agree with.
 
 use llvm_sys::prelude::{LLVMBasicBlockRef, LLVMModuleRef, LLVMValueRef};
 use std::ffi::{c_char, c_int, c_uint, c_void};
@@ -18,6 +18,21 @@ pub type VisitImplied = extern "C" fn(*mut c_void, *const c_char, usize, bool);
 pub type VisitLoop = extern "C" fn(*mut c_void, LLVMBasicBlockRef, LLVMBasicBlockRef, bool);
 
 unsafe extern "C" {
+    // `cpp/julia.cpp`.
+    pub fn jl_cpp_subtarget_features(
+        triple: *const c_char,
+        triple_len: usize,
+        cpu: *const c_char,
+        cpu_len: usize,
+        features: *const c_char,
+        features_len: usize,
+        data: *mut c_void,
+        visit: VisitName,
+    ) -> bool;
+}
+
+unsafe extern "C" {
+    // `cpp/shim.cpp`.
     pub fn jl_cpp_register(builder: *mut c_void, callbacks: *const Callbacks);
     pub fn jl_cpp_fuse_by_flags(module: LLVMModuleRef, machine: *mut c_void, flag: *const c_char, len: usize);
     pub fn jl_cpp_clone_function(function: LLVMValueRef) -> LLVMValueRef;

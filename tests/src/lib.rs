@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod command;
 pub mod elf;
+pub mod filecheck;
 pub mod golden;
 pub mod host;
 pub mod program;

@@ -17,6 +17,7 @@ pub const LLVM_DWARFDUMP: &str = "llvm-dwarfdump-22";
 pub const LLVM_READELF: &str = "llvm-readelf-22";
 pub const LLVM_AR: &str = "llvm-ar-22";
 pub const OPT: &str = "opt-22";
+pub const FILECHECK: &str = "FileCheck-22";
 
 impl Tools {
     /// The tools in `JL_BIN_DIR`, or in the folder that cargo builds this very program to.

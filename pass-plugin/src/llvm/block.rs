@@ -1,6 +1,6 @@
 //! Basic blocks, their successors, and the loops they are in.
 
-use super::{Value, llvm, non_null};
+use super::{Function, Value, llvm, non_null};
 use llvm_sys::core::*;
 use llvm_sys::prelude::*;
 use std::ffi::c_void;
@@ -18,6 +18,10 @@ impl Block {
     /// Whether a label address (`&&label`) of this block is used anywhere.
     pub fn has_address_taken(self) -> bool {
         Value(llvm!(LLVMBasicBlockAsValue(self.0))).users().into_iter().any(Value::is_block_address)
+    }
+
+    pub fn function(self) -> Function {
+        Function(Value(llvm!(LLVMGetBasicBlockParent(self.0))))
     }
 
     pub fn terminator(self) -> Option<Value> {

@@ -10,6 +10,7 @@ mod block;
 mod function;
 mod global;
 mod module;
+mod subtarget;
 mod types;
 mod value;
 
@@ -17,6 +18,7 @@ pub use block::{Block, LoopBlock};
 pub use function::Function;
 pub use llvm_sys::{LLVMLinkage as Linkage, LLVMOpcode as Opcode, LLVMTypeKind as TypeKind};
 pub use module::{Module, Severity};
+pub use subtarget::subtarget_features;
 pub use types::Type;
 pub use value::Value;
 

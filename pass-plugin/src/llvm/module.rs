@@ -5,6 +5,7 @@ use crate::shim;
 use llvm_sys::LLVMModuleFlagBehavior;
 use llvm_sys::core::*;
 use llvm_sys::prelude::*;
+use llvm_sys::target_machine::LLVMGetDefaultTargetTriple;
 use std::ffi::CStr;
 
 /// The module that the pass runs on.
@@ -34,6 +35,19 @@ impl Module {
         let raw = llvm!(LLVMGetTarget(self.0));
         // SAFETY: LLVM returns a zero-terminated string that lives as long as the module.
         unsafe { CStr::from_ptr(raw) }.to_string_lossy().into_owned()
+    }
+
+    /// The module's target triple, or the host's where the module names none.
+    pub fn triple_or_default(self) -> String {
+        let own = self.triple();
+        if !own.is_empty() {
+            return own;
+        }
+        let raw = llvm!(LLVMGetDefaultTargetTriple());
+        // SAFETY: LLVM returns a zero-terminated string that is ours; it is copied, then disposed of below.
+        let triple = unsafe { CStr::from_ptr(raw) }.to_string_lossy().into_owned();
+        llvm!(LLVMDisposeMessage(raw));
+        triple
     }
 
     pub fn source_name(self) -> String {

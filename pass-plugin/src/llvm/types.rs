@@ -28,6 +28,11 @@ impl Type {
         Some((bits, llvm!(LLVMGetVectorSize(self.0))))
     }
 
+    /// The width of an integer type.
+    pub fn integer_bits(self) -> Option<u32> {
+        (self.kind() == TypeKind::LLVMIntegerTypeKind).then(|| llvm!(LLVMGetIntTypeWidth(self.0)))
+    }
+
     pub fn is_vector(self) -> bool {
         matches!(self.kind(), TypeKind::LLVMVectorTypeKind | TypeKind::LLVMScalableVectorTypeKind)
     }

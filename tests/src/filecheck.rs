@@ -1,0 +1,127 @@
+//! Tests of one pass on one file of IR: `RUN` lines in its comments, checked by LLVM's FileCheck.
+//!
+//! `; RUN: [NAME=VALUE] [not] opt OPTIONS %s [2>&1] | FileCheck OPTIONS %s`, where `%s` is the file, `opt`
+//! loads the plugin under test, and `not` expects it to fail. No shell: words are separated by blanks, and
+//! single quotes keep blanks in a word.
+
+use crate::command::{run, run_ok};
+use crate::tools::{FILECHECK, OPT, Tools};
+use anyhow::{Context, Result, bail, ensure};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// One `RUN` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunLine {
+    environment: Vec<(String, String)>,
+    must_fail: bool,
+    options: Vec<String>,
+    /// FileCheck reads standard error behind standard output.
+    with_errors: bool,
+    check_options: Vec<String>,
+}
+
+impl RunLine {
+    /// The `RUN` lines of a file.
+    ///
+    /// # Errors
+    /// When there is none, or one is not of the form above.
+    pub fn parse_all(text: &str) -> Result<Vec<RunLine>> {
+        let lines = text.lines().filter_map(|l| l.trim_start().strip_prefix("; RUN:"));
+        let lines: Vec<RunLine> =
+            lines.map(|l| RunLine::parse(l).with_context(|| format!("RUN:{l}"))).collect::<Result<_>>()?;
+        ensure!(!lines.is_empty(), "no line '; RUN: opt ... | FileCheck ...'");
+        Ok(lines)
+    }
+
+    fn parse(line: &str) -> Result<RunLine> {
+        let words = split_words(line)?;
+        let pipe = words.iter().position(|w| w == "|").context("expected '| FileCheck ...'")?;
+        let (left, right) = (&words[..pipe], &words[pipe + 1..]);
+        let mut left = left.iter().cloned().peekable();
+        let mut environment = Vec::new();
+        while let Some((name, value)) = left.peek().and_then(|w| w.split_once('=')) {
+            environment.push((name.to_string(), value.to_string()));
+            left.next();
+        }
+        let must_fail = left.next_if(|w| w == "not").is_some();
+        ensure!(left.next().as_deref() == Some("opt"), "expected 'opt' before the pipe");
+        let mut options: Vec<String> = left.collect();
+        let with_errors = options.last().is_some_and(|w| w == "2>&1");
+        options.truncate(options.len() - usize::from(with_errors));
+        let [check, check_options @ ..] = right else { bail!("expected 'FileCheck' behind the pipe") };
+        ensure!(check == "FileCheck", "expected 'FileCheck' behind the pipe, found '{check}'");
+        Ok(RunLine { environment, must_fail, options, with_errors, check_options: check_options.to_vec() })
+    }
+
+    /// Runs the line for `file`, with a folder to write to.
+    ///
+    /// # Errors
+    /// When opt's status is not the expected one, or FileCheck is not satisfied: with all that was printed.
+    pub fn execute(&self, tools: &Tools, file: &Path, folder: &Path) -> Result<()> {
+        let words = |list: &[String]| -> Vec<String> {
+            list.iter().map(|w| w.replace("%s", &file.to_string_lossy())).collect()
+        };
+        let mut opt = Command::new(OPT);
+        // What the tests' own environment says must not decide.
+        opt.env_remove("JULIA_CPU_TARGET").env_remove("JL_JULIA_DIALECT").env_remove("JL_JULIA_AUTOINIT");
+        opt.envs(self.environment.iter().cloned());
+        opt.arg(format!("-load-pass-plugin={}", tools.plugin().display())).args(words(&self.options));
+        let ran = run(&mut opt)?;
+        // A status of its own: a crash is no way to fail.
+        ensure!(ran.status.success() != self.must_fail && ran.status.code().is_some(), "{}", ran.describe());
+        let printed = folder.join("printed");
+        fs::write(&printed, if self.with_errors { ran.all_output() } else { ran.stdout.clone() })?;
+        let mut check = Command::new(FILECHECK);
+        check.arg("--dump-input=never").arg(format!("--input-file={}", printed.display()));
+        run_ok(check.args(words(&self.check_options))).with_context(|| ran.describe())?;
+        Ok(())
+    }
+}
+
+fn split_words(line: &str) -> Result<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    ensure!(!quoted, "a quote is not closed");
+    words.extend(word);
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_taken_apart() {
+        let text = "; RUN: A=b not opt -passes='x,y' -S %s 2>&1 | FileCheck %s --check-prefix=BAD\n; text\n";
+        let lines = RunLine::parse_all(text).unwrap();
+        let expected = RunLine {
+            environment: vec![("A".into(), "b".into())],
+            must_fail: true,
+            options: vec!["-passes=x,y".into(), "-S".into(), "%s".into()],
+            with_errors: true,
+            check_options: vec!["%s".into(), "--check-prefix=BAD".into()],
+        };
+        assert_eq!(lines, [expected]);
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_an_error() {
+        for text in ["", "; RUN: opt -S %s", "; RUN: clang %s | FileCheck %s", "; RUN: opt 'x | FileCheck %s"]
+        {
+            assert!(RunLine::parse_all(text).is_err(), "{text}");
+        }
+    }
+}
