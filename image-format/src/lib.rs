@@ -2,8 +2,9 @@
 //!
 //! Everything that the pass plugin, `jl-link`, the embedded shim and `jl-load` must agree on stands
 //! in this crate and nowhere else: the bytes ([`layout`]), the target list ([`specs`]), CPU features
-//! and how they are probed ([`cpu`]), which target is chosen ([`choose`]), Julia's target grammar
-//! ([`grammar`], feature `std`) and the words of the report ([`report`], feature `std`).
+//! and how they are probed ([`cpu`]), which target is chosen ([`choose`]), the lines of the log
+//! ([`log`]), Julia's target grammar ([`grammar`], feature `std`) and the words of the report
+//! ([`report`], feature `std`).
 //!
 //! The tools meet in files; no tool depends on another. Without the feature `std` the crate is
 //! `no_std`, allocates nothing and cannot panic on hostile input.
@@ -14,6 +15,7 @@ pub mod cpu;
 pub mod feature;
 pub mod image;
 pub mod layout;
+pub mod log;
 pub mod notes;
 pub mod pod;
 pub mod record;

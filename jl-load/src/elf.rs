@@ -36,6 +36,8 @@ pub struct ElfFile {
     pub machine: u16,
     /// PT_INTERP is there, or the type is not that of a shared object.
     pub is_executable: bool,
+    /// PT_INTERP is there: a program that a dynamic linker loads.
+    pub has_interpreter: bool,
     segments: Vec<Segment>,
     relro: Vec<Range<u64>>,
     notes: Vec<Note>,
@@ -117,6 +119,7 @@ impl ElfFile {
             path: path.to_owned(),
             machine: header.e_machine,
             is_executable,
+            has_interpreter: has(PT_INTERP),
             segments: Vec::new(),
             relro: Vec::new(),
             notes: Vec::new(),

@@ -8,7 +8,7 @@ use std::fmt::Write;
 const WIDTH: usize = 100;
 
 /// A label and what stands behind it, in as many lines as it takes.
-fn field(out: &mut String, label: &str, text: &str) -> std::fmt::Result {
+pub(crate) fn field(out: &mut String, label: &str, text: &str) -> std::fmt::Result {
     let mut column = label.len();
     out.push_str(label);
     for (i, word) in text.split(' ').enumerate() {

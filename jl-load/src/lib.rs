@@ -1,5 +1,6 @@
 //! Reads code images from files: what they hold ([`image`]), whether that is right ([`check`]), and which
-//! target a CPU would run and why ([`explain`]).
+//! target a CPU would run and why ([`explain`]); and runs programs with them, here ([`run`]) and on
+//! several CPUs ([`matrix`]).
 //!
 //! Nothing here trusts a file: every read is bounded, and a wrong field is an error that names it.
 
@@ -8,5 +9,6 @@ pub mod elf;
 pub mod explain;
 mod explain_text;
 pub mod image;
+pub mod matrix;
 pub mod run;
 mod trampoline;

@@ -6,11 +6,13 @@ use image_format::cpu::Arch;
 use jl_load::check::{Kind, check};
 use jl_load::elf::ElfFile;
 use jl_load::explain::{Cpu, explain};
+use jl_load::matrix::{self, CpuReport, Plan};
 use jl_load::run::{Request, find_preload, variables};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command as Process, ExitCode};
+use std::time::Duration;
 
 /// Explains, checks and runs code images: libraries and programs with code for several CPUs.
 #[derive(Parser)]
@@ -27,6 +29,9 @@ const EXAMPLES: &str = "Examples:
   jl-load check lib/*.so                       exit status 1 if one is damaged
   jl-load run --cpu x86-64-v3 -- ./program     no code above x86-64-v3 in any image
   jl-load run --target 0 --log stderr -- ./program
+  jl-load matrix -- ./program args             on several emulated CPUs and on this one
+  jl-load matrix --model Nehalem --model native:haswell -- ./program
+  jl-load cpu                                  what this CPU offers
 
 Environment, read by every image at start unless the program is setuid:
   JL_LOAD_CPU=NAME        as --cpu
@@ -41,7 +46,25 @@ enum Command {
     Check(Check),
     /// Run a program so that plainly linked images choose too, with a cap or a forced target
     Run(Run),
+    /// Run a program on several CPUs, emulated ones and this one, and show what each chose and did
+    #[command(after_help = MATRIX_HELP)]
+    Matrix(Matrix),
+    /// Say what this CPU, or a CPU model, offers to programs
+    Cpu(CpuOptions),
 }
+
+const MATRIX_HELP: &str = "\
+Every row runs the same command with standard input empty, one after the other, in this folder. The first
+row that ran is the reference: this host where the program is for its architecture. `offers` is what the
+program is given there: an emulator may lack features of a model, which is said below the table.
+
+Models: native, native:CPU (with JL_LOAD_CPU), native:TARGET (with JL_LOAD_TARGET), the names that
+`qemu-x86_64 -cpu help` lists, or all (each distinct set of features once). The program's ELF machine decides
+on the emulator; a script is run by its interpreter, but shells are refused, because what they start would
+not be emulated. What the program itself starts is not emulated either.
+
+Exit status: 0 when every row did the same or refused to run; 1 when one did something else or ended in an
+illegal instruction, and when there is no matrix at all.";
 
 #[derive(Args)]
 struct Explain {
@@ -87,11 +110,44 @@ struct Run {
     command: Vec<OsString>,
 }
 
+#[derive(Args)]
+struct Matrix {
+    /// A CPU to run on (several times for several); without it, models that differ
+    #[arg(long, value_name = "NAME")]
+    model: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Kill a run that takes longer
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// Preload the shim, so that plainly linked images choose too (as jl-load run does)
+    #[arg(long)]
+    preload: bool,
+    /// Folder with the libraries of the program's architecture
+    #[arg(long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+#[derive(Args)]
+struct CpuOptions {
+    /// A CPU model (LLVM's name) instead of this host
+    name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     let done = match Options::parse().command {
         Command::Explain(options) => explain_file(&options).map(|()| ExitCode::SUCCESS),
         Command::Check(options) => Ok(check_files(&options)),
         Command::Run(options) => run(&options),
+        Command::Matrix(options) => run_matrix(options),
+        Command::Cpu(options) => show_cpu(&options).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("jl-load: {error:#}");
@@ -100,10 +156,7 @@ fn main() -> ExitCode {
 }
 
 fn explain_file(options: &Explain) -> Result<()> {
-    let cpu = match &options.cpu {
-        None => Cpu { name: "this host".into(), arch: Arch::HOST, features: Arch::host_features() },
-        Some(name) => model(name)?,
-    };
+    let cpu = cpu(options.cpu.as_deref())?;
     let file = ElfFile::open(&options.file)?;
     let explanation = explain(&file, &cpu, options.target, options.function.as_deref())?;
     if options.json {
@@ -112,6 +165,14 @@ fn explain_file(options: &Explain) -> Result<()> {
         print!("{}", explanation.text(options.function.as_deref()));
     }
     Ok(())
+}
+
+/// The model of that name, or this host.
+fn cpu(name: Option<&str>) -> Result<Cpu> {
+    match name {
+        None => Ok(Cpu { name: "this host".into(), arch: Arch::HOST, features: Arch::host_features() }),
+        Some(name) => model(name),
+    }
 }
 
 fn model(name: &str) -> Result<Cpu> {
@@ -161,18 +222,56 @@ fn check_files(options: &Check) -> ExitCode {
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+fn show_cpu(options: &CpuOptions) -> Result<()> {
+    let cpu = cpu(options.name.as_deref())?;
+    let report = CpuReport::new(&cpu.name, cpu.arch, cpu.features);
+    if options.json {
+        println!("{}", serde_json::to_string(&report).context("cannot write JSON")?);
+    } else {
+        print!("{}", report.text());
+    }
+    Ok(())
+}
+
+fn run_matrix(options: Matrix) -> Result<ExitCode> {
+    let plan = Plan::new(&matrix::Request {
+        models: options.model,
+        timeout: Duration::from_secs(options.timeout),
+        preload: if options.preload { Some(preload()?) } else { None },
+        sysroot: options.sysroot,
+        command: options.command,
+    })?;
+    let table = plan.table();
+    let found = if options.json {
+        let found = plan.run(|_| ())?;
+        println!("{}", serde_json::to_string_pretty(&found).context("cannot write JSON")?);
+        found
+    } else {
+        print!("{}", table.head());
+        let found = plan.run(|row| print!("{}", table.row(row)))?;
+        print!("{}", table.end(&found));
+        found
+    };
+    Ok(if found.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The preloaded shim beside this program.
+fn preload() -> Result<PathBuf> {
+    let executable = std::env::current_exe().context("cannot find out where jl-load itself is")?;
+    Ok(find_preload(&executable)?)
+}
+
 /// Replaces this process; returns only when that fails.
 fn run(options: &Run) -> Result<ExitCode> {
     if let Some(name) = &options.cpu {
         model(name)?;
     }
-    let executable = std::env::current_exe().context("cannot find out where jl-load itself is")?;
-    let preload = find_preload(&executable)?;
+    let preload = preload()?;
     let request = Request { cpu: options.cpu.clone(), target: options.target, log: options.log.clone() };
     let (program, arguments) = options.command.split_first().context("no program was given")?;
     let mut process = Process::new(program);
     process.args(arguments);
-    for (name, value) in variables(&request, &preload, std::env::var_os("LD_PRELOAD")) {
+    for (name, value) in variables(&request, Some(&preload), std::env::var_os("LD_PRELOAD")) {
         match value {
             Some(value) => process.env(name, value),
             None => process.env_remove(name),

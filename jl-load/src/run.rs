@@ -39,18 +39,22 @@ pub fn find_preload(executable: &Path) -> Result<PathBuf, RunError> {
 }
 
 /// The variables to set, `None` for those to remove: what the caller's own environment asks for must not
-/// mix with what the command line says. `preloaded` is LD_PRELOAD as it was.
+/// mix with what the command line says. `preload` is the shim, if it is to be preloaded; `preloaded` is
+/// LD_PRELOAD as it was.
 pub fn variables(
     request: &Request,
-    preload: &Path,
+    preload: Option<&Path>,
     preloaded: Option<OsString>,
 ) -> Vec<(&'static str, Option<OsString>)> {
-    let mut list = preload.as_os_str().to_owned();
-    if let Some(more) = preloaded.filter(|more| !more.is_empty()) {
-        list.push(":");
-        list.push(more);
+    let mut variables = Vec::new();
+    if let Some(preload) = preload {
+        let mut list = preload.as_os_str().to_owned();
+        if let Some(more) = preloaded.filter(|more| !more.is_empty()) {
+            list.push(":");
+            list.push(more);
+        }
+        variables.push(("LD_PRELOAD", Some(list)));
     }
-    let mut variables = vec![("LD_PRELOAD", Some(list))];
     if request.cpu.is_some() || request.target.is_some() {
         variables.push(("JL_LOAD_CPU", request.cpu.clone().map(OsString::from)));
         variables.push(("JL_LOAD_TARGET", request.target.map(|target| target.to_string().into())));
@@ -68,7 +72,7 @@ mod tests {
     #[test]
     fn the_command_line_wins_and_other_preloads_stay() {
         let request = Request { cpu: Some("haswell".into()), ..Request::default() };
-        let found = variables(&request, Path::new("/opt/shim.so"), Some("/x.so".into()));
+        let found = variables(&request, Some(Path::new("/opt/shim.so")), Some("/x.so".into()));
         assert_eq!(
             found,
             [

@@ -7,10 +7,9 @@ use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use image_format::specs::{SPECS_RAISED, Specs};
 
-/// Start of every line that we print into somebody else's process.
-const PREFIX: &[u8] = b"julienne: ";
+const PREFIX: &[u8] = image_format::log::PREFIX.as_bytes();
 
-/// `julienne: PATH: target 1 (x86-64-v3): the best of 2 targets for this CPU`.
+/// `julienne: PATH: target 1 (x86-64-v3): the best of 2 targets for this CPU`, as `image_format::log` reads it.
 pub fn chosen(line: &mut Line, path: &[u8], specs: &Specs, target: usize, settings: &Settings) {
     line.text(PREFIX).text(or_unknown(path)).text(b": ");
     name_target(line, specs, target);
@@ -125,6 +124,30 @@ mod tests {
         let text = std::str::from_utf8(line.as_slice()).unwrap();
         assert!(text.starts_with("julienne: /lib/x.so: cannot run here: the CPU lacks "), "{text}");
         assert!(text.contains("avx2") && text.ends_with("the baseline of this image, needs"), "{text}");
+    }
+
+    #[test]
+    fn what_was_chosen_can_be_read_back() {
+        let target = image_format::specs::TargetDescription {
+            name: "x86-64-v2".into(),
+            features: "".into(),
+            tune: "generic".into(),
+            flags: 0,
+            base: 0,
+            vector_bits: 128,
+            required: FeatureSet::EMPTY,
+            declared: FeatureSet::EMPTY,
+        };
+        let blob = image_format::specs::write(62, 0, &[target]);
+        let specs = Specs::parse(&blob).unwrap();
+        for forced in [Forced::No, Forced::Target(0)] {
+            let settings = Settings { forced, cap: Cap::Model(FeatureSet::EMPTY), ..Settings::DEFAULT };
+            let mut line = Line::EMPTY;
+            chosen(&mut line, b"/lib/x.so", &specs, 0, &settings);
+            let text = std::str::from_utf8(line.as_slice()).unwrap();
+            let found = image_format::log::choice(text).unwrap();
+            assert_eq!((found.path, found.target, found.name), ("/lib/x.so", 0, "x86-64-v2"));
+        }
     }
 
     #[test]
