@@ -77,7 +77,7 @@ pub fn run_ok(command: &mut Command) -> Result<Ran> {
 }
 
 /// The command as one would type it, with the environment that it adds.
-fn shell_text(command: &Command) -> String {
+pub fn shell_text(command: &Command) -> String {
     let mut words = Vec::new();
     if let Some(folder) = command.get_current_dir() {
         words.push(format!("cd {} &&", quote(&folder.to_string_lossy())));

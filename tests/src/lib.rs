@@ -1,7 +1,8 @@
-//! What the tests of the whole path and the benchmarks share.
+//! What the tests of the whole path, the benchmarks and the conformance suites share.
 
 pub mod bench;
 pub mod command;
+pub mod conformance;
 pub mod elf;
 pub mod filecheck;
 pub mod golden;

@@ -99,7 +99,8 @@ fn write_benchmarks(text: &str) -> Result<()> {
     std::fs::write(&path, new).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn replace_between(old: &str, begin: &str, end: &str, new: &str) -> Option<String> {
+/// `old` with `new` in place of what stands between two marks; nothing if it lacks them.
+pub fn replace_between(old: &str, begin: &str, end: &str, new: &str) -> Option<String> {
     let (head, rest) = old.split_once(begin)?;
     let (_, tail) = rest.split_once(end)?;
     Some(format!("{head}{begin}\n{}\n\n{end}{tail}", new.trim()))

@@ -1,0 +1,259 @@
+//! One test of somebody else's: built by plain clang and by the tools under test, run at every target.
+
+use super::level::Level;
+use super::platform::{Language, Platform};
+use super::reference::Reference;
+use super::{Context, shorten};
+use crate::command::{Ran, run, shell_text};
+use anyhow::Result;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What makes a test pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// That it compiles to an object.
+    Compile,
+    /// That it links, runs and ends with status 0.
+    Run,
+    /// That it links, runs and does not end with status 0.
+    RunToFailure,
+}
+
+/// A test and how it is built.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Unique within the suite.
+    pub name: String,
+    pub language: Language,
+    pub kind: Kind,
+    pub sources: Vec<PathBuf>,
+    /// Before the level's own flags, to compile and link.
+    pub flags: Vec<String>,
+    /// For runs.
+    pub env: Vec<(String, String)>,
+}
+
+/// How a case came out at one level.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// What plain clang's build did; an error is the reason why nothing is asked of us.
+    pub reference: Result<(), String>,
+    /// For each place, or for the object of a case that is only compiled.
+    pub places: Vec<PlaceResult>,
+}
+
+/// How a case came out at one place.
+#[derive(Clone, Debug)]
+pub struct PlaceResult {
+    pub name: String,
+    /// An error holds what was found and the commands.
+    pub result: Result<(), String>,
+    /// Whether the image has a body for this place's target alone.
+    pub with_clones: bool,
+}
+
+/// A test program that was built.
+struct Program {
+    path: PathBuf,
+    /// How many bodies of its own each target has.
+    clones: Vec<u64>,
+    build: String,
+}
+
+impl Case {
+    /// Builds and runs it. An error is one of this machine's, not of the test.
+    pub fn judge(&self, context: &Context, level: Level) -> Result<Judged> {
+        let reference = context.references.of(self, context, level)?;
+        let folder = context.work_folder()?;
+        let places = match &reference.passed {
+            Err(_) => self.nowhere(context),
+            Ok(()) => self.try_ours(context, level, &reference, folder.path())?,
+        };
+        if places.iter().any(|p| p.result.is_err()) {
+            self.keep(context, level, folder.path(), &places)?;
+        }
+        Ok(Judged { reference: reference.passed, places })
+    }
+
+    /// The places' names when there is nothing to run.
+    fn nowhere(&self, context: &Context) -> Vec<PlaceResult> {
+        let place = |name: &str| PlaceResult { name: name.into(), result: Ok(()), with_clones: false };
+        match self.kind {
+            Kind::Compile => vec![place(OBJECT)],
+            Kind::Run | Kind::RunToFailure => context.places.iter().map(|p| place(&p.name)).collect(),
+        }
+    }
+
+    fn try_ours(
+        &self,
+        context: &Context,
+        level: Level,
+        reference: &Reference,
+        folder: &Path,
+    ) -> Result<Vec<PlaceResult>> {
+        let mut places = self.nowhere(context);
+        match self.build_ours(context, level, folder)? {
+            Err(what) => places.iter_mut().for_each(|p| p.result = Err(what.clone())),
+            Ok(program) if self.kind == Kind::Compile => {
+                places.iter_mut().for_each(|p| p.with_clones = program.clones.iter().any(|n| *n > 0));
+            }
+            Ok(program) => {
+                for (result, place) in places.iter_mut().zip(&context.places) {
+                    result.with_clones =
+                        place.target > 0 && program.clones.get(place.target).is_some_and(|n| *n > 0);
+                    let mut command = place.run(&program.path);
+                    result.result = self
+                        .run(&mut command, folder)
+                        .map_err(|error| format!("{error:#}"))
+                        .and_then(|ran| self.passes(&ran).and_then(|()| reference.same_output(&ran)))
+                        .map_err(|what| format!("{what}\n{}\n{}", program.build, shell_text(&command)));
+                }
+            }
+        }
+        Ok(places)
+    }
+
+    /// Our build, or what went wrong.
+    fn build_ours(&self, context: &Context, level: Level, folder: &Path) -> Result<Result<Program, String>> {
+        let output = folder.join(if self.kind == Kind::Compile { "object.o" } else { "program" });
+        let mut command = context.platform.compiler(&context.tools, self.language);
+        self.arguments(&mut command, level, &output);
+        let ran = match run(&mut command) {
+            Ok(ran) => ran,
+            Err(error) => return Ok(Err(format!("{error:#}"))),
+        };
+        if !ran.status.success() {
+            return Ok(Err(format!("does not build: {}", shorten(&ran.describe()))));
+        }
+        let clones = match self.kind {
+            Kind::Compile => clones_of_object(&output)?,
+            Kind::Run | Kind::RunToFailure => clones_of_program(context, &output)?,
+        };
+        Ok(Ok(Program { path: output, clones, build: shell_text(&command) }))
+    }
+
+    /// What follows the compiler and its own options.
+    pub fn arguments(&self, command: &mut Command, level: Level, output: &Path) {
+        command.args(&self.flags).args(level.flags());
+        if self.kind == Kind::Compile {
+            command.arg("-c");
+        }
+        command.args(&self.sources).arg("-o").arg(output);
+        if self.kind != Kind::Compile {
+            command.arg("-lm");
+        }
+    }
+
+    /// Runs a command that runs the program.
+    pub fn run(&self, command: &mut Command, folder: &Path) -> Result<Ran> {
+        command.envs(self.env.iter().map(|(n, v)| (n, v))).current_dir(folder);
+        run(command)
+    }
+
+    /// Whether a run's status is the one that was asked for.
+    pub fn passes(&self, ran: &Ran) -> Result<(), String> {
+        match (self.kind, ran.status.success()) {
+            (Kind::RunToFailure, true) => Err("ended with status 0, expected another one".into()),
+            (Kind::Run, false) => Err(how_it_ended(ran)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A failure's files and commands stay in a folder of its own.
+    fn keep(&self, context: &Context, level: Level, from: &Path, places: &[PlaceResult]) -> Result<()> {
+        let folder = context.failure_folder(&format!("{}@{}", self.name.replace('/', "-"), level.name()))?;
+        for entry in fs::read_dir(from)? {
+            let path = entry?.path();
+            if path.is_file() {
+                fs::copy(&path, folder.join(path.file_name().unwrap_or_default()))?;
+            }
+        }
+        let what = |p: &PlaceResult| {
+            let error = p.result.as_ref().err()?.replace(&*from.to_string_lossy(), &folder.to_string_lossy());
+            Some(format!("== {}\n{error}\n", p.name))
+        };
+        let text: String = places.iter().filter_map(what).collect();
+        fs::write(folder.join("failure.txt"), text)?;
+        Ok(())
+    }
+}
+
+/// The place of a case that is only compiled.
+pub const OBJECT: &str = "object";
+
+/// How a program that failed came to its end.
+pub fn how_it_ended(ran: &Ran) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    const SIGABRT: i32 = 6;
+    const SIGSEGV: i32 = 11;
+    const SIGKILL: i32 = 9;
+    const SIGXCPU: i32 = 24;
+    match (ran.status.code(), ran.status.signal()) {
+        (Some(status), _) => format!("exit status {status}"),
+        (_, Some(SIGABRT)) => "aborts".into(),
+        (_, Some(SIGSEGV)) => "segmentation fault".into(),
+        (_, Some(SIGKILL | SIGXCPU)) => "does not come to an end (CPU time limit)".into(),
+        (_, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => format!("{}", ran.status),
+    }
+}
+
+/// For each target, how many of a program's functions run another body than the baseline's, by `jl-load
+/// explain`; nothing for a program without clones.
+fn clones_of_program(context: &Context, program: &Path) -> Result<Vec<u64>> {
+    let ran = run(Command::new(context.tools.jl_load()).arg("explain").arg(program))?;
+    Ok(bodies_by_target(&ran.stdout))
+}
+
+fn bodies_by_target(explained: &str) -> Vec<u64> {
+    let mut found = Vec::new();
+    for line in explained.lines() {
+        let mut words = line.trim_start_matches(['*', ' ']).split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("target"), Some(_)) => found.push(0),
+            (Some("bodies"), Some(count)) => {
+                if let Some(last) = found.last_mut() {
+                    *last = count.parse().unwrap_or(0);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// How many functions an object has clones of, as one number: bitcode has none yet.
+fn clones_of_object(object: &Path) -> Result<Vec<u64>> {
+    let bytes = fs::read(object)?;
+    if !bytes.starts_with(b"\x7fELF") {
+        return Ok(vec![]);
+    }
+    let section = crate::elf::Elf::read(object)?.section_bytes(image_format::layout::REPORT_SECTION)?;
+    let text = String::from_utf8_lossy(&section.unwrap_or_default()).into_owned();
+    let cloned = image_format::report::parse_lines(&text).filter(|l| l.as_ref().is_ok_and(|l| l.mask != 1));
+    Ok(vec![cloned.count() as u64])
+}
+
+impl Platform {
+    /// A build by plain clang, with what it needs of a case.
+    pub fn plain_build(self, case: &Case, level: Level, output: &Path) -> Command {
+        let mut command = self.plain_compiler(case.language);
+        case.arguments(&mut command, level, output);
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bodies_by_target;
+
+    #[test]
+    fn explain_tells_how_many_bodies_a_target_has() {
+        let text = "a.so: code image\n  target 0   x86-64\n      needs    cx8\n* target 1   x86-64-v3\n      base     target 0\n      \
+                    bodies   7 other than the baseline's\n";
+        assert_eq!(bodies_by_target(text), [0, 7]);
+        assert!(bodies_by_target("jl-load: error: no code image\n").is_empty());
+    }
+}

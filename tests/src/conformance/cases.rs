@@ -1,0 +1,99 @@
+//! Runs a suite's cases at several levels and adds up what came out.
+
+use super::Context;
+use super::case::{Case, Judged};
+use super::findings::{Failure, Findings, Outcome, Tally};
+use super::level::Level;
+use crate::bench::progress::Progress;
+use anyhow::{Context as _, Result};
+use rayon::prelude::*;
+
+/// How a case came out at a level: nothing for one whose outcome says nothing.
+type Verdict = Result<Option<Judged>>;
+
+/// Runs all cases at all levels, as many at a time as there are threads.
+pub fn judge_all(context: &Context, suite: &str, cases: &[Case], levels: &[Level]) -> Result<Findings> {
+    let work: Vec<(&Case, Level)> =
+        levels.iter().flat_map(|level| cases.iter().map(move |case| (case, *level))).collect();
+    let progress = Progress::new(work.len());
+    let judge = |(case, level): &(&Case, Level)| -> Verdict {
+        progress.step(&format!("{suite} {} {}", level.name(), case.name));
+        if context.list.is_nondeterministic(suite, &case.name, level.name()) {
+            return Ok(None);
+        }
+        case.judge(context, *level).map(Some).with_context(|| format!("{} at {}", case.name, level.name()))
+    };
+    let judged: Vec<Verdict> = context.pool.install(|| work.par_iter().map(judge).collect());
+    drop(progress);
+    let mut summary = Summary { tally: Tally::new(suite), findings: Findings::default(), context, suite };
+    for ((case, level), judged) in work.into_iter().zip(judged) {
+        summary.add(case, level, judged?);
+    }
+    let Summary { tally, mut findings, .. } = summary;
+    findings.rows = tally.rows();
+    if context.options.filter.is_none() {
+        findings.complaints.extend(tally.without_clones(levels));
+    }
+    Ok(findings)
+}
+
+struct Summary<'a> {
+    tally: Tally,
+    findings: Findings,
+    context: &'a Context,
+    suite: &'a str,
+}
+
+impl Summary<'_> {
+    fn add(&mut self, case: &Case, level: Level, judged: Option<Judged>) {
+        let Some(Judged { reference, places }) = judged else {
+            for place in &self.context.places {
+                self.tally.add(level.name(), &place.name, Outcome::Unsupported, false);
+            }
+            return;
+        };
+        self.check_list(case, level, &reference);
+        for place in &places {
+            let outcome = match (&reference, &place.result) {
+                (Err(_), _) => Outcome::Unsupported,
+                (Ok(()), Ok(())) => Outcome::Passed,
+                (Ok(()), Err(_)) => Outcome::Failed,
+            };
+            self.tally.add(level.name(), &place.name, outcome, place.with_clones);
+        }
+        let mut failed = places.iter().filter_map(|p| Some((p, p.result.as_ref().err()?)));
+        if let Some((first, what)) = failed.next() {
+            let mut targets = vec![first.name.clone()];
+            targets.extend(failed.map(|(place, _)| place.name.clone()));
+            self.findings.failures.push(Failure {
+                suite: self.suite.into(),
+                test: case.name.clone(),
+                level: level.name().into(),
+                target: targets.join(", "),
+                what: what.clone(),
+            });
+        }
+    }
+
+    /// What plain clang does must be what the list says.
+    fn check_list(&mut self, case: &Case, level: Level, reference: &Result<(), String>) {
+        let listed = self.context.list.reason(self.suite, &case.name, level.name());
+        let where_ = format!("{} {} at {}", self.suite, case.name, level.name());
+        match (reference, listed) {
+            (Ok(()), Some(reason)) => self
+                .findings
+                .complaints
+                .push(format!("{where_}: plain clang passes it, but it is listed as unsupported: {reason}")),
+            (Err(reason), None) => self
+                .findings
+                .complaints
+                .push(format!("{where_}: plain clang does not pass it, and it is not listed: {reason}")),
+            _ => {}
+        }
+        self.findings.ran.insert((self.suite.into(), case.name.clone(), level.name().into()));
+        if let Err(reason) = reference {
+            let key = (self.suite.to_string(), case.name.clone(), level.name().to_string());
+            self.findings.unsupported.push((key, reason.clone()));
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! CONFORMANCE.md: the table with its date and versions.
+
+use super::findings::{Findings, table};
+use super::{Context, first_line};
+use crate::bench::{machine, replace_between};
+use crate::tools::workspace;
+use anyhow::{Context as _, Result};
+use std::fs;
+
+const BEGIN: &str = "<!-- scripts/conformance --write replaces what stands between these two lines -->\n";
+const END: &str = "<!-- end of what scripts/conformance writes -->\n";
+
+/// Puts a run's table between the marks.
+pub fn write(findings: &Findings, context: &Context) -> Result<()> {
+    let path = workspace().join("CONFORMANCE.md");
+    let old = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let new = replace_between(&old, BEGIN, END, &text(findings, context))
+        .with_context(|| format!("{} lacks the lines\n{BEGIN}{END}", path.display()))?;
+    let aside = path.with_extension("new");
+    fs::write(&aside, new).with_context(|| format!("cannot write {}", aside.display()))?;
+    fs::rename(&aside, &path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn text(findings: &Findings, context: &Context) -> String {
+    let package = |name: &str| first_line("dpkg-query", &["-W", "-f", "${Version}", name]);
+    let failed: usize = findings.rows.iter().map(|r| r.counts.failed).sum();
+    format!(
+        "Run on {} at {}; targets `{}`.\n\n{}- {}; Debian {}\n- gcc-12-source {}; csmith {}\n\n{}\nFailures of ours: {failed}.\n",
+        first_line("date", &["-u", "+%Y-%m-%d"]),
+        first_line("git", &["-C", &workspace().to_string_lossy(), "rev-parse", "--short=12", "HEAD"]),
+        context.platform.targets(),
+        machine::describe(),
+        first_line("rustc", &["--version"]),
+        fs::read_to_string("/etc/debian_version").unwrap_or_default().trim(),
+        package("gcc-12-source"),
+        package("csmith"),
+        table(&findings.rows),
+    )
+}

@@ -1,0 +1,169 @@
+//! `jl-conformance`: programs that others wrote, or that a generator wrote, do the same with us as without us,
+//! at every target.
+//!
+//! A suite yields rows of the one table: suite, level, target, and how many tests were run, passed, failed
+//! and are not passed by plain clang either. To add one, implement [`Suite`] in a file of its own and name it in
+//! [`suites`].
+
+pub mod case;
+pub mod cases;
+pub mod dg;
+pub mod document;
+pub mod findings;
+pub mod level;
+pub mod list;
+pub mod platform;
+pub mod reference;
+pub mod sources;
+pub mod torture;
+
+use crate::tools::{CLANG, Tools};
+use anyhow::{Context as _, Result, bail};
+use findings::Findings;
+use level::Level;
+use list::List;
+use platform::{Place, Platform};
+use reference::References;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A suite of tests that others wrote.
+pub trait Suite: Sync {
+    /// One word, for `--only` and the table.
+    fn name(&self) -> &'static str;
+
+    /// One line: what it is and where it comes from.
+    fn about(&self) -> &'static str;
+
+    /// Runs it. Failures of ours are findings; an error means that it could not be run.
+    fn run(&self, context: &Context) -> Result<Findings>;
+}
+
+/// All suites, in the table's order.
+pub fn suites() -> Vec<Box<dyn Suite>> {
+    vec![
+        Box::new(torture::Torture::Execute),
+        Box::new(torture::Torture::Compile),
+        Box::new(torture::Torture::Cxx),
+    ]
+}
+
+/// What is asked for on the command line.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Suites by name; all when empty.
+    pub only: Vec<String>,
+    /// Levels; each suite's own choice when empty.
+    pub levels: Vec<Level>,
+    /// Only tests whose name contains this.
+    pub filter: Option<String>,
+    /// The selection of `scripts/test`.
+    pub short: bool,
+    /// Tests at a time; all CPUs when absent.
+    pub jobs: Option<usize>,
+    pub platform: Platform,
+}
+
+/// What suites share.
+pub struct Context {
+    pub tools: Tools,
+    pub options: Options,
+    pub platform: Platform,
+    /// Where programs are run.
+    pub places: Vec<Place>,
+    pub references: References,
+    pub list: List,
+    /// Kept between runs: unpacked sources, references, failures.
+    pub folder: PathBuf,
+    pub pool: rayon::ThreadPool,
+}
+
+impl Context {
+    /// `folder` keeps what is unpacked and found; it is made when it is not there.
+    pub fn new(tools: Tools, options: Options, folder: &Path) -> Result<Context> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        // Of an earlier run.
+        let failures = folder.join("failures");
+        if failures.exists() {
+            fs::remove_dir_all(&failures).with_context(|| format!("cannot remove {}", failures.display()))?;
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.jobs.unwrap_or(0)).build()?;
+        Ok(Context {
+            tools,
+            platform: options.platform,
+            places: options.platform.places(),
+            references: References::new(folder, first_line(CLANG, &["--version"]))?,
+            list: List::read()?,
+            folder: folder.into(),
+            pool,
+            options,
+        })
+    }
+
+    /// A folder for one test, gone when it is dropped.
+    pub fn work_folder(&self) -> Result<tempfile::TempDir> {
+        let work = self.folder.join("work");
+        fs::create_dir_all(&work)?;
+        Ok(tempfile::tempdir_in(work)?)
+    }
+
+    /// A folder for what shows a failure; it stays until the next run.
+    pub fn failure_folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.folder.join("failures").join(name);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// The levels to run a suite at: those asked for, of those that make sense for it.
+    pub fn levels(&self, sensible: &[Level]) -> Vec<Level> {
+        let asked = &self.options.levels;
+        sensible.iter().filter(|l| asked.is_empty() || asked.contains(l)).copied().collect()
+    }
+
+    /// Whether a test is asked for.
+    pub fn wants(&self, test: &str) -> bool {
+        self.options.filter.as_ref().is_none_or(|f| test.contains(f.as_str()))
+    }
+}
+
+/// Runs the suites that are asked for.
+pub fn run(context: &Context) -> Result<Findings> {
+    let suites = suites();
+    let names: BTreeSet<&str> = suites.iter().map(|s| s.name()).collect();
+    if let Some(unknown) = context.options.only.iter().find(|name| !names.contains(name.as_str())) {
+        let names: Vec<&str> = suites.iter().map(|s| s.name()).collect();
+        bail!("unknown suite {unknown:?}, expected one of {}", names.join(", "));
+    }
+    let only = &context.options.only;
+    let mut findings = Findings::default();
+    for suite in suites.iter().filter(|s| only.is_empty() || only.iter().any(|name| name == s.name())) {
+        findings.extend(suite.run(context).with_context(|| format!("suite {}", suite.name()))?);
+    }
+    Ok(findings)
+}
+
+/// Where unpacked sources, references and failures are kept: beside the tools' folder.
+pub fn cache_folder() -> Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    let beside = exe.parent().context("this program stands in no folder")?;
+    let tools = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside };
+    Ok(tools.parent().unwrap_or(tools).join("conformance"))
+}
+
+/// The first line that a command prints, or `unknown`.
+pub fn first_line(program: &str, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(program).args(arguments).output();
+    let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    text.lines().next().unwrap_or("unknown").trim().to_string()
+}
+
+/// A text's beginning, for messages.
+fn shorten(text: &str) -> String {
+    const LINES: usize = 30;
+    let mut lines: Vec<&str> = text.lines().take(LINES + 1).collect();
+    if lines.len() > LINES {
+        lines[LINES] = "...";
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,123 @@
+//! What is compiled for, and on what it runs.
+
+use crate::host;
+use crate::tools::{CLANG, CLANGXX, Tools};
+use std::path::Path;
+use std::process::Command;
+
+/// Seconds of CPU that a test program may use. Not wall time: a busy machine must not make tests fail.
+const CPU_SECONDS: u32 = 10;
+
+/// An architecture that tests can be built for and run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Platform {
+    #[value(name = "x86-64")]
+    X86_64,
+}
+
+/// One way to run a program: natively or emulated, at one target.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The target's CPU.
+    pub name: String,
+    /// Its index in the target list.
+    pub target: usize,
+    platform: Platform,
+}
+
+/// C or C++.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    C,
+    Cxx,
+}
+
+impl Platform {
+    /// Everything is cloned for all targets, so that as much as can be goes through slots and clones.
+    pub fn targets(self) -> &'static str {
+        match self {
+            Platform::X86_64 => "generic;x86-64-v2,clone_all;x86-64-v3,clone_all;x86-64-v4,clone_all",
+        }
+    }
+
+    /// The triple that directives of the gcc test suite are matched with.
+    pub fn gnu_triple(self) -> &'static str {
+        match self {
+            Platform::X86_64 => "x86_64-pc-linux-gnu",
+        }
+    }
+
+    /// One place for each target that can run here.
+    pub fn places(self) -> Vec<Place> {
+        let runs = |target: &&str| match self {
+            Platform::X86_64 => host::can_run(target),
+        };
+        let place = |(target, text): (usize, &str)| Place {
+            name: text.split(',').next().unwrap_or(text).into(),
+            target,
+            platform: self,
+        };
+        self.targets().split(';').enumerate().filter(|(_, t)| runs(t)).map(place).collect()
+    }
+
+    /// For the compiler under test and the plain one.
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Platform::X86_64 => &[],
+        }
+    }
+
+    /// The compiler under test, with the target list.
+    pub fn compiler(self, tools: &Tools, language: Language) -> Command {
+        let mut command = Command::new(match language {
+            Language::C => tools.jl_cc(),
+            Language::Cxx => tools.jl_cxx(),
+        });
+        command.args(self.flags()).arg(format!("--jl-targets={}", self.targets()));
+        command.env_remove("JULIA_CPU_TARGET");
+        command
+    }
+
+    /// Plain clang with the same linker.
+    pub fn plain_compiler(self, language: Language) -> Command {
+        let mut command = Command::new(match language {
+            Language::C => CLANG,
+            Language::Cxx => CLANGXX,
+        });
+        command.args(self.flags()).arg("-fuse-ld=lld");
+        command
+    }
+
+    /// Runs a program that plain clang built.
+    pub fn run_plain(self, program: &Path) -> Command {
+        // Core files of programs that crash on purpose help nobody.
+        let mut command = Command::new("prlimit");
+        command.args([&format!("--cpu={CPU_SECONDS}"), "--core=0"]).arg(program);
+        for variable in ["JL_LOAD_CPU", "JL_LOAD_TARGET", "JL_LOAD_LOG", "LD_PRELOAD"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+}
+
+impl Place {
+    /// Runs one of our programs at this place's target.
+    pub fn run(&self, program: &Path) -> Command {
+        let mut command = self.platform.run_plain(program);
+        command.env("JL_LOAD_TARGET", self.target.to_string());
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_a_target_of_the_list() {
+        let places = Platform::X86_64.places();
+        assert_eq!(places[0].name, "generic");
+        let targets: Vec<&str> = Platform::X86_64.targets().split(';').collect();
+        assert!(places.iter().all(|p| targets[p.target].starts_with(&p.name)), "{places:?}");
+    }
+}

@@ -1,0 +1,52 @@
+//! gcc's test suite, unpacked from Debian's package of gcc's sources.
+
+use crate::command::run_ok;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where the package `gcc-12-source` puts its files.
+const PACKAGE: &str = "/usr/src/gcc-12";
+/// What is unpacked of it, below the archive's own top folder.
+const PARTS: [&str; 2] = ["gcc/testsuite/gcc.c-torture", "gcc/testsuite/g++.dg"];
+
+/// The folder `gcc/testsuite` of gcc's sources; unpacked into `folder` when it is not there yet.
+pub fn gcc_testsuite(folder: &Path) -> Result<PathBuf> {
+    let archive = archive()?;
+    let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // gcc-12.2.0-dfsg.tar.xz holds the folder gcc-12.2.0.
+    let top = name.trim_end_matches(".tar.xz").trim_end_matches("-dfsg").to_string();
+    let unpacked = folder.join("sources");
+    let tests = unpacked.join(&top).join("gcc/testsuite");
+    if tests.is_dir() {
+        return Ok(tests);
+    }
+    // To the side and renamed: an interrupted run leaves nothing that looks complete.
+    let aside = tempfile::Builder::new().prefix("unpack-").tempdir_in(folder)?;
+    let mut command = Command::new("tar");
+    command.arg("-xJf").arg(&archive).arg("-C").arg(aside.path());
+    run_ok(command.args(PARTS.map(|part| format!("{top}/{part}"))))?;
+    fs::create_dir_all(&unpacked)?;
+    match fs::rename(aside.path().join(&top), unpacked.join(&top)) {
+        // Another process was quicker, with the same files.
+        Err(_) if tests.is_dir() => Ok(tests),
+        result => {
+            result.with_context(|| format!("cannot make {}", tests.display()))?;
+            Ok(tests)
+        }
+    }
+}
+
+fn archive() -> Result<PathBuf> {
+    let missing =
+        || format!("{PACKAGE} holds no gcc sources: scripts/setup installs the package gcc-12-source");
+    for entry in fs::read_dir(PACKAGE).with_context(missing)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with("gcc-12") && name.ends_with(".tar.xz") {
+            return Ok(path);
+        }
+    }
+    bail!(missing())
+}

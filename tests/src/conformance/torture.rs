@@ -1,0 +1,397 @@
+//! gcc's torture tests, C and C++.
+
+use super::case::{Case, Kind};
+use super::cases::judge_all;
+use super::dg::{self, Directive, glob, selects, words};
+use super::findings::Findings;
+use super::level::Level;
+use super::platform::{Language, Platform};
+use super::{Context, Suite, sources};
+use crate::command::run;
+use crate::tools::{CLANG, CLANGXX};
+use anyhow::{Context as _, Result, ensure};
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+/// A set of the gcc test suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Torture {
+    Execute,
+    Compile,
+    Cxx,
+}
+
+/// C of its time: what gcc 12 warns about and clang 22 refuses by default.
+const C_FLAGS: [&str; 9] = [
+    "-w",
+    "-std=gnu17",
+    "-Wno-implicit-int",
+    "-Wno-implicit-function-declaration",
+    "-Wno-int-conversion",
+    "-Wno-incompatible-pointer-types",
+    "-Wno-incompatible-function-pointer-types",
+    "-Wno-return-mismatch",
+    "-Wno-return-type",
+];
+
+/// Folders of g++.dg whose tests are about something that is not compiled code: sanitizers' messages,
+/// coverage, debuggers, other architectures.
+const CXX_WITHOUT: [&str; 9] =
+    ["asan", "hwasan", "tsan", "ubsan", "gcov", "guality", "gomp", "vect", "ext/arm-fp16"];
+
+/// C++ standards by year, the one that gcc 12 takes by default first.
+const STANDARDS: [u32; 6] = [17, 20, 23, 14, 11, 98];
+
+/// What no target here has. All other names of effective targets are taken to hold: a test that needs
+/// what is not there fails with plain clang, which is seen.
+const LACKING: [&str; 14] = [
+    "ilp32",
+    "ia32",
+    "x32",
+    "llp64",
+    "freestanding",
+    "arm*",
+    "powerpc*",
+    "mips*",
+    "avr*",
+    "s390*",
+    "newlib*",
+    "hwaddress_exec",
+    "vxworks*",
+    "nonpic",
+];
+
+impl Suite for Torture {
+    fn name(&self) -> &'static str {
+        match self {
+            Torture::Execute => "gcc-execute",
+            Torture::Compile => "gcc-compile",
+            Torture::Cxx => "g++-run",
+        }
+    }
+
+    fn about(&self) -> &'static str {
+        match self {
+            Torture::Execute => "gcc 12's gcc.c-torture/execute: programs that check themselves",
+            Torture::Compile => "gcc 12's gcc.c-torture/compile: sources that must compile",
+            Torture::Cxx => {
+                "gcc 12's g++.dg: all tests that are run, but for those of sanitizers, coverage and debuggers"
+            }
+        }
+    }
+
+    fn run(&self, context: &Context) -> Result<Findings> {
+        let mut cases = self.cases(context)?;
+        cases.retain(|case| context.wants(&case.name));
+        if context.options.short {
+            cases = self.slice(cases);
+        }
+        let levels = context.levels(self.levels(context.options.short));
+        judge_all(context, self.name(), &cases, &levels)
+    }
+}
+
+impl Torture {
+    /// Levels that make sense: an object of bitcode is not finished.
+    fn levels(self, short: bool) -> &'static [Level] {
+        match (self, short) {
+            (Torture::Compile, false) => &[Level::O0, Level::O0Clone, Level::O2, Level::O3],
+            (Torture::Compile, true) => &[Level::O2],
+            (_, false) => &Level::ALL,
+            (_, true) => &[Level::O2, Level::Lto],
+        }
+    }
+
+    /// A fixed selection, spread over the whole set.
+    fn slice(self, cases: Vec<Case>) -> Vec<Case> {
+        let wanted = match self {
+            Torture::Execute => 60,
+            Torture::Compile => 20,
+            Torture::Cxx => 30,
+        };
+        let step = cases.len().div_ceil(wanted).max(1);
+        cases.into_iter().step_by(step).collect()
+    }
+
+    /// All tests of the set that are meant for this platform.
+    fn cases(self, context: &Context) -> Result<Vec<Case>> {
+        let suite = sources::gcc_testsuite(&context.folder)?;
+        let folder = suite.join(match self {
+            Torture::Execute => "gcc.c-torture/execute",
+            Torture::Compile => "gcc.c-torture/compile",
+            Torture::Cxx => "g++.dg",
+        });
+        let mut files = Vec::new();
+        collect(&folder, if self == Torture::Cxx { "C" } else { "c" }, &mut files)?;
+        files.sort();
+        ensure!(files.len() > 500, "{} holds only {} tests", folder.display(), files.len());
+        let reader =
+            Reader { set: self, platform: context.platform, folder: &folder, known_flags: Mutex::default() };
+        let mut cases = Vec::new();
+        for file in files {
+            cases.extend(reader.read(&file).with_context(|| format!("in {}", file.display()))?);
+        }
+        Ok(cases)
+    }
+}
+
+/// All files with this ending in a folder and the folders below it.
+fn collect(folder: &Path, ending: &str, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, ending, files)?;
+        } else if path.extension().is_some_and(|e| e == ending) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Makes cases of files.
+struct Reader<'a> {
+    set: Torture,
+    platform: Platform,
+    folder: &'a Path,
+    /// Whether clang knows an option: gcc's suite has many that only gcc has.
+    known_flags: Mutex<HashMap<String, bool>>,
+}
+
+impl Reader<'_> {
+    /// The case in a file; nothing if it is not one, or not one for this platform.
+    fn read(&self, file: &Path) -> Result<Option<Case>> {
+        let name = file.strip_prefix(self.folder).unwrap_or(file).to_string_lossy().into_owned();
+        let left_out = match self.set {
+            Torture::Execute => name.ends_with("-lib.c") || name.starts_with("builtins/lib/"),
+            Torture::Compile => false,
+            Torture::Cxx => CXX_WITHOUT.iter().any(|folder| name.starts_with(&format!("{folder}/"))),
+        };
+        if left_out {
+            return Ok(None);
+        }
+        let text = String::from_utf8_lossy(&fs::read(file)?).into_owned();
+        let directives = dg::directives(&text);
+        let Some(standard) = self.standard(&name, &directives) else { return Ok(None) };
+        let Some(kind) = self.kind(&directives, standard) else { return Ok(None) };
+        let mut case = Case {
+            name,
+            language: if self.set == Torture::Cxx { Language::Cxx } else { Language::C },
+            kind,
+            sources: vec![file.to_path_buf()],
+            flags: self.own_flags(standard),
+            env: Vec::new(),
+        };
+        if self.set == Torture::Execute && case.name.starts_with("builtins/") {
+            // By execute/builtins/builtins.exp.
+            case.sources.push(
+                file.with_file_name(format!(
+                    "{}-lib.c",
+                    file.file_stem().unwrap_or_default().to_string_lossy()
+                )),
+            );
+            case.sources.push(self.folder.join("builtins/lib/main.c"));
+        }
+        self.apply(&directives, standard, file, &mut case);
+        Ok(Some(case))
+    }
+
+    /// The C++ standard to compile for: the one that the test names, or the first that it is meant for; 0 for C.
+    fn standard(&self, name: &str, directives: &[Directive]) -> Option<u32> {
+        if self.set != Torture::Cxx {
+            return Some(0);
+        }
+        let named = directives
+            .iter()
+            .filter(|d| d.name == "options" || d.name == "additional-options")
+            .flat_map(|d| d.arguments.first().map(|a| words(a)).unwrap_or_default())
+            .filter_map(|flag| standard_of(flag.strip_prefix("-std=")?))
+            .next_back();
+        // By coroutines/coroutines.exp.
+        let preferred = if name.starts_with("coroutines/") { Some(20) } else { None };
+        let candidates = named.or(preferred).map_or(STANDARDS.to_vec(), |standard| vec![standard]);
+        candidates.into_iter().find(|standard| self.kind(directives, *standard).is_some())
+    }
+
+    /// What the test asks for at a standard; nothing if it is not meant for that or not for this platform.
+    fn kind(&self, directives: &[Directive], standard: u32) -> Option<Kind> {
+        let known = |name: &str| self.holds(name, standard);
+        let mut kind = match self.set {
+            Torture::Execute => Some(Kind::Run),
+            Torture::Compile => Some(Kind::Compile),
+            Torture::Cxx => None,
+        };
+        for Directive { name, arguments } in directives {
+            match (name.as_str(), &arguments[..]) {
+                ("do", [what, rest @ ..]) => {
+                    let meant = rest
+                        .iter()
+                        .filter_map(|r| r.trim().strip_prefix("target"))
+                        .all(|s| selects(s, &known));
+                    kind = match what.as_str() {
+                        "run" if meant && self.set != Torture::Compile => Some(Kind::Run),
+                        "compile" | "assemble" | "link" | "run" if meant && self.set == Torture::Compile => {
+                            Some(Kind::Compile)
+                        }
+                        _ => None,
+                    };
+                }
+                ("require-effective-target", [what, ..]) if !known(what) => return None,
+                ("skip-if", [_, selector, rest @ ..]) if selects(selector, &known) => {
+                    // Skipped for some options only: those tests are tried at all levels.
+                    let all = rest.first().is_none_or(|include| words(include) == ["*"]);
+                    let none = rest.get(1).is_none_or(|exclude| words(exclude).iter().all(String::is_empty));
+                    if all && none {
+                        return None;
+                    }
+                }
+                _ => {}
+            }
+        }
+        if directives.iter().any(|d| d.name == "shouldfail") && kind == Some(Kind::Run) {
+            kind = Some(Kind::RunToFailure);
+        }
+        kind
+    }
+
+    /// Whether a triplet pattern or the name of an effective target holds.
+    fn holds(&self, name: &str, standard: u32) -> bool {
+        if let Some(rest) = name.strip_prefix("c++") {
+            let (year, rest) = rest.split_once('_').unwrap_or((rest, ""));
+            let Some(year) = standard_of(&format!("c++{year}")) else { return false };
+            let (year, standard) = (age(year), age(standard));
+            return match rest {
+                "only" => standard == year,
+                "down" => standard <= year,
+                _ => standard >= year,
+            };
+        }
+        if name.matches('-').count() >= 2 {
+            return glob(name, self.platform.gnu_triple());
+        }
+        !LACKING.iter().any(|pattern| glob(pattern, name))
+    }
+
+    /// What the set's driver in gcc's suite gives to all its tests, in clang's words.
+    fn own_flags(&self, standard: u32) -> Vec<String> {
+        match self.set {
+            Torture::Execute | Torture::Compile => C_FLAGS.map(str::to_string).to_vec(),
+            Torture::Cxx => vec!["-w".into(), format!("-std=gnu++{standard:02}")],
+        }
+    }
+
+    /// Options, further sources and the environment that the test asks for.
+    fn apply(&self, directives: &[Directive], standard: u32, file: &Path, case: &mut Case) {
+        let known = |name: &str| self.holds(name, standard);
+        if case.name.starts_with("ieee/") {
+            case.flags.push("-fno-inline".into());
+        }
+        for Directive { name, arguments } in directives {
+            let meant = arguments
+                .get(1)
+                .and_then(|a| a.trim().strip_prefix("target"))
+                .is_none_or(|selector| selects(selector, &known));
+            match (name.as_str(), &arguments[..]) {
+                ("options" | "additional-options", [options, ..]) if meant => {
+                    case.flags.extend(words(options).into_iter().filter(|flag| self.is_known(flag)));
+                }
+                ("additional-sources", [sources, ..]) if meant => {
+                    case.sources.extend(words(sources).iter().map(|source| file.with_file_name(source)));
+                }
+                ("set-target-env-var", [variable, value]) => {
+                    case.env.push((variable.clone(), value.clone()));
+                }
+                _ => {}
+            }
+        }
+        // Warnings are not what is tested, whatever the test says about them.
+        case.flags.retain(|flag| !flag.starts_with("-Werror") && flag != "-pedantic-errors");
+        case.flags.push("-w".into());
+    }
+
+    /// Whether clang accepts an option that changes code generation: gcc's names for its passes are left out.
+    fn is_known(&self, flag: &str) -> bool {
+        if flag == "-save-temps" {
+            return false;
+        }
+        if !flag.starts_with("-f") && !flag.starts_with("--param") && !flag.starts_with("-m") {
+            return true;
+        }
+        let known =
+            self.known_flags.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(flag).copied();
+        known.unwrap_or_else(|| {
+            let compiler = if self.set == Torture::Cxx { CLANGXX } else { CLANG };
+            let language = if self.set == Torture::Cxx { "c++" } else { "c" };
+            let mut command = Command::new(compiler);
+            command.args([flag, "-fsyntax-only", "-x", language, "/dev/null"]);
+            let accepted = run(&mut command).is_ok_and(|ran| ran.status.success());
+            let mut flags = self.known_flags.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            flags.insert(flag.into(), accepted);
+            accepted
+        })
+    }
+}
+
+/// The year in a standard's name: `c++2a`, `gnu++17`, `c++98`.
+fn standard_of(name: &str) -> Option<u32> {
+    let year = name.strip_prefix("c++").or_else(|| name.strip_prefix("gnu++"))?;
+    match year {
+        "98" | "03" => Some(98),
+        "0x" | "11" => Some(11),
+        "1y" | "14" => Some(14),
+        "1z" | "17" => Some(17),
+        "2a" | "20" => Some(20),
+        "2b" | "23" => Some(23),
+        _ => None,
+    }
+}
+
+/// Standards in the order of their age.
+fn age(standard: u32) -> u32 {
+    if standard == 98 { 0 } else { standard }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(set: Torture) -> Reader<'static> {
+        Reader { set, platform: Platform::X86_64, folder: Path::new("/"), known_flags: Mutex::default() }
+    }
+
+    fn meant(set: Torture, source: &str) -> Option<(u32, Kind)> {
+        let directives = dg::directives(source);
+        let reader = reader(set);
+        let standard = reader.standard("a.C", &directives)?;
+        Some((standard, reader.kind(&directives, standard)?))
+    }
+
+    #[test]
+    fn a_cxx_test_is_compiled_for_a_standard_that_it_is_meant_for() {
+        for (source, expected) in [
+            ("// { dg-do run }", Some((17, Kind::Run))),
+            ("// { dg-do run { target c++20 } }", Some((20, Kind::Run))),
+            ("// { dg-do run { target c++14_down } }", Some((14, Kind::Run))),
+            ("// { dg-do run { target c++98_only } }", Some((98, Kind::Run))),
+            ("// { dg-do run }\n// { dg-options \"-std=c++11\" }", Some((11, Kind::Run))),
+            ("// { dg-do run { target i?86-*-* x86_64-*-* } }", Some((17, Kind::Run))),
+            ("// { dg-do run { target arm*-*-* } }", None),
+            ("// { dg-do compile }", None),
+            ("// { dg-do run }\n// { dg-shouldfail \"why\" }", Some((17, Kind::RunToFailure))),
+            ("int x;", None),
+        ] {
+            assert_eq!(meant(Torture::Cxx, source), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn c_tests_have_their_folder_s_kind_by_default() {
+        assert_eq!(meant(Torture::Execute, "int x;"), Some((0, Kind::Run)));
+        assert_eq!(meant(Torture::Compile, "int x;"), Some((0, Kind::Compile)));
+        assert_eq!(meant(Torture::Compile, "/* { dg-require-effective-target ia32 } */"), None);
+        assert_eq!(meant(Torture::Execute, "/* { dg-skip-if \"\" { ! lp64 } } */"), Some((0, Kind::Run)));
+        assert_eq!(meant(Torture::Execute, "/* { dg-skip-if \"\" { lp64 } } */"), None);
+    }
+}
