@@ -5,7 +5,9 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target_dir=${CARGO_TARGET_DIR:-$root/target}
 bin_dir=$target_dir/release
+# The LLVM that everything is built with, and all for which there is a plugin.
 llvm=22
+llvms=(16 19 22)
 
 say() { printf '%s\n' "$*" >&2; }
 

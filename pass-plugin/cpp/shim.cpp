@@ -1,23 +1,25 @@
-// Only what LLVM's C API lacks: pass registration, CloneFunction, LoopInfo, diagnostics, sanitizer
-// metadata, named metadata and the CPU models. Decisions and rewriting are Rust's.
+// Only what LLVM's C API lacks, or lacks in one of the LLVMs that may be the host: pass registration,
+// CloneFunction, LoopInfo, diagnostics, fast-math flags, sanitizer metadata, named metadata and the CPU
+// models. Decisions and rewriting are Rust's.
+//
+// A host of another LLVM must get as far as our version check. Functions that this file calls are bound when
+// they are first called, but those that Rust calls are bound when the plugin is loaded, and so is data.
+// Rust therefore calls only what every LLVM from 16 on has.
+#include "version.h"
 #include "llvm-c/Types.h"
 #include "llvm/Analysis/LoopInfo.h"
 #include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/Dominators.h"
-#include "llvm/MC/MCSubtargetInfo.h"
-#include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
-#include "llvm/Target/TargetMachine.h"
+#include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/Operator.h"
 #include "llvm/TargetParser/AArch64TargetParser.h"
 #include "llvm/TargetParser/X86TargetParser.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 #include "llvm/Transforms/Utils/ModuleUtils.h"
 
 using namespace llvm;
-
-// The only data of LLVM that we refer to. Data cannot be bound lazily: weak, so that a host without it gets
-// to the version check.
-asm(".weak _ZTVN4llvm21DiagnosticInfoGenericE");
+using namespace jl;
 
 namespace {
 // What Rust gives us: one function per module, told by `kind` and `params` what to do.
@@ -27,6 +29,27 @@ struct Callbacks {
   RunFn run;
   NameFn parse_name;
   unsigned record, annotate_and_clone, annotate_and_clone_lto;
+  const char *strict;
+  size_t strict_len;
+};
+
+// With the flag's name as Rust writes it: under -ffp-contract=fast the code generator fuses whatever the IR
+// says. What the front end allows is also on every operation (flag `contract`), so going by the operations
+// loses nothing, and the clones keep what the pass decided.
+void fuseByFlags(Module &M, TargetMachine &Machine, StringRef Strict) {
+  if (M.getModuleFlag(Strict))
+    Machine.Options.AllowFPOpFusion = FPOpFusion::Standard;
+}
+
+// LLVM's own class for this is young, and its table of virtual functions is data: that cannot be bound lazily,
+// and a host without it would not get to the version check.
+class Diagnostic : public DiagnosticInfo {
+  StringRef Text;
+
+public:
+  Diagnostic(StringRef Text, DiagnosticSeverity Severity)
+      : DiagnosticInfo(getNextAvailablePluginDiagnosticKind(), Severity), Text(Text) {}
+  void print(DiagnosticPrinter &DP) const override { DP << Text; }
 };
 
 class RustPass : public PassInfoMixin<RustPass> {
@@ -43,13 +66,8 @@ public:
   static bool isRequired() { return true; }
 };
 
-// The code generator's own table of CPUs and features; null where the host has no AArch64 back end.
 std::unique_ptr<MCSubtargetInfo> aarch64Table() {
-  StringRef Triple = "aarch64-unknown-linux-gnu";
-  std::string Error;
-  const Target *Found = TargetRegistry::lookupTarget(Triple, Error);
-  return std::unique_ptr<MCSubtargetInfo>(Found ? Found->createMCSubtargetInfo(Triple, "generic", "")
-                                                : nullptr);
+  return subtarget("aarch64-unknown-linux-gnu", "generic", "");
 }
 
 // All that the features in Bits imply (Up), or all that imply one of them.
@@ -73,9 +91,41 @@ void visitFeatures(ArrayRef<SubtargetFeatureKV> Table, const FeatureBitset &Bits
     if (Bits.test(F.Value))
       Visit(Data, F.Key, StringRef(F.Key).size());
 }
+
+// What a pipeline runs by itself: what to do follows from where the module stands.
+class PipelinePass : public PassInfoMixin<PipelinePass> {
+  Callbacks C;
+  LinkPhase Phase;
+  TargetMachine *Machine;
+
+public:
+  PipelinePass(const Callbacks &C, LinkPhase Phase, TargetMachine *Machine)
+      : C(C), Phase(Phase), Machine(Machine) {}
+  PreservedAnalyses run(Module &M, ModuleAnalysisManager &MAM) {
+    unsigned Kind = isPreLink(Phase, M)            ? C.record
+                    : Phase == LinkPhase::PostLink ? C.annotate_and_clone_lto
+                                                   : C.annotate_and_clone;
+    PreservedAnalyses Result = RustPass(C.run, Kind).run(M, MAM);
+    if (Machine)
+      fuseByFlags(M, *Machine, StringRef(C.strict, C.strict_len));
+    return Result;
+  }
+  static bool isRequired() { return true; }
+};
 } // namespace
 
+// Weak: LLVM before 16 lacks it.
+extern "C" __attribute__((weak)) void LLVMGetVersion(unsigned *Major, unsigned *Minor, unsigned *Patch);
+
 extern "C" {
+// The host's version; false if it is too old to tell.
+bool jl_cpp_host_version(unsigned *Major, unsigned *Minor, unsigned *Patch) {
+  if (!LLVMGetVersion)
+    return false;
+  LLVMGetVersion(Major, Minor, Patch);
+  return true;
+}
+
 void jl_cpp_register(void *Builder, const Callbacks *Given) {
   PassBuilder &PB = *static_cast<PassBuilder *>(Builder);
   Callbacks C = *Given;
@@ -88,32 +138,23 @@ void jl_cpp_register(void *Builder, const Callbacks *Given) {
         MPM.addPass(RustPass(C.run, Kind, Name.substr(ParamsAt)));
         return true;
       });
-  PB.registerOptimizerEarlyEPCallback(
-      [C](ModulePassManager &MPM, OptimizationLevel, ThinOrFullLTOPhase Phase) {
-        bool PreLink =
-            Phase == ThinOrFullLTOPhase::ThinLTOPreLink || Phase == ThinOrFullLTOPhase::FullLTOPreLink;
-        bool PostLink =
-            Phase == ThinOrFullLTOPhase::ThinLTOPostLink || Phase == ThinOrFullLTOPhase::FullLTOPostLink;
-        MPM.addPass(RustPass(C.run, PreLink    ? C.record
-                                    : PostLink ? C.annotate_and_clone_lto
-                                               : C.annotate_and_clone));
-      });
+  TargetMachine *Machine = machineOf(PB);
+  atOptimizerEarly(PB, [C, Machine](ModulePassManager &MPM, LinkPhase Phase) {
+    MPM.addPass(PipelinePass(C, Phase, Machine));
+  });
   // Full LTO has no point between simplification and vectorisation: inline first, so that a trampoline
   // never stands between a caller and a callee that would have been inlined.
   PB.registerFullLinkTimeOptimizationEarlyEPCallback(
-      [C, &PB](ModulePassManager &MPM, OptimizationLevel Level) {
+      [C, Machine, &PB](ModulePassManager &MPM, OptimizationLevel Level) {
         if (Level != OptimizationLevel::O0)
           MPM.addPass(PB.buildInlinerPipeline(Level, ThinOrFullLTOPhase::FullLTOPostLink));
-        MPM.addPass(RustPass(C.run, C.annotate_and_clone_lto));
+        MPM.addPass(PipelinePass(C, LinkPhase::PostLink, Machine));
       });
 }
 
-// Before code generation, with the flag's name as Rust writes it: under -ffp-contract=fast the code generator
-// fuses whatever the IR says. What the front end allows is also on every operation (flag `contract`), so
-// going by the operations loses nothing, and the clones keep what the pass decided.
+// Before code generation, where LLVM has a callback for it.
 void jl_cpp_fuse_by_flags(LLVMModuleRef M, void *Machine, const char *Strict, size_t Len) {
-  if (unwrap(M)->getModuleFlag(StringRef(Strict, Len)))
-    static_cast<TargetMachine *>(Machine)->Options.AllowFPOpFusion = FPOpFusion::Standard;
+  fuseByFlags(*unwrap(M), *static_cast<TargetMachine *>(Machine), StringRef(Strict, Len));
 }
 
 LLVMValueRef jl_cpp_clone_function(LLVMValueRef F) {
@@ -128,8 +169,43 @@ bool jl_cpp_is_final(LLVMValueRef Fn) {
   return F.hasLocalLinkage() || (F.hasExternalLinkage() && F.isDSOLocal() && !F.hasComdat());
 }
 
-// The C API can only add fast-math flags.
-void jl_cpp_forbid_contract(LLVMValueRef I) { unwrap<Instruction>(I)->setHasAllowContract(false); }
+// The bits are those of LLVMFastMathFlags. False when V cannot have any.
+bool jl_cpp_fast_math(LLVMValueRef V, unsigned *Bits) {
+  if (!isa<FPMathOperator>(unwrap(V)))
+    return false;
+  FastMathFlags F = unwrap<Instruction>(V)->getFastMathFlags();
+  *Bits = F.allowReassoc() << 0 | F.noNaNs() << 1 | F.noInfs() << 2 | F.noSignedZeros() << 3 |
+          F.allowReciprocal() << 4 | F.allowContract() << 5 | F.approxFunc() << 6;
+  return true;
+}
+
+void jl_cpp_set_fast_math(LLVMValueRef I, unsigned Bits) {
+  FastMathFlags F;
+  F.setAllowReassoc(Bits >> 0 & 1);
+  F.setNoNaNs(Bits >> 1 & 1);
+  F.setNoInfs(Bits >> 2 & 1);
+  F.setNoSignedZeros(Bits >> 3 & 1);
+  F.setAllowReciprocal(Bits >> 4 & 1);
+  F.setAllowContract(Bits >> 5 & 1);
+  F.setApproxFunc(Bits >> 6 & 1);
+  unwrap<Instruction>(I)->copyFastMathFlags(F);
+}
+
+// A constant array of bytes; no zero is added.
+LLVMValueRef jl_cpp_bytes(LLVMModuleRef M, const char *Bytes, size_t Len) {
+  return wrap(ConstantDataArray::getString(unwrap(M)->getContext(), StringRef(Bytes, Len), /*AddNull=*/false));
+}
+
+const char *jl_cpp_inline_asm(LLVMValueRef Asm, size_t *Len) {
+  StringRef Text = unwrap<InlineAsm>(Asm)->getAsmString();
+  *Len = Text.size();
+  return Text.data();
+}
+
+bool jl_cpp_has_prefix_or_prologue(LLVMValueRef Fn) {
+  Function &F = *unwrap<Function>(Fn);
+  return F.hasPrefixData() || F.hasPrologueData();
+}
 
 // Tells LLVM that the address is the image's own; hidden weak symbols do not imply it.
 void jl_cpp_set_dso_local(LLVMValueRef Global) { unwrap<GlobalValue>(Global)->setDSOLocal(true); }
@@ -161,9 +237,8 @@ void jl_cpp_loops(LLVMValueRef Fn, void *Data,
 
 // severity: 0 error, 1 warning, 2 remark, 3 note (DiagnosticSeverity).
 void jl_cpp_diagnose(LLVMModuleRef M, unsigned Severity, const char *Text, size_t Len) {
-  std::string Message(Text, Len);
   unwrap(M)->getContext().diagnose(
-      DiagnosticInfoGeneric(Message, static_cast<DiagnosticSeverity>(Severity)));
+      Diagnostic(StringRef(Text, Len), static_cast<DiagnosticSeverity>(Severity)));
 }
 
 void jl_cpp_append_to_compiler_used(LLVMModuleRef M, LLVMValueRef Global) {
@@ -208,8 +283,8 @@ void jl_cpp_aarch64_features_for_cpu(const char *Name, size_t Len, void *Data,
   auto Table = aarch64Table();
   if (!Table)
     return;
-  ArrayRef<SubtargetFeatureKV> Features = Table->getAllProcessorFeatures();
-  for (const SubtargetSubTypeKV &CPU : Table->getAllProcessorDescriptions())
+  ArrayRef<SubtargetFeatureKV> Features = allFeatures(*Table);
+  for (const SubtargetSubTypeKV &CPU : allCPUs(*Table))
     if (CPU.Key == StringRef(Name, Len))
       visitFeatures(Features, closed(Features, CPU.Implies.getAsBitset(), true), Data, Visit);
 }
@@ -220,7 +295,7 @@ void jl_cpp_aarch64_implied_features(const char *Name, size_t Len, bool Enabled,
   auto Table = aarch64Table();
   if (!Table)
     return;
-  ArrayRef<SubtargetFeatureKV> Features = Table->getAllProcessorFeatures();
+  ArrayRef<SubtargetFeatureKV> Features = allFeatures(*Table);
   for (const SubtargetFeatureKV &F : Features)
     if (F.Key == StringRef(Name, Len)) {
       FeatureBitset Bits;

@@ -13,10 +13,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The LLVM this plugin was built for, as `llvm-config --version` says.
 pub const LLVM_VERSION: &str = env!("JL_LLVM_VERSION");
-/// `LLVM_PLUGIN_API_VERSION` of LLVM 22.
-const PLUGIN_API_VERSION: u32 = 2;
+/// `LLVM_PLUGIN_API_VERSION`.
+const PLUGIN_API_VERSION: u32 = if cfg!(feature = "llvm22") { 2 } else { 1 };
 
-/// `PassPluginLibraryInfo` of LLVM 22.
+/// `PassPluginLibraryInfo`.
 #[repr(C)]
 pub struct PassPluginLibraryInfo {
     api_version: u32,
@@ -24,7 +24,8 @@ pub struct PassPluginLibraryInfo {
     version: *const c_char,
     register: extern "C" fn(*mut c_void),
     /// Called before code generation: module, target machine, kind of file, stream; true when it has
-    /// generated the code itself.
+    /// generated the code itself. The field is new in LLVM 22; before, the shim does this in the pass.
+    #[cfg(feature = "llvm22")]
     pre_code_gen: extern "C" fn(LLVMModuleRef, *mut c_void, c_int, *mut c_void) -> bool,
 }
 
@@ -37,6 +38,7 @@ pub extern "C" fn llvmGetPassPluginInfo() -> PassPluginLibraryInfo {
         name: c"julienne".as_ptr(),
         version: concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast(),
         register,
+        #[cfg(feature = "llvm22")]
         pre_code_gen,
     }
 }
@@ -45,16 +47,21 @@ pub extern "C" fn llvmGetPassPluginInfo() -> PassPluginLibraryInfo {
 /// struct that we return is smaller than ours), so there is no safe way to return.
 fn refuse_wrong_llvm() {
     let (mut major, mut minor, mut patch) = (0, 0, 0);
-    // SAFETY: LLVMGetVersion exists in every LLVM since 16 and writes the three integers.
-    unsafe { llvm_sys::core::LLVMGetVersion(&mut major, &mut minor, &mut patch) };
+    // SAFETY: the shim writes the three integers, or nothing.
+    let known = unsafe { shim::jl_cpp_host_version(&mut major, &mut minor, &mut patch) };
     let built_for = LLVM_VERSION.split('.').next().unwrap_or("");
-    if built_for != major.to_string() {
-        eprintln!(
-            "error: the Julienne plugin was built for LLVM {LLVM_VERSION}, but the host runs LLVM \
-             {major}.{minor}.{patch}: use opt, clang and lld of LLVM {built_for}"
-        );
-        std::process::exit(1);
+    if known && built_for == major.to_string() {
+        return;
     }
+    let host = if known { format!("LLVM {major}.{minor}.{patch}") } else { "an LLVM before 16".into() };
+    let remedy = match major {
+        16 | 19 | 22 => format!("scripts/build-plugin {major} builds the plugin for that one"),
+        _ => format!("use opt, clang and lld of LLVM {built_for}; there are plugins for LLVM 16, 19 and 22"),
+    };
+    eprintln!(
+        "error: the Julienne plugin was built for LLVM {LLVM_VERSION}, but the host runs {host}: {remedy}"
+    );
+    std::process::exit(1);
 }
 
 extern "C" fn register(builder: *mut c_void) {
@@ -64,12 +71,15 @@ extern "C" fn register(builder: *mut c_void) {
         record: Kind::Record as c_uint,
         annotate_and_clone: Kind::Both as c_uint,
         annotate_and_clone_lto: Kind::BothLto as c_uint,
+        strict: annotate::FP_STRICT.as_ptr().cast(),
+        strict_len: annotate::FP_STRICT.len(),
     };
     // SAFETY: LLVM passes its PassBuilder, which outlives the pipelines built from it; the shim copies
     // the callbacks before it returns.
     unsafe { shim::jl_cpp_register(builder, &callbacks) };
 }
 
+#[cfg(feature = "llvm22")]
 extern "C" fn pre_code_gen(module: LLVMModuleRef, machine: *mut c_void, _: c_int, _: *mut c_void) -> bool {
     let flag = annotate::FP_STRICT;
     // SAFETY: LLVM passes its module and target machine, which live across the call; the flag's name is

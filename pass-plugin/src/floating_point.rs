@@ -36,7 +36,7 @@ fn forbid_contraction(module: Module, function: Function) {
         if let Some(flags) = instruction.fast_math()
             && flags & fast_math::CONTRACT != 0
         {
-            instruction.forbid_contract();
+            instruction.set_fast_math(flags & !fast_math::CONTRACT);
         }
         let callee = instruction.is_call().then(|| instruction.callee().0.as_function()).flatten();
         if callee.is_some_and(|f| f.name().starts_with("llvm.fmuladd.")) {

@@ -8,6 +8,14 @@
 //! Only files named for an architecture (`target_x86.rs`, `trampoline_aarch64.rs`, ...) know about one; [`arch`] leads
 //! there.
 
+// The rest of the crate says `llvm_sys`, whichever LLVM it is built for; build.rs sees to exactly one.
+#[cfg(feature = "llvm16")]
+extern crate llvm_sys_16 as llvm_sys;
+#[cfg(feature = "llvm19")]
+extern crate llvm_sys_19 as llvm_sys;
+#[cfg(feature = "llvm22")]
+extern crate llvm_sys_22 as llvm_sys;
+
 pub mod annotate;
 pub mod arch;
 pub mod entry;

@@ -11,6 +11,9 @@ pub struct Callbacks {
     pub record: c_uint,
     pub annotate_and_clone: c_uint,
     pub annotate_and_clone_lto: c_uint,
+    /// Name of the module flag that keeps the code generator from fusing by itself; not zero-terminated.
+    pub strict: *const c_char,
+    pub strict_len: usize,
 }
 
 pub type VisitName = extern "C" fn(*mut c_void, *const c_char, usize);
@@ -33,11 +36,16 @@ unsafe extern "C" {
 
 unsafe extern "C" {
     // `cpp/shim.cpp`.
+    pub fn jl_cpp_host_version(major: *mut c_uint, minor: *mut c_uint, patch: *mut c_uint) -> bool;
     pub fn jl_cpp_register(builder: *mut c_void, callbacks: *const Callbacks);
     pub fn jl_cpp_fuse_by_flags(module: LLVMModuleRef, machine: *mut c_void, flag: *const c_char, len: usize);
     pub fn jl_cpp_clone_function(function: LLVMValueRef) -> LLVMValueRef;
     pub fn jl_cpp_is_final(function: LLVMValueRef) -> bool;
-    pub fn jl_cpp_forbid_contract(instruction: LLVMValueRef);
+    pub fn jl_cpp_fast_math(value: LLVMValueRef, bits: *mut c_uint) -> bool;
+    pub fn jl_cpp_set_fast_math(instruction: LLVMValueRef, bits: c_uint);
+    pub fn jl_cpp_bytes(module: LLVMModuleRef, bytes: *const c_char, len: usize) -> LLVMValueRef;
+    pub fn jl_cpp_inline_asm(asm: LLVMValueRef, len: *mut usize) -> *const c_char;
+    pub fn jl_cpp_has_prefix_or_prologue(function: LLVMValueRef) -> bool;
     pub fn jl_cpp_set_dso_local(global: LLVMValueRef);
     pub fn jl_cpp_copy_symbol(to: LLVMValueRef, from: LLVMValueRef);
     pub fn jl_cpp_loops(function: LLVMValueRef, data: *mut c_void, visit: VisitLoop);

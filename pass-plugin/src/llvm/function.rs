@@ -139,7 +139,7 @@ impl Function {
     }
 
     pub fn has_prefix_or_prologue_data(self) -> bool {
-        llvm!(LLVMHasPrefixData(self.0.0)) != 0 || llvm!(LLVMHasPrologueData(self.0.0)) != 0
+        llvm!(shim::jl_cpp_has_prefix_or_prologue(self.0.0))
     }
 
     /// A body of one inline assembly statement with `slot` as its operand, then `unreachable`.
@@ -152,11 +152,12 @@ impl Function {
         let void = llvm!(LLVMVoidTypeInContext(context));
         let mut parameter = [module.pointer_type().0];
         let ty = llvm!(LLVMFunctionType(void, parameter.as_mut_ptr(), 1, 0));
+        // LLVM 16 declares the texts without `const`; it only reads them.
         let asm = llvm!(LLVMGetInlineAsm(
             ty,
-            asm.as_ptr().cast(),
+            asm.as_ptr().cast_mut().cast(),
             asm.len(),
-            constraint.as_ptr().cast(),
+            constraint.as_ptr().cast_mut().cast(),
             constraint.len(),
             1,
             0,

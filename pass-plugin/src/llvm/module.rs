@@ -166,7 +166,8 @@ impl Module {
     }
 
     pub fn pointer_type(self) -> Type {
-        Type(llvm!(LLVMPointerTypeInContext(self.context(), 0)))
+        // All pointers are alike, and LLVM 14 has no other function for it: our version check comes later.
+        Type(llvm!(LLVMPointerType(self.int_type(8), 0)))
     }
 
     pub(super) fn int_type(self, bits: u32) -> LLVMTypeRef {
@@ -179,7 +180,7 @@ impl Module {
 
     /// A constant byte array; no terminating zero is added.
     pub fn bytes(self, bytes: &[u8]) -> Value {
-        Value(llvm!(LLVMConstStringInContext2(self.context(), bytes.as_ptr().cast(), bytes.len(), 1)))
+        Value(llvm!(shim::jl_cpp_bytes(self.0, bytes.as_ptr().cast(), bytes.len())))
     }
 
     /// A packed constant struct.

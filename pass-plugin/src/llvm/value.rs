@@ -110,23 +110,19 @@ impl Value {
     pub fn inline_asm(self) -> Option<String> {
         non_null(llvm!(LLVMIsAInlineAsm(self.0)))?;
         let mut len = 0;
-        let raw = llvm!(LLVMGetInlineAsmAsmString(self.0, &mut len));
+        let raw = llvm!(shim::jl_cpp_inline_asm(self.0, &mut len));
         Some(text(raw, len).to_string())
     }
 
     /// Fast-math flags by LLVM's C numbering; `None` when the instruction cannot have any.
     pub fn fast_math(self) -> Option<u32> {
-        (llvm!(LLVMCanValueUseFastMathFlags(self.0)) != 0).then(|| llvm!(LLVMGetFastMathFlags(self.0)))
+        let mut bits = 0;
+        llvm!(shim::jl_cpp_fast_math(self.0, &mut bits)).then_some(bits)
     }
 
-    /// Adds fast-math flags; those that are there stay.
-    fn add_fast_math(self, flags: u32) {
-        llvm!(LLVMSetFastMathFlags(self.0, flags));
-    }
-
-    /// Clears the flag `contract` of an instruction that can have fast-math flags.
-    pub fn forbid_contract(self) {
-        llvm!(shim::jl_cpp_forbid_contract(self.0));
+    /// Sets the fast-math flags of an instruction that can have some.
+    pub fn set_fast_math(self, flags: u32) {
+        llvm!(shim::jl_cpp_set_fast_math(self.0, flags));
     }
 
     /// The incoming values of a phi with their blocks.
@@ -155,7 +151,7 @@ impl Value {
         for value in [product, sum] {
             // Constant operands fold to constants, which have no flags.
             if value.is_instruction() {
-                value.add_fast_math(flags);
+                value.set_fast_math(flags);
             }
         }
         self.replace_all_uses_with(sum);
@@ -169,7 +165,8 @@ impl Value {
     }
 
     pub(super) fn metadata_operands(self) -> Vec<Value> {
-        if llvm!(LLVMIsAMDNode(self.0)).is_null() && llvm!(LLVMIsAValueAsMetadata(self.0)).is_null() {
+        // True of values as metadata too, which count as having one operand.
+        if llvm!(LLVMIsAMDNode(self.0)).is_null() {
             return Vec::new();
         }
         let count = llvm!(LLVMGetMDNodeNumOperands(self.0)) as usize;

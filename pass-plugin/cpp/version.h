@@ -1,0 +1,96 @@
+// What LLVM 16, 19 and 22 say differently. Beyond this file no C++ asks for LLVM's version.
+#pragma once
+#include "llvm/Config/llvm-config.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+#include <functional>
+#include <memory>
+
+namespace jl {
+
+// Where a module stands in link-time optimisation when a pass runs on it.
+enum class LinkPhase { NoLTO, PreLink, PostLink, NoLTOOrPreLink };
+using AddPass = std::function<void(llvm::ModulePassManager &, LinkPhase)>;
+
+#if LLVM_VERSION_MAJOR >= 20
+inline void atOptimizerEarly(llvm::PassBuilder &PB, AddPass Add) {
+  using Phase = llvm::ThinOrFullLTOPhase;
+  PB.registerOptimizerEarlyEPCallback(
+      [Add](llvm::ModulePassManager &MPM, llvm::OptimizationLevel, Phase P) {
+        bool PreLink = P == Phase::ThinLTOPreLink || P == Phase::FullLTOPreLink;
+        bool PostLink = P == Phase::ThinLTOPostLink || P == Phase::FullLTOPostLink;
+        Add(MPM, PreLink ? LinkPhase::PreLink : PostLink ? LinkPhase::PostLink : LinkPhase::NoLTO);
+      });
+}
+#else
+// LLVM does not tell the phase. Of the pipelines with this callback only ThinLTO's after the link leaves out
+// the callback at the pipeline's start; what comes before the link is told by the module (see isPreLink).
+inline void atOptimizerEarly(llvm::PassBuilder &PB, AddPass Add) {
+  auto Started = std::make_shared<bool>(false);
+  PB.registerPipelineStartEPCallback(
+      [Started](llvm::ModulePassManager &, llvm::OptimizationLevel) { *Started = true; });
+  PB.registerOptimizerEarlyEPCallback(
+      [Started, Add](llvm::ModulePassManager &MPM, llvm::OptimizationLevel) {
+        Add(MPM, std::exchange(*Started, false) ? LinkPhase::NoLTOOrPreLink : LinkPhase::PostLink);
+      });
+}
+#endif
+
+// clang sets these flags before it runs the pipeline of a module that is meant for LTO, and on no other.
+inline bool isPreLink(LinkPhase Phase, llvm::Module &M) {
+  return Phase == LinkPhase::PreLink ||
+         (Phase == LinkPhase::NoLTOOrPreLink &&
+          (M.getModuleFlag("EnableSplitLTOUnit") || M.getModuleFlag("ThinLTO")));
+}
+
+#if LLVM_VERSION_MAJOR >= 22
+// Here the plugin has a callback before code generation, which is given the target machine.
+inline llvm::TargetMachine *machineOf(llvm::PassBuilder &) { return nullptr; }
+#else
+// Code generation uses the target machine that the PassBuilder was made with, and that only it knows. (An
+// explicit instantiation may name a private member.)
+template <llvm::TargetMachine *llvm::PassBuilder::*Member> struct PrivateMember {
+  friend llvm::TargetMachine *machineOf(llvm::PassBuilder &PB) { return PB.*Member; }
+};
+template struct PrivateMember<&llvm::PassBuilder::TM>;
+llvm::TargetMachine *machineOf(llvm::PassBuilder &PB);
+#endif
+
+// A subtarget of the code generator, with its tables of CPUs and features; null where the host was built
+// without the target.
+inline std::unique_ptr<llvm::MCSubtargetInfo> subtarget(llvm::StringRef TripleName, llvm::StringRef CPU,
+                                                        llvm::StringRef Features) {
+  llvm::Triple TT(TripleName);
+  std::string Error;
+  const llvm::Target *T = llvm::TargetRegistry::lookupTarget("", TT, Error);
+  if (!T)
+    return nullptr;
+#if LLVM_VERSION_MAJOR >= 22
+  const llvm::Triple &Of = TT;
+#else
+  const std::string &Of = TT.str();
+#endif
+  return std::unique_ptr<llvm::MCSubtargetInfo>(T->createMCSubtargetInfo(Of, CPU, Features));
+}
+
+#if LLVM_VERSION_MAJOR >= 17
+inline auto allFeatures(const llvm::MCSubtargetInfo &Info) { return Info.getAllProcessorFeatures(); }
+inline auto allCPUs(const llvm::MCSubtargetInfo &Info) { return Info.getAllProcessorDescriptions(); }
+#else
+// LLVM 16 has the lists but no accessors.
+template <auto Features, auto CPUs> struct PrivateLists {
+  friend auto featureList() { return Features; }
+  friend auto cpuList() { return CPUs; }
+};
+auto featureList();
+auto cpuList();
+template struct PrivateLists<&llvm::MCSubtargetInfo::ProcFeatures, &llvm::MCSubtargetInfo::ProcDesc>;
+inline auto allFeatures(const llvm::MCSubtargetInfo &Info) { return Info.*featureList(); }
+inline auto allCPUs(const llvm::MCSubtargetInfo &Info) { return Info.*cpuList(); }
+#endif
+
+} // namespace jl
