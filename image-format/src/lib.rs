@@ -3,8 +3,8 @@
 //! Everything that the pass plugin, `jl-link`, the embedded shim and `jl-load` must agree on stands
 //! in this crate and nowhere else: the bytes ([`layout`]), the target list ([`specs`]), CPU features
 //! and how they are probed ([`cpu`]), which target is chosen ([`choose`]), the lines of the log
-//! ([`log`]), Julia's target grammar ([`grammar`], feature `std`) and the words of the report
-//! ([`report`], feature `std`).
+//! ([`log`]), Julia's target grammar ([`grammar`], feature `std`), its own tables and rules ([`julia`],
+//! feature `std`) and the words of the report ([`report`], feature `std`).
 //!
 //! The tools meet in files; no tool depends on another. Without the feature `std` the crate is
 //! `no_std`, allocates nothing and cannot panic on hostile input.
@@ -24,6 +24,10 @@ pub mod specs;
 #[cfg(feature = "std")]
 pub mod grammar;
 #[cfg(feature = "std")]
+pub mod julia;
+#[cfg(feature = "std")]
 pub mod names;
+#[cfg(feature = "std")]
+pub mod relr;
 #[cfg(feature = "std")]
 pub mod report;
