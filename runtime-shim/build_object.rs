@@ -1,5 +1,6 @@
-//! Makes `jl_runtime_shim.o`, the object that jl-link puts into every image, out of this crate. A part of
-//! build scripts and tests, which include it by `#[path]`: it must run where the object is embedded.
+//! Makes `jl_runtime_shim.o`, the object that jl-link puts into every image, out of this crate, for each
+//! architecture. A part of build scripts and tests, which include it by `#[path]`: it must run where the object
+//! is embedded.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,16 +9,71 @@ use std::{env, fs};
 /// Symbols that stay visible to the linker; everything else becomes local.
 const SYMBOLS: [&str; 4] = ["jl_image_header", "jl_image_state", "jl_image_init", "__jl_process_v1"];
 /// Hidden weak symbols that the linker defines where the output has the thing.
-const FROM_LINKER: [&str; 5] =
-    ["_DYNAMIC", "__init_array_start", "__init_array_end", "__fini_array_start", "__fini_array_end"];
+const FROM_LINKER: [&str; 6] = [
+    "_DYNAMIC",
+    "__ehdr_start",
+    "__init_array_start",
+    "__init_array_end",
+    "__fini_array_start",
+    "__fini_array_end",
+];
 /// Largest size of the object's loaded sections, in bytes.
 const MAX_SIZE: u64 = 32 << 10;
 
+/// An architecture that there is an object for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Machine {
+    X86_64,
+    Aarch64,
+}
+
+impl Machine {
+    /// The architecture's name in triples.
+    pub fn name(self) -> &'static str {
+        match self {
+            Machine::X86_64 => "x86_64",
+            Machine::Aarch64 => "aarch64",
+        }
+    }
+
+    /// The branch protection that the object must be marked with, in llvm-readelf's words.
+    fn marks(self) -> &'static str {
+        match self {
+            Machine::X86_64 => "IBT, SHSTK",
+            Machine::Aarch64 => "BTI, PAC, GCS",
+        }
+    }
+
+    /// The compiler's target: the host's own, or the one of bare metal, which needs no more than the core
+    /// library and has no helper functions to call (as `aarch64-unknown-linux-gnu` has for atomics).
+    ///
+    /// # Errors
+    /// What to do when the compiler has no core library for it.
+    pub fn triple(self) -> Result<String, String> {
+        let host = host_triple()?;
+        if host.starts_with(self.name()) && self == Machine::X86_64 {
+            return Ok(host);
+        }
+        let bare = format!("{}-unknown-none", self.name());
+        let libraries = run(rustc().args(["--print", "target-libdir", "--target", &bare]))?;
+        let has_core = fs::read_dir(libraries.trim()).is_ok_and(|mut entries| entries.next().is_some());
+        has_core.then_some(bare.clone()).ok_or_else(|| {
+            format!("this Rust compiler has no core library for {bare}: rustup target add {bare}")
+        })
+    }
+}
+
+/// The file that changes when rustup adds a core library; `None` for a compiler that rustup did not install.
+pub fn installed_targets() -> Option<PathBuf> {
+    let sysroot = run(rustc().args(["--print", "sysroot"])).ok()?;
+    Some(Path::new(sysroot.trim()).join("lib/rustlib/components")).filter(|file| file.is_file())
+}
+
 /// Builds the object in `work` and returns its path; `shim` is the folder of the crate `runtime-shim`.
-pub fn build(shim: &Path, work: &Path) -> Result<PathBuf, String> {
+pub fn build(shim: &Path, work: &Path, machine: Machine) -> Result<PathBuf, String> {
     fs::create_dir_all(work).map_err(|e| format!("{}: {e}", work.display()))?;
     let target = work.join("cargo");
-    let host = host_triple()?;
+    let triple = machine.triple()?;
     // Cargo inside cargo: everything that the outer one set for its own crates must not reach the inner
     // one (flags, wrappers, target folder), which has another panic strategy and a folder of its own.
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -45,10 +101,10 @@ pub fn build(shim: &Path, work: &Path) -> Result<PathBuf, String> {
              -Cllvm-args=-min-jump-table-entries=1000000",
         )
         .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type=staticlib"])
-        // Named even though it is the default: a user's configuration may have another one.
-        .args(["--target", &host]);
+        // Named even where it is the default: a user's configuration may have another one.
+        .args(["--target", &triple]);
     run(&mut cargo)?;
-    let archive = target.join(&host).join("release/libruntime_shim.a");
+    let archive = target.join(&triple).join("release/libruntime_shim.a");
 
     let linked = work.join("linked.o");
     run(Command::new(tool("ld.lld", "lld-22")?)
@@ -67,12 +123,12 @@ pub fn build(shim: &Path, work: &Path) -> Result<PathBuf, String> {
         objcopy.arg(format!("--keep-global-symbol={symbol}")).arg(format!("--keep-symbol={symbol}"));
     }
     run(objcopy.args([&linked, &object]))?;
-    check(&object)?;
+    check(&object, machine)?;
     Ok(object)
 }
 
 /// What must hold of the object whatever the compiler does.
-fn check(object: &Path) -> Result<(), String> {
+fn check(object: &Path, machine: Machine) -> Result<(), String> {
     let symbols = run(Command::new(tool("llvm-nm", "llvm-22")?).arg(object))?;
     for line in symbols.lines() {
         let mut words = line.split_whitespace().rev();
@@ -88,8 +144,8 @@ fn check(object: &Path) -> Result<(), String> {
     }
     let readelf = tool("llvm-readelf", "llvm-22")?;
     let notes = run(Command::new(&readelf).args(["--notes", "--wide"]).arg(object))?;
-    if !notes.contains("IBT, SHSTK") && cfg!(target_arch = "x86_64") {
-        return Err(format!("{}: no note of IBT and SHSTK", object.display()));
+    if !notes.contains(machine.marks()) {
+        return Err(format!("{}: no note of {}", object.display(), machine.marks()));
     }
     let sections = run(Command::new(&readelf).args(["--sections", "--wide"]).arg(object))?;
     let mut size = 0;
@@ -108,15 +164,33 @@ fn check(object: &Path) -> Result<(), String> {
     if size == 0 || size > MAX_SIZE {
         return Err(format!("{}: {size} bytes are loaded, expected 1 to {MAX_SIZE}", object.display()));
     }
-    check_branches(object)
+    let code =
+        run(Command::new(tool("llvm-objdump", "llvm-22")?).args(["-dr", "--no-show-raw-insn"]).arg(object))?;
+    match machine {
+        Machine::X86_64 => check_branches_x86_64(object, &code),
+        Machine::Aarch64 => check_branches_aarch64(object, &code),
+    }
+}
+
+/// No indirect branch at all: the compiler reaches the memory functions directly here.
+fn check_branches_aarch64(object: &Path, code: &str) -> Result<(), String> {
+    // `ADDRESS: MNEMONIC OPERANDS`
+    let mnemonic = |line: &str| line.split_once(':')?.1.split_whitespace().next().map(str::to_owned);
+    let mut found_code = false;
+    for line in code.lines() {
+        let Some(name) = mnemonic(line) else { continue };
+        found_code |= name == "ret";
+        if ["br", "blr"].contains(&name.as_str()) || name.starts_with("bra") || name.starts_with("blra") {
+            return Err(format!("{}: indirect branch: {line}", object.display()));
+        }
+    }
+    if found_code { Ok(()) } else { Err(format!("{}: no code was found in it", object.display())) }
 }
 
 /// No indirect branch but to what has a landing mark: the memory functions, which compiled code calls
 /// through the global offset table (the mark of that habit comes with the standard library's bitcode).
-fn check_branches(object: &Path) -> Result<(), String> {
+fn check_branches_x86_64(object: &Path, code: &str) -> Result<(), String> {
     const MARKED: [&str; 7] = ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "__jl_process_v1"];
-    let code =
-        run(Command::new(tool("llvm-objdump", "llvm-22")?).args(["-dr", "--no-show-raw-insn"]).arg(object))?;
     let got_target = |line: &str| {
         let (_, target) = line.split_once("R_X86_64_GOTPCREL")?;
         let name = target.trim_start_matches(['X', 'R', 'E', '_']).trim();
@@ -135,9 +209,13 @@ fn check_branches(object: &Path) -> Result<(), String> {
     Ok(())
 }
 
+fn rustc() -> Command {
+    Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+}
+
 /// The triple of this machine, as the compiler says.
 fn host_triple() -> Result<String, String> {
-    let version = run(Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("-vV"))?;
+    let version = run(rustc().arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).ok_or_else(|| format!("rustc -vV names no host:\n{version}"))
 }

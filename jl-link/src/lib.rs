@@ -30,6 +30,7 @@ pub mod report;
 pub mod response;
 pub mod retarget;
 pub mod scan;
+pub mod shims;
 pub mod tail;
 
 pub use error::{Error, Result};

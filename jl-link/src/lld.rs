@@ -4,14 +4,19 @@ use crate::args::{Invocation, Strip};
 use crate::error::{Error, Result};
 use crate::response;
 use crate::scan::Inputs;
+use crate::shims;
+use image_format::cpu::Arch;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
-/// The shim object: compiled by the build script from `runtime-shim`.
-pub const SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/jl_runtime_shim.o"));
+/// The shim object.
+pub const SHIM: &[u8] = match shims::embedded(Arch::HOST) {
+    Some(object) => object,
+    None => panic!("the build script makes the host's"),
+};
 
 const PLUGIN_FILE: &str = "libjl_pass_plugin.so";
 

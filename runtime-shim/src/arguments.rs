@@ -5,11 +5,11 @@
 //! instead works everywhere but costs some 20 us in a new process, so that is the second choice.
 
 use crate::environ::{Scanner, Variables};
-use crate::sys::PAGE_SIZE;
+use crate::sys::is_page_size;
 use core::ffi::{CStr, c_char};
 
 const AT_NULL: usize = 0;
-const AT_PAGESZ: usize = 6;
+pub(crate) const AT_PAGESZ: usize = 6;
 const AT_BASE: usize = 7;
 const AT_SECURE: usize = 23;
 
@@ -48,7 +48,8 @@ impl Arguments {
             }
             let found = Arguments { environment, auxiliary: end.add(1).cast() };
             // Behind an environment that was shortened in place no auxiliary vector stands.
-            let is_vector = found.value(AT_PAGESZ) == Some(PAGE_SIZE) && found.value(AT_SECURE).is_some();
+            let is_vector =
+                found.value(AT_PAGESZ).is_some_and(is_page_size) && found.value(AT_SECURE).is_some();
             is_vector.then_some(found)
         }
     }
@@ -136,13 +137,13 @@ mod tests {
     #[test]
     fn the_kernels_layout_and_nothing_else() {
         let environment = [c"A=1", c"JL_LOAD_TARGET=4", c"JL_LOADX=1"];
-        let words = vectors(&environment, &[AT_PAGESZ, PAGE_SIZE, AT_SECURE, 0, 0, 0]);
+        let words = vectors(&environment, &[AT_PAGESZ, 4096, AT_SECURE, 0, 0, 0]);
         assert_eq!(read(&words, 1, 2).unwrap().target.as_slice(), b"4");
         assert!(read(&words, 1, 3).is_none(), "an environment elsewhere");
         assert!(read(&words, 2, 3).is_none(), "a wrong count");
-        let secure = vectors(&environment, &[AT_PAGESZ, PAGE_SIZE, AT_SECURE, 1, 0, 0]);
+        let secure = vectors(&environment, &[AT_PAGESZ, 4096, AT_SECURE, 1, 0, 0]);
         assert!(read(&secure, 1, 2).unwrap().is_empty());
-        let shortened = vectors(&environment, &[0, AT_PAGESZ, PAGE_SIZE, AT_SECURE, 0, 0, 0]);
+        let shortened = vectors(&environment, &[0, AT_PAGESZ, 4096, AT_SECURE, 0, 0, 0]);
         assert!(read(&shortened, 1, 2).is_none());
         // SAFETY: nothing is read where the values are not related.
         assert!(unsafe { Arguments::from_registers(3, 16, 99) }.is_none());

@@ -3,7 +3,7 @@
 use crate::arguments::Arguments;
 use crate::decide::{Refusal, decide};
 use crate::environ::{Log, Scanner, Settings, Variables, is_secure};
-use crate::memory::Image;
+use crate::memory::{Image, Sealed};
 use crate::process::Process;
 use crate::sys::{self, File};
 use crate::text::Line;
@@ -12,14 +12,21 @@ use image_format::feature::FeatureSet;
 use image_format::layout::image_state;
 use image_format::specs::Specs;
 
-/// Chooses for a merged image that nobody has filled yet, and fills it.
-pub fn fill(image: &Image, process: &Process, arguments: Option<Arguments>) -> Result<(), Refusal> {
+/// Chooses for a merged image that nobody has filled yet, and fills it. Without knowing what is `sealed` the
+/// baseline stays.
+pub fn fill(
+    image: &Image,
+    process: &Process,
+    arguments: Option<Arguments>,
+    sealed: Option<Sealed>,
+) -> Result<(), Refusal> {
     let settings = settings(process, arguments);
     let specs = image.specs().ok_or(Refusal::Damaged("target list"))?;
     let target = decide(&specs, &settings, |wanted| host(process, arguments, wanted))?;
     let row = image.table().ok_or(Refusal::Damaged("image table"))?.row_for(target);
     let row = row.ok_or(Refusal::Damaged("row list"))?;
-    if image.fill(row, image_state::FILLED + row as u32) {
+    let state = image_state::FILLED + row as u32;
+    if sealed.is_some_and(|sealed| image.fill(row, state, sealed)) {
         if settings.log != Log::Off {
             log_choice(&specs, target, &settings, image.state() as usize);
         }
@@ -62,8 +69,7 @@ pub fn variables() -> Variables {
 }
 
 fn is_secure_execution(buffer: &mut [u8]) -> bool {
-    let Some(file) = File::open(c"/proc/self/auxv") else { return true };
-    file.read(buffer).is_none_or(is_secure)
+    is_secure(sys::read_auxiliary(buffer))
 }
 
 /// One line per image for JL_LOAD_LOG; `address` is any in the image.

@@ -12,25 +12,29 @@
 
 pub mod arguments;
 pub mod decide;
+#[cfg(target_arch = "x86_64")]
 mod dynamic_linker;
 pub mod environ;
 pub mod init;
 pub mod maps;
 pub mod memory;
 pub mod message;
-#[cfg(target_arch = "x86_64")]
-#[path = "probe_x86_64.rs"]
+#[cfg_attr(target_arch = "x86_64", path = "probe_x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "probe_aarch64.rs")]
 mod probe_arch;
 pub mod process;
 pub mod start;
 pub mod sys;
-#[cfg(target_arch = "x86_64")]
-#[path = "sys_x86_64.rs"]
+#[cfg_attr(target_arch = "x86_64", path = "sys_x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "sys_aarch64.rs")]
 mod sys_arch;
 pub mod text;
 
 #[cfg(jl_object)]
 mod object;
-#[cfg(all(jl_object, target_arch = "x86_64"))]
-#[path = "object_x86_64.rs"]
+#[cfg(jl_object)]
+#[cfg_attr(target_arch = "x86_64", path = "object_x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "object_aarch64.rs")]
 mod object_arch;
+#[cfg(jl_object)]
+mod object_data;

@@ -1,10 +1,39 @@
 //! The memory of a loaded image: bytes become tables, slots are filled, RELRO is opened and sealed.
 
-use crate::sys::{PAGE_SIZE, protect};
+use crate::sys::protect;
 use core::slice;
 use image_format::image::{ImageError, Table, parse_header};
 use image_format::layout::{Extent, IMAGE_SLOTS_CONTIGUOUS, ImageHeader};
 use image_format::specs::Specs;
+
+/// Which pages of an image's RELRO the dynamic linker has sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    page_size: usize,
+    /// End of the last sealed page.
+    end: usize,
+}
+
+impl Sealed {
+    /// What linkers pad RELRO to, in bytes. (It is lld's "common" page size; the segments are as far apart as the
+    /// largest page asks.)
+    pub const PADDING: usize = 4096;
+
+    /// The pages of RELRO that ends at the address `relro_end`; where the pages are no larger than the padding
+    /// the end is not needed. Dynamic linkers round it down to a page: behind it may be data that
+    /// stays writable.
+    pub fn new(page_size: usize, relro_end: impl FnOnce() -> Option<usize>) -> Option<Sealed> {
+        let end = if page_size == Self::PADDING { usize::MAX } else { relro_end()? };
+        Some(Sealed { page_size, end: end & !(page_size - 1) })
+    }
+
+    /// Start and size of the sealed ones among the pages of `start..end`; the size may be 0.
+    fn pages(&self, start: usize, end: usize) -> Option<(usize, usize)> {
+        let first = start & !(self.page_size - 1);
+        let last = end.checked_add(self.page_size - 1)? & !(self.page_size - 1);
+        Some((first, last.min(self.end).saturating_sub(first)))
+    }
+}
 
 /// RELRO pages that are writable for now; sealed again on drop.
 pub struct Unsealed {
@@ -17,22 +46,22 @@ impl Unsealed {
     ///
     /// # Safety
     /// The range lies in the RELRO part of one loaded image, that is: relocation is over, and nothing
-    /// else writes there from now on.
-    pub unsafe fn new(start: usize, end: usize) -> Option<Unsealed> {
-        let first = start & !(PAGE_SIZE - 1);
-        let last = end.checked_add(PAGE_SIZE - 1)? & !(PAGE_SIZE - 1);
-        let size = last.checked_sub(first)?;
-        // SAFETY: RELRO is data, and linkers pad it to whole pages, so the rounding stays inside it. Making
-        // it writable takes nothing from anybody.
-        unsafe { protect(first, size, true) }.then_some(Unsealed { start: first, size })
+    /// else writes there from now on. `sealed` describes that image.
+    pub unsafe fn new(start: usize, end: usize, sealed: Sealed) -> Option<Unsealed> {
+        let (start, size) = sealed.pages(start, end)?;
+        // SAFETY: RELRO is data, and these are whole pages of it. Making them writable takes nothing from
+        // anybody.
+        (size == 0 || unsafe { protect(start, size, true) }).then_some(Unsealed { start, size })
     }
 }
 
 impl Drop for Unsealed {
     fn drop(&mut self) {
-        // SAFETY: the pages that `new` opened; by its contract nobody else writes to them. When it fails
-        // they stay writable, which is weaker but not wrong.
-        unsafe { protect(self.start, self.size, false) };
+        if self.size > 0 {
+            // SAFETY: the pages that `new` opened; by its contract nobody else writes to them. When it fails
+            // they stay writable, which is weaker but not wrong.
+            unsafe { protect(self.start, self.size, false) };
+        }
     }
 }
 
@@ -84,19 +113,19 @@ impl Image {
 
     /// Lets every slot lead to the body that `row` gives its function and sets the state; false, with
     /// nothing changed, when the row is not there or the slots cannot be opened.
-    pub fn fill(&self, row: usize, state: u32) -> bool {
+    pub fn fill(&self, row: usize, state: u32, sealed: Sealed) -> bool {
         let Some(bodies) = self.table().and_then(|table| table.bodies(row)) else { return false };
         let base = self.base as usize;
-        self.write_slots(bodies.map(|body| base.wrapping_add_signed(body as isize)), state)
+        self.write_slots(bodies.map(|body| base.wrapping_add_signed(body as isize)), state, sealed)
     }
 
     /// Lets every slot lead to `address` and sets the state; as [`Image::fill`].
-    pub fn fill_with(&self, address: usize, state: u32) -> bool {
-        self.write_slots(core::iter::repeat(address), state)
+    pub fn fill_with(&self, address: usize, state: u32, sealed: Sealed) -> bool {
+        self.write_slots(core::iter::repeat(address), state, sealed)
     }
 
     /// `addresses` by function.
-    fn write_slots(&self, addresses: impl Iterator<Item = usize>, state: u32) -> bool {
+    fn write_slots(&self, addresses: impl Iterator<Item = usize>, state: u32, sealed: Sealed) -> bool {
         let span = self.header.slot_span;
         let functions = self.header.slots.count as usize;
         let first = self.base.wrapping_offset(span.offset as isize) as usize;
@@ -115,7 +144,7 @@ impl Image {
         let Some(slots) = self.table().and_then(|table| table.slots()) else { return false };
         // SAFETY: slots and state lie in the RELRO of this image (jl-link checks it), hence so does all
         // between them; the image runs no code of its own yet.
-        let Some(unsealed) = (unsafe { Unsealed::new(from, to) }) else { return false };
+        let Some(unsealed) = (unsafe { Unsealed::new(from, to, sealed) }) else { return false };
         let base = self.base as usize;
         if contiguous {
             for (i, address) in (0..functions).zip(addresses) {
@@ -151,5 +180,26 @@ pub unsafe fn write_slot(slot: *mut usize, address: usize) {
         if slot.read() != address {
             slot.write(address);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_pages_are_sealed() {
+        let padded = Sealed::new(4096, || unreachable!()).unwrap();
+        assert_eq!(padded.pages(0x1008, 0x1010), Some((0x1000, 0x1000)));
+        assert_eq!(padded.pages(0x1ff8, 0x2008), Some((0x1000, 0x2000)));
+        let large = Sealed::new(0x1_0000, || Some(0x3_5000)).unwrap();
+        assert_eq!(large.pages(0x2_0008, 0x2_0010), Some((0x2_0000, 0x1_0000)));
+        assert_eq!(
+            large.pages(0x2_fff8, 0x3_0008),
+            Some((0x2_0000, 0x1_0000)),
+            "the last page is not sealed"
+        );
+        assert_eq!(large.pages(0x3_1000, 0x3_2000), Some((0x3_0000, 0)), "nothing there is");
+        assert_eq!(Sealed::new(0x4000, || None), None);
     }
 }

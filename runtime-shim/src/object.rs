@@ -1,14 +1,15 @@
 //! The object that `jl-link` puts into every image: its entries, and the end of what cannot run.
 //!
-//! Symbols and sections stand in the assembly of `object_x86_64.rs`; everything here is reached from there.
+//! Symbols and sections stand in the assembly of `object_data.rs` and the file of the architecture
+//! (`object_x86_64.rs`, `object_aarch64.rs`); everything here is reached from there.
 
 use crate::arguments::Arguments;
 use crate::decide::{Refusal, decide};
 use crate::init;
-use crate::memory::{Image, Unsealed};
+use crate::memory::{Image, Sealed, Unsealed};
 use crate::object_arch as here;
 use crate::process::Process;
-use crate::start::is_part_of_startup;
+use crate::start::{is_part_of_startup, relro_end};
 use crate::sys;
 use image_format::image::ImageError;
 use image_format::layout::{IMAGE_EXECUTABLE, image_state};
@@ -24,7 +25,7 @@ extern "C" fn jl_shim_init(argc: usize, argv: usize, envp: usize) {
     let arguments = unsafe { Arguments::from_registers(argc, argv, envp) };
     match image() {
         Ok(image) => {
-            if let Err(refusal) = init::fill(&image, process(), arguments) {
+            if let Err(refusal) = init::fill(&image, process(), arguments, sealed(arguments)) {
                 refuse(Some(&image), refusal, arguments);
             }
         }
@@ -56,6 +57,12 @@ fn image() -> Result<Image, ImageError> {
     unsafe { Image::at(here::header()) }
 }
 
+/// The sealed pages of this image.
+fn sealed(arguments: Option<Arguments>) -> Option<Sealed> {
+    // SAFETY: the header is this very image's.
+    Sealed::new(sys::page_size(arguments)?, || unsafe { relro_end(here::elf_header()) })
+}
+
 /// The process's block, or our own where another release's is too short.
 fn process() -> &'static Process {
     static OWN: Process = Process::new();
@@ -78,23 +85,27 @@ fn refuse(image: Option<&Image>, refusal: Refusal, arguments: Option<Arguments>)
     if !process().is_preloaded() {
         init::print_refusal(specs.as_ref(), refusal, here::header() as usize);
     }
+    let Some(sealed) = sealed(arguments) else {
+        // What runs next could be an illegal instruction.
+        sys::exit(127);
+    };
     for (start, end) in [here::constructors(), here::destructors()] {
-        silence(start, end);
+        silence(start, end, sealed);
     }
     if let Some(image) = image {
-        image.fill_with(here::refused_entry(), image_state::REFUSED);
+        image.fill_with(here::refused_entry(), image_state::REFUSED, sealed);
     }
 }
 
 /// Overwrites the entries of `.init_array` or `.fini_array`: they are code of a baseline that cannot run.
 /// The dynamic linkers read each entry when its turn comes; ours, the first, has had its turn.
-fn silence(start: *mut usize, end: *mut usize) {
+fn silence(start: *mut usize, end: *mut usize, sealed: Sealed) {
     if start.is_null() || start >= end {
         return;
     }
     // SAFETY: the arrays are in this image's RELRO, and relocation is over.
-    let Some(unsealed) = (unsafe { Unsealed::new(start as usize, end as usize) }) else {
-        // What runs next could be an illegal instruction.
+    let Some(unsealed) = (unsafe { Unsealed::new(start as usize, end as usize, sealed) }) else {
+        // As above.
         sys::exit(127);
     };
     let mut entry = start;

@@ -1,78 +1,11 @@
-//! Symbols, sections and indirectly reached entries of the object on x86-64.
+//! Indirectly reached entries of the object on x86-64, its memory functions and the addresses of its symbols.
 //!
 //! Entries start with ENDBR64, and the property note says that the object keeps to IBT and SHSTK: one
 //! object without it takes the marks from the whole image. The compiled code has no other indirect branch
 //! (jump tables are off, there is no `dyn`), which `build_object.rs` checks.
 
-use crate::process::{PROCESS_SIZE, Process, VERSION};
+use crate::process::Process;
 use core::arch::{asm, global_asm};
-use core::mem::{offset_of, size_of};
-use image_format::layout::{
-    FORMAT_VERSION, IMAGE_MAGIC, ImageHeader, LAYOUT_HASH, NOTE_DESC_OFFSET, NOTE_NAME, NOTE_TYPE_IMAGE,
-};
-
-const _: () = assert!(
-    offset_of!(ImageHeader, version) == 8
-        && offset_of!(ImageHeader, header_size) == 12
-        && offset_of!(ImageHeader, layout_hash) == 16
-        && NOTE_DESC_OFFSET == 24
-);
-
-// The header: what jl-link does not find so, it refuses to fill.
-global_asm!(
-    ".section jl_image, \"a\", @progbits",
-    ".p2align 3",
-    ".globl jl_image_header",
-    ".hidden jl_image_header",
-    ".type jl_image_header, @object",
-    ".size jl_image_header, {header_size}",
-    "jl_image_header:",
-    ".quad {magic}",
-    ".long {version}",
-    ".long {header_size}",
-    ".quad {layout_hash}",
-    ".zero {header_size} - 24",
-    ".section .note.jl_image, \"a\", @note",
-    ".p2align 2",
-    ".long {name_size}",
-    ".long 8",
-    ".long {kind}",
-    ".asciz \"Julienne\"",
-    ".p2align 2",
-    ".long {version}",
-    ".long jl_image_header - .",
-    magic = const u64::from_le_bytes(IMAGE_MAGIC),
-    version = const FORMAT_VERSION,
-    header_size = const size_of::<ImageHeader>(),
-    layout_hash = const LAYOUT_HASH,
-    name_size = const NOTE_NAME.len(),
-    kind = const NOTE_TYPE_IMAGE,
-    options(att_syntax)
-);
-
-// The state word, in RELRO by its section's name; the process's block, which must not be.
-global_asm!(
-    ".section .data.rel.ro.jl_state, \"aw\", @progbits",
-    ".p2align 3",
-    ".globl jl_image_state",
-    ".hidden jl_image_state",
-    ".type jl_image_state, @object",
-    ".size jl_image_state, 4",
-    "jl_image_state:",
-    ".quad 0",
-    ".section .data.jl_process, \"aw\", @progbits",
-    ".p2align 6",
-    ".globl __jl_process_v1",
-    ".type __jl_process_v1, @object",
-    ".size __jl_process_v1, {size}",
-    "__jl_process_v1:",
-    ".long {version}",
-    ".long {size}",
-    ".zero {size} - 8",
-    version = const VERSION,
-    size = const PROCESS_SIZE,
-    options(att_syntax)
-);
 
 global_asm!(
     ".section .init_array.0, \"aw\", @init_array",
@@ -234,6 +167,11 @@ pub fn refused_entry() -> usize {
 
 pub fn nothing_entry() -> usize {
     address!(".globl", "jl_image_nothing")
+}
+
+/// This image's ELF header; null where it is not in memory.
+pub fn elf_header() -> *const u8 {
+    address!(".weak", "__ehdr_start") as *const u8
 }
 
 /// This image's dynamic section; null in a static program.

@@ -6,14 +6,16 @@
 
 use crate::arguments::Arguments;
 use crate::environ::auxiliary;
-use crate::sys::File;
+use crate::sys;
 use core::ffi::{CStr, c_char};
 
 const AT_PHDR: usize = 3;
 const AT_PHENT: usize = 4;
 const AT_PHNUM: usize = 5;
+const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
 const PT_PHDR: u32 = 6;
+const PT_GNU_RELRO: u32 = 0x6474_e552;
 const DT_NEEDED: usize = 1;
 const DT_STRTAB: usize = 5;
 const DT_SONAME: usize = 14;
@@ -212,14 +214,47 @@ unsafe fn first_map(arguments: Option<Arguments>) -> Option<*const LinkMap> {
     }
 }
 
+/// The end of the RELRO part of the object whose ELF header is at `header`; `None` where there is none, and
+/// for null, which the linker gives for a header that it did not put into memory.
+///
+/// # Safety
+/// `header` is null or the `__ehdr_start` of a loaded 64-bit object.
+pub unsafe fn relro_end(header: *const u8) -> Option<usize> {
+    if header.is_null() {
+        return None;
+    }
+    // SAFETY: linkers map the program headers with the ELF header; the fields e_phoff, e_phentsize and e_phnum
+    // are where the ELF specification has them.
+    unsafe {
+        let offset = header.add(32).cast::<usize>().read();
+        let size = usize::from(header.add(54).cast::<u16>().read());
+        let count = usize::from(header.add(56).cast::<u16>().read());
+        if size != size_of::<ProgramHeader>() {
+            return None;
+        }
+        let headers = header.add(offset).cast::<ProgramHeader>();
+        let (mut bias, mut end) = (None, None);
+        for i in 0..count {
+            let segment = &*headers.add(i);
+            match segment.kind {
+                PT_LOAD if segment.offset == 0 => {
+                    bias = Some((header as usize).wrapping_sub(segment.address))
+                }
+                PT_GNU_RELRO => end = Some(segment.address + segment.memory_size),
+                _ => {}
+            }
+        }
+        Some(bias?.wrapping_add(end?))
+    }
+}
+
 /// AT_PHDR, AT_PHENT and AT_PHNUM. The vector on the stack goes before the kernel's copy: a dynamic linker
 /// that was started as a program puts the real program there.
 fn program_headers(arguments: Option<Arguments>) -> Option<[usize; 3]> {
     let tags = [AT_PHDR, AT_PHENT, AT_PHNUM];
     let mut values = [0; 3];
     let mut buffer = [0; 1024];
-    let file = if arguments.is_some() { None } else { Some(File::open(c"/proc/self/auxv")?) };
-    let copy = file.and_then(|file| file.read(&mut buffer)).unwrap_or(&[]);
+    let copy = if arguments.is_some() { &[][..] } else { sys::read_auxiliary(&mut buffer) };
     for (value, tag) in values.iter_mut().zip(tags) {
         *value = arguments.map_or_else(|| auxiliary(copy, tag), |vectors| vectors.value(tag))?;
     }

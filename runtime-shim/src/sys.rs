@@ -1,9 +1,9 @@
 //! The few system calls that are needed, safe where they can be.
 
+use crate::arguments::{AT_PAGESZ, Arguments};
+use crate::environ::auxiliary;
 use crate::sys_arch as arch;
 use core::ffi::CStr;
-
-pub use arch::PAGE_SIZE;
 
 const AT_FDCWD: isize = -100;
 const O_WRONLY: usize = 1;
@@ -77,8 +77,33 @@ fn write(fd: usize, mut bytes: &[u8]) {
     }
 }
 
+/// The size of a page in bytes; `None` when the kernel does not tell.
+pub fn page_size(arguments: Option<Arguments>) -> Option<usize> {
+    if let [only] = arch::PAGE_SIZES[..] {
+        return Some(only);
+    }
+    let told = match arguments {
+        Some(vectors) => vectors.value(AT_PAGESZ),
+        None => {
+            let mut buffer = [0; 1024];
+            auxiliary(read_auxiliary(&mut buffer), AT_PAGESZ)
+        }
+    };
+    told.filter(|size| is_page_size(*size))
+}
+
+/// Whether kernels of this architecture are built for pages of this size.
+pub fn is_page_size(size: usize) -> bool {
+    arch::PAGE_SIZES.contains(&size)
+}
+
+/// The kernel's copy of the auxiliary vector; empty where it cannot be read.
+pub fn read_auxiliary(buffer: &mut [u8]) -> &[u8] {
+    File::open(c"/proc/self/auxv").and_then(|file| file.read(buffer)).unwrap_or(&[])
+}
+
 /// Makes pages writable (and readable) or read-only; whether it worked. `start` and `size` in bytes,
-/// multiples of [`PAGE_SIZE`].
+/// multiples of [`page_size`].
 ///
 /// # Safety
 /// The pages must hold data, not code, and nothing may write to them while they are read-only.

@@ -2,9 +2,8 @@
 
 use core::arch::asm;
 
-/// The page size. x86-64 has no other base page; where a kernel lets it vary, the file of that
-/// architecture must ask AT_PAGESZ.
-pub const PAGE_SIZE: usize = 4096;
+/// The page sizes that kernels are built for, in bytes: x86-64 has no other base page.
+pub const PAGE_SIZES: [usize; 1] = [4096];
 
 pub const READ: usize = 0;
 pub const WRITE: usize = 1;

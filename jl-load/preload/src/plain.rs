@@ -13,9 +13,9 @@ use image_format::specs::Specs;
 use runtime_shim::arguments::Arguments;
 use runtime_shim::decide::{Refusal, decide};
 use runtime_shim::environ::{Log, Settings};
-use runtime_shim::memory::{Image, Unsealed, write_slot};
+use runtime_shim::memory::{Image, Sealed, Unsealed, write_slot};
 use runtime_shim::process::Process;
-use runtime_shim::sys::{self, PAGE_SIZE};
+use runtime_shim::sys;
 use runtime_shim::text::Line;
 use runtime_shim::{init, maps, message};
 
@@ -140,7 +140,7 @@ fn fill_records(object: &Object, (start, size): (usize, usize), context: &Contex
     let lowest = writes.iter().map(|(slot, _)| *slot).min();
     let highest = writes.iter().map(|(slot, _)| *slot).max();
     if let (Some(lowest), Some(highest)) = (lowest, highest) {
-        let Some(sealed) = unseal(object, lowest, highest + size_of::<usize>()) else {
+        let Some(sealed) = unseal(object, context, lowest, highest + size_of::<usize>()) else {
             // The baseline, which was found to run here, stays.
             let mut line = Line::EMPTY;
             message::unopened(&mut line, maps::path_of(start).as_slice());
@@ -205,13 +205,15 @@ fn specs_at<'a>(object: &Object<'a>, address: u64) -> Option<Specs<'a>> {
 /// Opens the sealed pages of `from..to`. A dynamic linker seals whole pages of RELRO only, rounding its
 /// end down: what lies behind is ordinary writable data and must stay so. `None` when the kernel does not let
 /// us.
-fn unseal(object: &Object, from: usize, to: usize) -> Option<Vec<Unsealed>> {
+fn unseal(object: &Object, context: &Context, from: usize, to: usize) -> Option<Vec<Unsealed>> {
+    let page_size = sys::page_size(context.arguments)?;
     let open = |relro: core::ops::Range<usize>| {
-        let sealed_end = relro.end & !(PAGE_SIZE - 1);
+        let sealed_end = relro.end & !(page_size - 1);
         let (start, end) = (from.max(relro.start), to.min(sealed_end));
+        let sealed = Sealed::new(page_size, || Some(relro.end))?;
         // SAFETY: the range lies in the sealed pages of this object's RELRO; we run under the dynamic
         // linker's lock, after relocation, so nobody else writes there.
-        (start < end).then(|| unsafe { Unsealed::new(start, end) })
+        (start < end).then(|| unsafe { Unsealed::new(start, end, sealed) })
     };
     object.relro().filter_map(open).collect()
 }

@@ -4,8 +4,10 @@
 
 #[path = "../../../runtime-shim/build_object.rs"]
 mod build_object;
+mod code;
 
-use image_format::cpu::{Arch, EM_X86_64};
+pub use build_object::Machine;
+use image_format::cpu::Arch;
 use image_format::image::{header_checksum, table_checksum};
 use image_format::layout::{
     Extent, FORMAT_VERSION, IMAGE_EXECUTABLE, IMAGE_MERGED, IMAGE_SLOTS_CONTIGUOUS, ImageHeader, LAYOUT_HASH,
@@ -24,6 +26,7 @@ use std::sync::OnceLock;
 /// `100 * i + t`. The constructor stores what `PREFIX0` returns to it in
 /// `PREFIX_seen`, which is -1 before.
 pub struct Sample {
+    pub machine: Machine,
     pub prefix: &'static str,
     pub functions: usize,
     /// CPU names; 0 is the baseline.
@@ -32,11 +35,23 @@ pub struct Sample {
 
 impl Sample {
     pub fn new(prefix: &'static str, functions: usize, targets: &[&'static str]) -> Sample {
-        Sample { prefix, functions, targets: targets.to_vec() }
+        Sample { machine: Machine::X86_64, prefix, functions, targets: targets.to_vec() }
+    }
+
+    /// For aarch64.
+    pub fn aarch64(prefix: &'static str, functions: usize, targets: &[&'static str]) -> Sample {
+        Sample { machine: Machine::Aarch64, ..Sample::new(prefix, functions, targets) }
+    }
+
+    fn arch(&self) -> Arch {
+        match self.machine {
+            Machine::X86_64 => Arch::X86_64,
+            Machine::Aarch64 => Arch::Aarch64,
+        }
     }
 
     pub fn specs(&self) -> Vec<u8> {
-        let arch = Arch::X86_64;
+        let arch = self.arch();
         let list: Vec<TargetDescription> = self
             .targets
             .iter()
@@ -54,7 +69,7 @@ impl Sample {
                 }
             })
             .collect();
-        specs::write(EM_X86_64, 0, &list)
+        specs::write(arch.elf_machine(), 0, &list)
     }
 
     pub fn assembly(&self) -> String {
@@ -74,13 +89,14 @@ impl Sample {
             let f = format!("{prefix}{i}");
             let _ = write!(
                 s,
-                ".section .text.{f},\"ax\",@progbits\n.p2align 4\n.globl {f}\n.type {f},@function\n{f}:\nendbr64\n\
-                 jmp *{f}.reloc_slot(%rip)\n.size {f}, . - {f}\n\
+                ".section .text.{f},\"ax\",@progbits\n.p2align 4\n.globl {f}\n.type {f},@function\n{f}:\n\
+                 {}.size {f}, . - {f}\n\
                  .section .data.rel.ro.jl_slot.{f},\"aw\",@progbits\n.p2align 3\n.globl {f}.reloc_slot\n\
                  .hidden {f}.reloc_slot\n.type {f}.reloc_slot,@object\n.size {f}.reloc_slot, 8\n\
                  {f}.reloc_slot: .quad {f}.0\n\
                  .section jl_records,\"ao\",@progbits,.text.{f},unique,{i}\n.p2align 2\n\
-                 .long {head}\n.long {specs} - .\n.long {f}.reloc_slot - .\n.long 0\n"
+                 .long {head}\n.long {specs} - .\n.long {f}.reloc_slot - .\n.long 0\n",
+                code::trampoline(self.machine, &f)
             );
             for t in 0..self.targets.len() {
                 let _ = writeln!(s, ".long {f}.{t} - .");
@@ -90,7 +106,8 @@ impl Sample {
                 let _ = write!(
                     s,
                     ".section .text.{f}.{t},\"ax\",@progbits\n.p2align 4\n.type {f}.{t},@function\n{f}.{t}:\n\
-                     endbr64\nmovl ${value}, %eax\nret\n.size {f}.{t}, . - {f}.{t}\n"
+                     {}.size {f}.{t}, . - {f}.{t}\n",
+                    code::body(self.machine, value)
                 );
             }
         }
@@ -107,10 +124,9 @@ impl Sample {
             ".section .data.{prefix}_seen,\"aw\",@progbits\n.p2align 2\n.globl {prefix}_seen\n\
              .type {prefix}_seen,@object\n.size {prefix}_seen, 4\n{prefix}_seen: .long -1\n\
              .section .init_array,\"aw\",@init_array\n.p2align 3\n.quad {prefix}_constructor\n\
-             .text\n{prefix}_constructor:\nendbr64\nsubq $8, %rsp\ncall {prefix}0@PLT\naddq $8, %rsp\n\
-             movq {prefix}_seen@GOTPCREL(%rip), %rcx\nmovl %eax, (%rcx)\nret\n\
-             .section .note.gnu.property,\"a\",@note\n.p2align 3\n.long 4, 16, 5\n.asciz \"GNU\"\n\
-             .long 0xc0000002, 4, 3, 0\n.section .note.GNU-stack,\"\",@progbits\n"
+             .text\n{prefix}_constructor:\n{}{}.section .note.GNU-stack,\"\",@progbits\n",
+            code::constructor(self.machine, prefix),
+            code::marks(self.machine)
         );
         s
     }
@@ -120,24 +136,24 @@ impl Sample {
         let source = folder.join(format!("{}.s", self.prefix));
         let object = source.with_extension("o");
         std::fs::write(&source, self.assembly()).expect("the folder is writable");
-        run(Command::new("clang-22").arg("-c").arg(&source).arg("-o").arg(&object));
+        run(clang(self.machine).arg("-c").arg(&source).arg("-o").arg(&object));
         object
     }
 
     /// Linked by `linker` (a path or name that clang takes) alone.
     pub fn plain(&self, folder: &Path, linker: &str, name: &str) -> PathBuf {
         let object = self.object(folder);
-        link(folder, name, &[&object], &[linker, "-shared", "-Wl,-z,now"])
+        link_for(self.machine, folder, name, &[&object], &[linker, "-shared", "-Wl,-z,now"])
     }
 
     /// With the embedded shim, merged. `options` go to clang.
     pub fn merged(&self, folder: &Path, name: &str, options: &[&str], more: &[&Path]) -> PathBuf {
         let object = self.object(folder);
-        let shim = shim_object();
+        let shim = shim_object_for(self.machine);
         let mut inputs = vec![shim.as_path(), object.as_path()];
         inputs.extend(more);
         let options = [options, &["-fuse-ld=lld", "-Wl,-z,now,-z,relro,--build-id=sha1"]].concat();
-        let path = link(folder, name, &inputs, &options);
+        let path = link_for(self.machine, folder, name, &inputs, &options);
         merge(&path);
         path
     }
@@ -146,32 +162,52 @@ impl Sample {
 /// clang's spellings of the linkers that must all do.
 pub const LINKERS: [&str; 3] = ["-fuse-ld=lld", "-fuse-ld=bfd", "-fuse-ld=mold"];
 
+fn clang(machine: Machine) -> Command {
+    let mut clang = Command::new("clang-22");
+    if machine == Machine::Aarch64 {
+        clang.arg("--target=aarch64-linux-gnu");
+    }
+    clang
+}
+
 pub fn link(folder: &Path, name: &str, inputs: &[&Path], options: &[&str]) -> PathBuf {
+    link_for(Machine::X86_64, folder, name, inputs, options)
+}
+
+fn link_for(machine: Machine, folder: &Path, name: &str, inputs: &[&Path], options: &[&str]) -> PathBuf {
     let output = folder.join(name);
-    run(Command::new("clang-22").args(options).args(inputs).arg("-o").arg(&output));
+    run(clang(machine).args(options).args(inputs).arg("-o").arg(&output));
     output
 }
 
 /// A C program or library.
 pub fn compile_c(folder: &Path, name: &str, source: &str, options: &[&str]) -> PathBuf {
+    compile_c_for(Machine::X86_64, folder, name, source, options)
+}
+
+pub fn compile_c_for(machine: Machine, folder: &Path, name: &str, source: &str, options: &[&str]) -> PathBuf {
     let file = folder.join(format!("{name}.c"));
     let output = folder.join(name);
     std::fs::write(&file, source).expect("the folder is writable");
-    run(Command::new("clang-22").arg(&file).arg("-o").arg(&output).args(options));
+    run(clang(machine).arg(&file).arg("-o").arg(&output).args(options));
     output
 }
 
 /// The embedded shim's object, built once per test binary.
 pub fn shim_object() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    shim_object_for(Machine::X86_64)
+}
+
+fn shim_object_for(machine: Machine) -> PathBuf {
+    static BUILT: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
     let build = || {
         let workspace =
             Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|p| p.join("runtime-shim").is_dir());
         let shim = workspace.expect("the workspace").join("runtime-shim");
-        build_object::build(&shim, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("shim"))
-            .unwrap_or_else(|e| panic!("{e}"))
+        let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shim").join(machine.name());
+        build_object::build(&shim, &work, machine).unwrap_or_else(|e| panic!("{e}"))
     };
-    BUILT.get_or_init(build).clone()
+    BUILT[machine as usize].get_or_init(build).clone()
 }
 
 /// What jl-link does at the least: the records become the table, the header is filled.
@@ -243,6 +279,13 @@ pub fn text(output: &Output) -> String {
 pub fn on_cpu(cpu: &str, program: &Path) -> Command {
     let mut command = Command::new("qemu-x86_64");
     command.args(["-cpu", cpu]).arg(program);
+    command
+}
+
+/// `program` for aarch64 on an emulated CPU, with the cross compiler's C library.
+pub fn on_aarch64(cpu: &str, program: &Path) -> Command {
+    let mut command = Command::new("qemu-aarch64");
+    command.args(["-L", "/usr/aarch64-linux-gnu", "-cpu", cpu]).arg(program);
     command
 }
 

@@ -1,0 +1,232 @@
+//! Indirectly reached entries of the object on aarch64, its memory functions and the addresses of its symbols.
+//!
+//! Entries start with `bti c`, and the property note says that the object keeps to BTI, PAC and GCS: one
+//! object without it takes the marks from the whole image. The compiled code has no other indirect branch
+//! (jump tables are off, there is no `dyn`), which `build_object.rs` checks. Its functions do not sign their
+//! return addresses, which PAC's mark allows: a caller's signature is the caller's own.
+
+use crate::process::Process;
+use core::arch::{asm, global_asm};
+
+global_asm!(
+    ".section .init_array.0, \"aw\", @init_array",
+    ".p2align 3",
+    ".xword jl_image_init",
+    ".section .text.jl_image_entries, \"ax\", @progbits",
+    ".p2align 4",
+    ".globl jl_image_init",
+    ".hidden jl_image_init",
+    ".type jl_image_init, @function",
+    "jl_image_init:",
+    "bti c",
+    "b jl_shim_init",
+    ".size jl_image_init, . - jl_image_init",
+    ".p2align 4",
+    ".globl jl_image_refused",
+    ".hidden jl_image_refused",
+    ".type jl_image_refused, @function",
+    "jl_image_refused:",
+    "bti c",
+    "b jl_shim_refused",
+    ".size jl_image_refused, . - jl_image_refused",
+    ".p2align 4",
+    ".globl jl_image_nothing",
+    ".hidden jl_image_nothing",
+    ".type jl_image_nothing, @function",
+    "jl_image_nothing:",
+    "bti c",
+    "ret",
+    ".size jl_image_nothing, . - jl_image_nothing",
+    ".hidden jl_shim_init",
+    ".hidden jl_shim_refused",
+);
+
+// BTI, PAC and GCS (GNU_PROPERTY_AARCH64_FEATURE_1_AND); no executable stack.
+global_asm!(
+    ".section .note.gnu.property, \"a\", @note",
+    ".p2align 3",
+    ".long 4, 16, 5",
+    ".asciz \"GNU\"",
+    ".long 0xc0000000, 4, 7, 0",
+    ".section .note.GNU-stack, \"\", @progbits",
+);
+
+// What compiled code calls for copies and comparisons; no libc is there to bring them. In assembly, for
+// the compiler turns loops that copy into calls of memcpy. What is copied is small: a header, a line.
+global_asm!(
+    ".section .text.jl_memory, \"ax\", @progbits",
+    ".p2align 4",
+    ".hidden memcpy",
+    ".globl memcpy",
+    ".type memcpy, @function",
+    ".hidden memmove",
+    ".globl memmove",
+    ".type memmove, @function",
+    "memcpy:",
+    "memmove:",
+    "bti c",
+    // Backwards where the destination overlaps the source from above.
+    "sub x3, x0, x1",
+    "cmp x3, x2",
+    "b.lo 4f",
+    "mov x4, x0",
+    "2: subs x2, x2, #16",
+    "b.lo 3f",
+    "ldp x5, x6, [x1], #16",
+    "stp x5, x6, [x4], #16",
+    "b 2b",
+    "3: adds x2, x2, #16",
+    "b.eq 6f",
+    "5: ldrb w5, [x1], #1",
+    "strb w5, [x4], #1",
+    "subs x2, x2, #1",
+    "b.ne 5b",
+    "ret",
+    "4: subs x2, x2, #1",
+    "b.lo 6f",
+    "ldrb w5, [x1, x2]",
+    "strb w5, [x0, x2]",
+    "b 4b",
+    "6: ret",
+    ".size memcpy, . - memcpy",
+    ".size memmove, . - memmove",
+    ".p2align 4",
+    ".hidden memset",
+    ".globl memset",
+    ".type memset, @function",
+    "memset:",
+    "bti c",
+    "2: subs x2, x2, #1",
+    "b.lo 3f",
+    "strb w1, [x0, x2]",
+    "b 2b",
+    "3: ret",
+    ".size memset, . - memset",
+    ".p2align 4",
+    ".hidden memcmp",
+    ".globl memcmp",
+    ".type memcmp, @function",
+    ".hidden bcmp",
+    ".globl bcmp",
+    ".type bcmp, @function",
+    "memcmp:",
+    "bcmp:",
+    "bti c",
+    "mov x3, #0",
+    "2: cmp x3, x2",
+    "b.eq 3f",
+    "ldrb w4, [x0, x3]",
+    "ldrb w5, [x1, x3]",
+    "add x3, x3, #1",
+    "subs w4, w4, w5",
+    "b.eq 2b",
+    "mov w0, w4",
+    "ret",
+    "3: mov w0, #0",
+    "ret",
+    ".size memcmp, . - memcmp",
+    ".size bcmp, . - bcmp",
+    ".p2align 4",
+    ".hidden strlen",
+    ".globl strlen",
+    ".type strlen, @function",
+    "strlen:",
+    "bti c",
+    "mov x1, #0",
+    "2: ldrb w2, [x0, x1]",
+    "cbz w2, 3f",
+    "add x1, x1, #1",
+    "b 2b",
+    "3: mov x0, x1",
+    "ret",
+    ".size strlen, . - strlen",
+);
+
+/// The address of a symbol that this object defines.
+macro_rules! address {
+    ($symbol:literal) => {{
+        let address: usize;
+        // SAFETY: forms an address; no memory is touched.
+        unsafe {
+            asm!(
+                concat!(".globl ", $symbol),
+                concat!(".hidden ", $symbol),
+                concat!("adrp {0}, ", $symbol),
+                concat!("add {0}, {0}, :lo12:", $symbol),
+                out(reg) address,
+                options(nomem, nostack, preserves_flags)
+            );
+        }
+        address
+    }};
+}
+
+/// What this image's global offset table holds for a symbol: the linker may leave it undefined (then null), or
+/// the dynamic linker may bind it to another object's. Linkers give an undefined weak symbol no address that
+/// ADRP could form.
+macro_rules! bound_address {
+    ($symbol:literal, $($directive:literal),+) => {{
+        let address: usize;
+        // SAFETY: reads one entry of this image's global offset table, which is relocated before constructors.
+        unsafe {
+            asm!(
+                $(concat!($directive, " ", $symbol),)+
+                concat!("adrp {0}, :got:", $symbol),
+                concat!("ldr {0}, [{0}, :got_lo12:", $symbol, "]"),
+                out(reg) address,
+                options(pure, readonly, nostack, preserves_flags)
+            );
+        }
+        address
+    }};
+}
+
+/// As [`bound_address`], of a hidden symbol that the linker defines where the output has the thing.
+macro_rules! linker_address {
+    ($symbol:literal) => {
+        bound_address!($symbol, ".weak", ".hidden")
+    };
+}
+
+pub fn header() -> *const u8 {
+    address!("jl_image_header") as *const u8
+}
+
+pub fn state() -> *const u32 {
+    address!("jl_image_state") as *const u32
+}
+
+pub fn refused_entry() -> usize {
+    address!("jl_image_refused")
+}
+
+pub fn nothing_entry() -> usize {
+    address!("jl_image_nothing")
+}
+
+/// This image's ELF header; null where it is not in memory.
+pub fn elf_header() -> *const u8 {
+    linker_address!("__ehdr_start") as *const u8
+}
+
+/// This image's dynamic section; null in a static program.
+pub fn dynamic() -> *const u8 {
+    linker_address!("_DYNAMIC") as *const u8
+}
+
+/// Begin and end of this image's `.init_array`, as the linker defines them.
+pub fn constructors() -> (*mut usize, *mut usize) {
+    let (start, end) = (linker_address!("__init_array_start"), linker_address!("__init_array_end"));
+    (start as *mut usize, end as *mut usize)
+}
+
+/// As [`constructors`], of `.fini_array`.
+pub fn destructors() -> (*mut usize, *mut usize) {
+    let (start, end) = (linker_address!("__fini_array_start"), linker_address!("__fini_array_end"));
+    (start as *mut usize, end as *mut usize)
+}
+
+/// The process's block: the first in the global scope, which may be another object's.
+pub fn process() -> *const Process {
+    bound_address!("__jl_process_v1", ".globl") as *const Process
+}
