@@ -7,10 +7,11 @@ use crate::scan::Inputs;
 use crate::shims;
 use image_format::cpu::Arch;
 use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// The shim object.
 pub const SHIM: &[u8] = match shims::embedded(Arch::HOST) {
@@ -55,6 +56,27 @@ impl Lld {
         status.map_err(|cause| Error::Spawn { program: self.program.clone(), cause })
     }
 
+    /// Runs without the warnings that [`complains_of_icf`] is about.
+    fn run_quieter(&self, args: Vec<OsString>) -> Result<ExitStatus> {
+        let failed = |cause| Error::Spawn { program: self.program.clone(), cause };
+        let mut command = Command::new(&self.program);
+        if std::io::stderr().is_terminal() {
+            // What lld would find out by itself if it still wrote to the terminal; the user's wins.
+            command.arg("--color-diagnostics");
+        }
+        let mut child = command.args(args).stderr(Stdio::piped()).spawn().map_err(failed)?;
+        if let Some(messages) = child.stderr.take() {
+            for line in BufReader::new(messages).split(b'\n') {
+                let line = line.map_err(failed)?;
+                let ours = line.windows(ICF_COMPLAINT.len()).any(|w| w == ICF_COMPLAINT);
+                if !ours {
+                    std::io::stderr().write_all(&[&line[..], b"\n"].concat()).map_err(failed)?;
+                }
+            }
+        }
+        child.wait().map_err(failed)
+    }
+
     /// Links into `stage` with the shim and everything that the later phases need.
     pub fn link(&self, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> Result<Linked> {
         let shim = stage.path("jl-shim.o");
@@ -71,7 +93,9 @@ impl Lld {
         if invocation.own.verbose {
             eprintln!("jl-link: {} {}", self.program.display(), join(&args));
         }
-        let status = self.run(response::shorten(args, &stage.path("args.rsp"))?)?;
+        let args = response::shorten(args, &stage.path("args.rsp"))?;
+        let status =
+            if complains_of_icf(invocation, inputs) { self.run_quieter(args) } else { self.run(args) }?;
         if !status.success() {
             return Ok(Linked::Failed(status));
         }
@@ -141,6 +165,22 @@ const DEAD_DEBUG_ADDRESSES: [&str; 3] = [
     "dead-reloc-in-nonalloc=.debug_loc=1",
 ];
 
+/// lld's warning (LLVM 22) for each object whose address-significance table a `strip` cut off.
+const ICF_COMPLAINT: &[u8] = b"--icf=safe conservatively ignores SHT_LLVM_ADDRSIG";
+
+/// Whether lld will warn of inputs because of the `--icf=safe` that we add. Debian's own archives of clang's
+/// objects are such inputs: nobody who links Fortran's run-time library could do anything about them.
+fn complains_of_icf(invocation: &Invocation, inputs: &Inputs) -> bool {
+    inputs.stale_addrsig && !invocation.icf_given
+}
+
+/// Whether warnings end the link, by the last of the options that say so.
+fn warnings_are_fatal(invocation: &Invocation) -> bool {
+    let words = invocation.plain.iter().rev().map(|a| a.to_string_lossy());
+    let mut options = words.filter(|a| a.starts_with('-')).map(|a| a.trim_start_matches('-').to_string());
+    options.find(|o| o == "fatal-warnings" || o == "no-fatal-warnings").is_some_and(|o| o == "fatal-warnings")
+}
+
 fn link_args(invocation: &Invocation, inputs: &Inputs, stage: &Stage, shim: &Path) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     // First, so that among constructors of equal priority its own runs first.
@@ -151,7 +191,8 @@ fn link_args(invocation: &Invocation, inputs: &Inputs, stage: &Stage, shim: &Pat
     add(&["-o".as_ref(), stage.path(LINKED).as_os_str()]);
     // Relocations in the output tell where every branch goes; full RELRO because slots live there.
     add(&["--emit-relocs", "-z", "now", "-z", "relro"].map(OsStr::new));
-    if !invocation.icf_given {
+    let fatal = complains_of_icf(invocation, inputs) && warnings_are_fatal(invocation);
+    if !invocation.icf_given && !fatal {
         // Safe: folds only what no address-significance table names; clones never are in one.
         add(&["--icf=safe".as_ref()]);
     }

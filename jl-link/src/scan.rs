@@ -47,6 +47,8 @@ pub struct Inputs {
     pub protection: Option<u32>,
     /// The C library of this link understands packed relative relocations.
     pub relr_supported: bool,
+    /// An object's address-significance table is cut off from its symbols: `strip` or `objcopy` did that.
+    pub stale_addrsig: bool,
 }
 
 impl Inputs {
@@ -90,6 +92,9 @@ fn scan_member(invocation: &Invocation, member: Member<'_>, found: &mut Inputs) 
     }
 }
 
+/// The type of an address-significance table (LLVM's extensions to ELF).
+const SHT_LLVM_ADDRSIG: elf::SectionType = elf::SectionType(0x6fff_4c03);
+
 fn section_data<'a>(
     member: &Member<'a>,
     section: &elf::SectionHeader64<LittleEndian>,
@@ -118,6 +123,8 @@ fn scan_object(
     let (mut specs, mut targets, mut protection) = (None, None, 0);
     for section in sections.iter() {
         let name = sections.section_name(LittleEndian, section).unwrap_or(b"");
+        let addrsig = section.sh_type(LittleEndian) == SHT_LLVM_ADDRSIG;
+        found.stale_addrsig |= addrsig && section.sh_link(LittleEndian) == 0;
         if name == RECORD_SECTION.as_bytes() {
             let data = section_data(member, section, RECORD_SECTION)?;
             targets = check_records(member, data)?.or(targets);

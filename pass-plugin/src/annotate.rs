@@ -10,6 +10,7 @@ use crate::plan::{self, TargetFacts};
 use crate::settings::{self, Settings};
 use crate::target::{self, Features, Target};
 use image_format::cpu::Arch;
+use image_format::feature::FeatureId;
 use image_format::report::Reason;
 use std::collections::HashMap;
 
@@ -226,20 +227,30 @@ fn apply_baseline(module: Module, arch: Arch, baseline: &Target, collected: &fac
 /// of hardware stays, and what it had turned off stays off.
 pub fn set_target(module: Module, arch: Arch, function: Function, target: &Target) {
     let own = function.string_attribute("target-features").unwrap_or_default();
+    let described = describes_a_cpu(arch, &own);
     let mut features = target.clone();
     for item in own.split(',').filter(|i| !i.is_empty()) {
         let name = item.trim_start_matches(['+', '-']);
-        if item.starts_with('-') {
+        if !item.starts_with('-') {
+            features.features.insert(name.to_string());
+        } else if !described {
             let implied = architecture::implied(arch, name, false);
             features.features.retain(|f| !implied.contains(f));
             features.disabled.extend(implied);
-        } else {
-            features.features.insert(name.to_string());
         }
     }
     function.set_string_attribute(module, "target-cpu", &target.cpu);
     function.set_string_attribute(module, "target-features", &features.feature_string());
     function.set_string_attribute(module, "tune-cpu", &target.tune);
+}
+
+/// Whether a list of features describes a whole CPU instead of asking for something: Zig spells out all
+/// that LLVM knows, and what such a list turns off, nobody asked to do without. An option such as `-mno-sse`
+/// takes along less than half of the table.
+fn describes_a_cpu(arch: Arch, list: &str) -> bool {
+    let named = list.split(',').filter(|i| arch.feature(i.trim_start_matches(['+', '-'])).is_some()).count();
+    let known = (0..=u8::MAX).filter(|id| arch.feature_name(FeatureId(*id)).is_some()).count();
+    named * 4 > known * 3
 }
 
 /// Targets as the plan sees them.

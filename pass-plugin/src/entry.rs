@@ -4,7 +4,7 @@ use crate::julia::cpu_features;
 use crate::llvm::{Module, Severity};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
-use crate::{annotate, arch, rewrite};
+use crate::{annotate, arch, assembler, rewrite};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use llvm_sys::prelude::LLVMModuleRef;
@@ -33,6 +33,7 @@ pub struct PassPluginLibraryInfo {
 #[unsafe(no_mangle)]
 pub extern "C" fn llvmGetPassPluginInfo() -> PassPluginLibraryInfo {
     refuse_wrong_llvm();
+    assembler::register();
     PassPluginLibraryInfo {
         api_version: PLUGIN_API_VERSION,
         name: c"julienne".as_ptr(),

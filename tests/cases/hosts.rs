@@ -103,6 +103,35 @@ fn a_pass_takes_parameters() -> Result<()> {
 }
 
 #[test]
+fn a_list_of_all_features_asks_for_none() -> Result<()> {
+    let work = Work::new()?;
+    let arch = image_format::cpu::Arch::X86_64;
+    let names = (0..=u8::MAX).filter_map(|id| arch.feature_name(image_format::feature::FeatureId(id)));
+    let spelt_out: Vec<String> =
+        names.map(|n| format!("{}{n}", if n == "sse2" { '+' } else { '-' })).collect();
+    let clone = |features: &str| -> Result<String> {
+        let text = format!(
+            "target triple = \"x86_64-pc-linux-gnu\"\n\
+             define i32 @f(i32 %x) #0 {{\n  %y = add i32 %x, 1\n  ret i32 %y\n}}\n\
+             attributes #0 = {{ \"target-cpu\"=\"x86-64\" \"target-features\"=\"{features}\" }}\n"
+        );
+        let ir = work.write("a.ll", &text)?;
+        let mut opt = work.host(OPT);
+        opt.env("JULIA_CPU_TARGET", "x86-64;haswell,clone_all").arg(work.plugin_option("-load-pass-plugin="));
+        let ran = run_ok(opt.args(["-passes=jl-annotate,jl-multiversion", "-S"]).arg(&ir))?;
+        let haswell = ran.stdout.lines().find(|l| l.contains("\"target-cpu\"=\"haswell\""));
+        Ok(haswell.with_context(|| ran.describe())?.to_string())
+    };
+    // As Zig writes it for plain x86-64: all that the CPU lacks is off.
+    let found = clone(&spelt_out.join(","))?;
+    ensure!(found.contains("+avx2") && found.contains("+bmi2") && !found.contains("-avx2"), "{found}");
+    // As clang writes it: what the user does without, the clones do without.
+    let found = clone("+sse2,-avx2,-avx512f")?;
+    ensure!(!found.contains("+avx2") && found.contains("+avx,") && found.contains("+bmi2"), "{found}");
+    Ok(())
+}
+
+#[test]
 fn a_front_end_names_targets_by_module_flag() -> Result<()> {
     let work = Work::new()?;
     let ir = work.write(

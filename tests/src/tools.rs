@@ -12,6 +12,7 @@ pub struct Tools {
 /// The reference compiler, and LLVM's own tools of the same version.
 pub const CLANG: &str = "clang-22";
 pub const CLANGXX: &str = "clang++-22";
+pub const FLANG: &str = "flang-22";
 pub const LLVM_OBJDUMP: &str = "llvm-objdump-22";
 pub const LLVM_DWARFDUMP: &str = "llvm-dwarfdump-22";
 pub const LLVM_READELF: &str = "llvm-readelf-22";
@@ -32,9 +33,15 @@ impl Tools {
             }
         };
         let tools = Tools { folder: std::path::absolute(&folder)?.canonicalize()? };
-        for tool in
-            [tools.jl_cc(), tools.jl_cxx(), tools.jl_link(), tools.jl_load(), tools.plugin(), tools.preload()]
-        {
+        for tool in [
+            tools.jl_cc(),
+            tools.jl_cxx(),
+            tools.jl_flang(),
+            tools.jl_link(),
+            tools.jl_load(),
+            tools.plugin(),
+            tools.preload(),
+        ] {
             if !tool.exists() {
                 bail!("{} does not exist: run scripts/build first", tool.display());
             }
@@ -48,6 +55,10 @@ impl Tools {
 
     pub fn jl_cxx(&self) -> PathBuf {
         self.folder.join("jl-c++")
+    }
+
+    pub fn jl_flang(&self) -> PathBuf {
+        self.folder.join("jl-flang")
     }
 
     pub fn jl_link(&self) -> PathBuf {

@@ -1,23 +1,26 @@
-//! `jl-cc` and `jl-c++`: clang of LLVM 22 with the pass plugin and jl-link, and nothing else changed.
+//! `jl-cc`, `jl-c++` and `jl-flang`: clang and flang of LLVM 22 with the pass plugin and jl-link, and nothing
+//! else changed.
 
 pub mod flags;
+pub mod language;
 pub mod targets;
 
-use crate::lld::{beside_self, find_in_path, plugin};
+use crate::lld::{beside_self, plugin};
 use crate::options::OwnOptions;
 use crate::response;
 use anyhow::{Context, bail};
 use flags::Flags;
 use image_format::cpu::Arch;
+use language::Language;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const HELP: &str = "\
-jl-cc (C) and jl-c++ (C++) are clang 22 with one addition: what they compile holds code for several CPUs,
-and what they link chooses among it at start. All of clang's options work; these are added:
+jl-cc (C), jl-c++ (C++) and jl-flang (Fortran) are clang and flang 22 with one addition: what they compile
+holds code for several CPUs, and what they link chooses among it at start. All of their options work; these
+are added:
   --jl-targets=LIST  the CPUs, separated by ';', baseline first, in Julia's grammar
                      (default: JULIA_CPU_TARGET, or else 'x86-64;x86-64-v3')
   --jl-fp=fast       let each target contract floating point as it can: results may differ in the last bits
@@ -25,11 +28,11 @@ and what they link chooses among it at start. All of clang's options work; these
   --jl-tunable       leave calls between clones on their slots, so that each can be changed at run time
   --jl-report=FILE   when linking: a report as JSON (this and jl-link's other options go to jl-link)
   --jl-help          print this text
-ENVIRONMENT: JL_CLANG (path of clang), JL_PLUGIN (path of libjl_pass_plugin.so), JULIA_CPU_TARGET
+ENVIRONMENT: JL_CLANG, JL_FLANG (paths of the compilers), JL_PLUGIN (path of libjl_pass_plugin.so), JULIA_CPU_TARGET
 EXAMPLES:
   jl-cc -O2 -shared -fPIC a.c -o liba.so
   jl-cc -O2 '--jl-targets=x86-64;x86-64-v3;x86-64-v4' -c a.c
-  ./configure CC=jl-cc CXX=jl-c++
+  ./configure CC=jl-cc CXX=jl-c++ FC=jl-flang
   cmake -DCMAKE_C_COMPILER=jl-cc -DCMAKE_CXX_COMPILER=jl-c++ ..
 ";
 
@@ -41,10 +44,10 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<std::convert::Infallible> {
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
     let args: Vec<OsString> = args.collect();
-    let clang = find_clang()?;
-    // clang runs itself so; such a command line is complete.
-    if args.first().is_some_and(|a| a == "-cc1" || a == "-cc1as") {
-        return Err(become_program(&clang, &args));
+    let language = Language::of_program(&program);
+    let compiler = language.compiler()?;
+    if args.first().is_some_and(|a| language.is_front_end(a)) {
+        return Err(become_program(&compiler, &args, None));
     }
     let request = Request::parse(args)?;
     if request.own.help {
@@ -54,28 +57,20 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<std::convert::Infallible> {
     if request.clang_help {
         println!("{HELP}");
     }
-    let command = command(&request, is_cplusplus(&program))?;
-    Err(become_program(&clang, &command))
+    let targets = request.checked_targets()?;
+    let command = command(&request, language)?;
+    Err(become_program(&compiler, &command, targets))
 }
 
-fn become_program(program: &Path, args: &[OsString]) -> anyhow::Error {
-    let error = Command::new(program).args(args).exec();
-    anyhow::Error::new(error).context(format!("cannot run {}", program.display()))
-}
-
-fn find_clang() -> anyhow::Result<PathBuf> {
-    if let Some(clang) = std::env::var_os("JL_CLANG") {
-        return Ok(clang.into());
+/// `targets` reach what knows no settings of ours by its environment: bitcode of other compilers, which the
+/// linker hands to the plugin.
+fn become_program(program: &Path, args: &[OsString], targets: Option<String>) -> anyhow::Error {
+    let mut command = Command::new(program);
+    if let Some(targets) = targets {
+        command.env("JULIA_CPU_TARGET", targets);
     }
-    let fixed = PathBuf::from("/usr/lib/llvm-22/bin/clang");
-    find_in_path("clang-22").or_else(|| fixed.is_file().then_some(fixed)).context(
-        "found no clang of LLVM 22 (tried JL_CLANG, clang-22 in PATH, /usr/lib/llvm-22/bin/clang); \
-         install clang-22 or set JL_CLANG to its path",
-    )
-}
-
-fn is_cplusplus(program: &OsStr) -> bool {
-    program.as_bytes().ends_with(b"++")
+    let error = command.args(args).exec();
+    anyhow::Error::new(error).context(format!("cannot run {}", program.display()))
 }
 
 /// A command line, split into what is ours and what is clang's.
@@ -130,14 +125,30 @@ impl Request {
         Ok(true)
     }
 
+    /// The target list that was chosen, by option or environment, without blanks and empty pieces.
+    fn checked_targets(&self) -> anyhow::Result<Option<String>> {
+        let from_environment = || std::env::var("JULIA_CPU_TARGET").ok();
+        let Some(list) = self.targets.clone().or_else(from_environment) else { return Ok(None) };
+        let checked = targets::check(&list, self.flags.arch(Arch::HOST));
+        checked.map(Some).with_context(|| format!("target list \"{list}\""))
+    }
+
+    /// The options that make jl-link the linker; none where the user chose another.
+    fn linker(&self, language: Language) -> anyhow::Result<Vec<OsString>> {
+        if !self.flags.uses_our_linker {
+            return Ok(Vec::new());
+        }
+        let linker = beside_self("jl-link").context("cannot tell where jl-cc is")?;
+        let mut args = language.linker(linker.as_os_str());
+        args.extend(self.for_linker.iter().map(|option| joined("-Wl,", option)));
+        Ok(args)
+    }
+
     /// What the plugin is told. clang puts the string into the module's metadata `llvm.commandline`, so
     /// that it stays with the object through LTO; the plugin sees by it that jl-cc ran.
     fn settings(&self) -> anyhow::Result<String> {
-        let from_environment = || std::env::var("JULIA_CPU_TARGET").ok();
         let mut settings = Vec::new();
-        if let Some(list) = self.targets.clone().or_else(from_environment) {
-            let checked = targets::check(&list, self.flags.arch(Arch::HOST));
-            let list = checked.with_context(|| format!("target list \"{list}\""))?;
+        if let Some(list) = self.checked_targets()? {
             settings.push(format!("targets={list}"));
         }
         if self.flags.chooses_cpu {
@@ -153,14 +164,19 @@ impl Request {
     }
 }
 
-/// clang's complete arguments.
-fn command(request: &Request, cplusplus: bool) -> anyhow::Result<Vec<OsString>> {
+/// The compiler's complete arguments.
+fn command(request: &Request, language: Language) -> anyhow::Result<Vec<OsString>> {
     let mut args: Vec<OsString> = Vec::new();
-    if cplusplus {
+    // Each of these is unused in some call (compile only, link only, assemble), which is no news.
+    let (quiet, loud): (&str, &[&str]) = match language {
+        Language::C | Language::Cxx => ("--start-no-unused-arguments", &["--end-no-unused-arguments"]),
+        // flang cannot say where it ends.
+        Language::Fortran => ("-Qunused-arguments", &[]),
+    };
+    if language == Language::Cxx {
         args.push("--driver-mode=g++".into());
     }
-    // Each of these is unused in some call (compile only, link only, assemble), which is no news.
-    args.push("--start-no-unused-arguments".into());
+    args.push(quiet.into());
     if request.flags.compiles {
         let plugin = plugin().with_context(
             || "found no libjl_pass_plugin.so beside jl-cc; install it there or set JL_PLUGIN to its path",
@@ -168,18 +184,16 @@ fn command(request: &Request, cplusplus: bool) -> anyhow::Result<Vec<OsString>> 
         args.push(joined("-fpass-plugin=", plugin.as_os_str()));
     }
     for word in ["-record-command-line", &request.settings()?] {
-        args.extend(["-Xclang".into(), word.into()]);
+        args.extend([language.to_front_end().into(), word.into()]);
     }
-    if request.flags.uses_our_linker {
-        let linker = beside_self("jl-link").context("cannot tell where jl-cc is")?;
-        args.push(joined("--ld-path=", linker.as_os_str()));
-        // Only so does clang give lld's LTO options to the linker (LLVM 22).
-        args.push("-fuse-ld=lld".into());
-        args.extend(request.for_linker.iter().map(|option| joined("-Wl,", option)));
-    }
-    args.push("--end-no-unused-arguments".into());
+    let linker = request.linker(language)?;
+    // clang takes its --ld-path in any place; of flang's -fuse-ld the last counts.
+    let (first, last) = if language == Language::Fortran { (vec![], linker) } else { (linker, vec![]) };
+    args.extend(first);
+    args.extend(loud.iter().map(OsString::from));
     let (before, after) = split_at_dashes(&request.rest);
     args.extend_from_slice(before);
+    args.extend(last);
     if request.flags.records_command_line {
         // clang records one string only, and its own (with all arguments) wins over ours.
         args.push("-fno-record-command-line".into());
