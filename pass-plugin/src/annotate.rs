@@ -5,6 +5,7 @@
 
 use crate::arch as architecture;
 use crate::facts;
+use crate::julia::multiversion;
 use crate::llvm::{Function, Module, Severity};
 use crate::plan::{self, TargetFacts};
 use crate::settings::{self, Settings};
@@ -73,7 +74,9 @@ fn module_settings(module: Module, parameters: &Settings) -> Result<Settings, St
 
 /// Annotates the whole module; false when there is nothing to clone for.
 pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
-    if module.has_flag(ANNOTATED) || module.has_flag("julia.mv.skipcloning") {
+    // A module under Julia's protocol has tables of its own, and is cloned by Julia's pass name.
+    let elsewhere = [ANNOTATED, multiversion::ENABLE, multiversion::SKIP_CLONING];
+    if elsewhere.iter().any(|flag| module.has_flag(flag)) {
         return Ok(false);
     }
     let settings = module_settings(module, parameters)?;

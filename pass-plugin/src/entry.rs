@@ -1,6 +1,6 @@
 //! Where LLVM calls us: the plugin's entry point, the version check and the passes by name.
 
-use crate::julia::cpu_features;
+use crate::julia::{cpu_features, multiversion};
 use crate::llvm::{Module, Severity};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
@@ -100,13 +100,15 @@ enum Kind {
     Multiversion = 4,
     PrintCpuModels = 5,
     JuliaCpuFeatures = 6,
+    JuliaMultiVersioning = 7,
 }
 
-const NAMES: [(&str, Kind); 4] = [
+const NAMES: [(&str, Kind); 5] = [
     ("jl-annotate", Kind::Annotate),
     ("jl-multiversion", Kind::Multiversion),
     ("jl-print-cpu-models", Kind::PrintCpuModels),
     ("CPUFeatures", Kind::JuliaCpuFeatures),
+    ("JuliaMultiVersioning", Kind::JuliaMultiVersioning),
 ];
 
 /// Tells the shim which pass `name` is, and where its parameters start; -1 for a name that is not ours.
@@ -152,6 +154,15 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, Stri
     let inner = parameters.trim_start_matches('<').trim_end_matches('>');
     if kind == Kind::JuliaCpuFeatures as c_uint {
         return cpu_features::fold_by_attributes(module);
+    }
+    if kind == Kind::JuliaMultiVersioning as c_uint {
+        return match inner {
+            "" | "no-external" => multiversion::run(module, false),
+            "external" => multiversion::run(module, true),
+            other => Err(format!(
+                "unknown parameter '{other}' of JuliaMultiVersioning; known are external and no-external"
+            )),
+        };
     }
     // A target list in pass parameters has '|' for ';', which separates parameters. It can have no features:
     // LLVM takes a pipeline apart at its commas first.

@@ -6,6 +6,7 @@
 
 use crate::annotate::{ANNOTATED, FP_FAST, MASK, RAISED, REPORT, TUNABLE, facts_of, set_target};
 use crate::floating_point;
+use crate::julia::multiversion;
 use crate::llvm::{Function, Module};
 use crate::plan::{self, Decision, TargetFacts};
 use crate::tables::{self, ModuleTables};
@@ -42,7 +43,7 @@ impl Cloned {
 /// # Errors
 /// A sentence, when the module's flags are not what `jl-annotate` writes.
 pub fn multiversion(module: Module, lto: bool) -> Result<bool, String> {
-    if !module.has_flag(ANNOTATED) || module.has_flag(CLONED) {
+    if !module.has_flag(ANNOTATED) || module.has_flag(CLONED) || module.has_flag(multiversion::ENABLE) {
         return Ok(false);
     }
     let triple = module.triple();

@@ -1,6 +1,6 @@
 //! Declarations of the C++ in `cpp/`, each beside the type it must agree with.
 
-use llvm_sys::prelude::{LLVMBasicBlockRef, LLVMModuleRef, LLVMValueRef};
+use llvm_sys::prelude::{LLVMBasicBlockRef, LLVMModuleRef, LLVMTypeRef, LLVMValueRef};
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
 /// `struct Callbacks` of the shim.
@@ -32,6 +32,25 @@ unsafe extern "C" {
         data: *mut c_void,
         visit: VisitName,
     ) -> bool;
+    pub fn jl_cpp_map_new(module: LLVMModuleRef) -> *mut c_void;
+    pub fn jl_cpp_map_free(map: *mut c_void);
+    pub fn jl_cpp_map_add(map: *mut c_void, from: LLVMValueRef, to: LLVMValueRef);
+    pub fn jl_cpp_map_clone(map: *mut c_void, from: LLVMValueRef, to: LLVMValueRef);
+    pub fn jl_cpp_map_constant(map: *mut c_void, constant: LLVMValueRef) -> LLVMValueRef;
+    pub fn jl_cpp_copy_attributes_from(to: LLVMValueRef, from: LLVMValueRef);
+    pub fn jl_cpp_copy_dso_local(to: LLVMValueRef, from: LLVMValueRef);
+    pub fn jl_cpp_erase_global(global: LLVMValueRef);
+    pub fn jl_cpp_set_tail_call(call: LLVMValueRef, must: bool);
+    pub fn jl_cpp_expand_operand(
+        instruction: LLVMValueRef,
+        index: c_uint,
+        old: LLVMValueRef,
+        new: LLVMValueRef,
+        before: LLVMValueRef,
+    );
+    pub fn jl_cpp_array(element: LLVMTypeRef, values: *const LLVMValueRef, count: usize) -> LLVMValueRef;
+    pub fn jl_cpp_array_length(ty: LLVMTypeRef) -> u64;
+    pub fn jl_cpp_set_max_flag(module: LLVMModuleRef, name: *const c_char, len: usize, value: c_uint);
 }
 
 unsafe extern "C" {

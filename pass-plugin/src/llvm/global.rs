@@ -64,6 +64,22 @@ impl Value {
         llvm!(shim::jl_cpp_set_dso_local(self.0));
     }
 
+    pub fn is_constant_variable(self) -> bool {
+        llvm!(LLVMIsGlobalConstant(self.0)) != 0
+    }
+
+    /// Takes over what else a symbol's meaning to the linker is, besides name and linkage.
+    pub fn copy_visibility(self, from: Value) {
+        llvm!(LLVMSetVisibility(self.0, LLVMGetVisibility(from.0)));
+        llvm!(LLVMSetDLLStorageClass(self.0, LLVMGetDLLStorageClass(from.0)));
+        llvm!(shim::jl_cpp_copy_dso_local(self.0, from.0));
+    }
+
+    /// Removes a variable or alias without uses; the handle must not be used again.
+    pub fn erase_global(self) {
+        llvm!(shim::jl_cpp_erase_global(self.0));
+    }
+
     pub fn no_sanitize(self) {
         llvm!(shim::jl_cpp_no_sanitize(self.0));
     }

@@ -7,6 +7,9 @@
 //! use it no more. Handles are not `Send`: they cannot leave the pass's thread.
 
 mod block;
+mod clone_map;
+mod constant;
+mod forward;
 mod function;
 mod global;
 mod module;
@@ -15,6 +18,9 @@ mod types;
 mod value;
 
 pub use block::{Block, LoopBlock};
+pub use clone_map::CloneMap;
+pub use constant::ConstantKind;
+pub use forward::ConstantLoad;
 pub use function::Function;
 pub use llvm_sys::{LLVMLinkage as Linkage, LLVMOpcode as Opcode, LLVMTypeKind as TypeKind};
 pub use module::{Module, Severity};

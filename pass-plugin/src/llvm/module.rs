@@ -127,13 +127,40 @@ impl Module {
         ));
     }
 
-    /// The flag `julia.mv.specs`: per target CPU name, features, base and flags.
-    pub fn target_specs(self) -> Option<Vec<(String, String, u32, u32)>> {
-        let node = llvm!(LLVMMetadataAsValue(self.context(), self.flag("julia.mv.specs")?));
-        Value(node).metadata_operands().into_iter().map(target_spec).collect()
+    /// A text module flag; `Some(None)` when it is something else.
+    pub fn flag_text(self, name: &str) -> Option<Option<String>> {
+        let value = Value(llvm!(LLVMMetadataAsValue(self.context(), self.flag(name)?)));
+        Some(value.metadata_string())
     }
 
-    pub fn set_target_specs(self, specs: &[(String, String, u32, u32)]) {
+    /// Sets a module flag that must be the same in all modules that are linked together.
+    pub fn set_strict_flag(self, name: &str, value: u32) {
+        llvm!(LLVMAddModuleFlag(
+            self.0,
+            LLVMModuleFlagBehavior::LLVMModuleFlagBehaviorError,
+            name.as_ptr().cast(),
+            name.len(),
+            LLVMValueAsMetadata(self.int(32, u64::from(value)).0)
+        ));
+    }
+
+    /// Sets a module flag to a number; of modules that are linked together the largest holds.
+    pub fn set_max_flag(self, name: &str, value: u32) {
+        llvm!(shim::jl_cpp_set_max_flag(self.0, name.as_ptr().cast(), name.len(), value));
+    }
+
+    /// The flag `julia.mv.specs`: per target CPU name, features, base and flags.
+    pub fn target_specs(self) -> Option<Vec<TargetSpec>> {
+        self.target_specs_each()?.into_iter().collect()
+    }
+
+    /// The flag `julia.mv.specs`, with `None` for what is no target.
+    pub fn target_specs_each(self) -> Option<Vec<Option<TargetSpec>>> {
+        let node = llvm!(LLVMMetadataAsValue(self.context(), self.flag("julia.mv.specs")?));
+        Some(Value(node).metadata_operands().into_iter().map(target_spec).collect())
+    }
+
+    pub fn set_target_specs(self, specs: &[TargetSpec]) {
         let context = self.context();
         let string = |s: &str| llvm!(LLVMMDStringInContext2(context, s.as_ptr().cast(), s.len()));
         let int = |v: u32| llvm!(LLVMValueAsMetadata(self.int(32, u64::from(v)).0));
@@ -210,7 +237,10 @@ impl Module {
     }
 }
 
-fn target_spec(value: Value) -> Option<(String, String, u32, u32)> {
+/// CPU name, features, base and flags.
+pub type TargetSpec = (String, String, u32, u32);
+
+fn target_spec(value: Value) -> Option<TargetSpec> {
     let operands = value.metadata_operands();
     let int = |v: &Value| {
         let constant = v.metadata_operands().first().copied().unwrap_or(*v);

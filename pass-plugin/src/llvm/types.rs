@@ -28,6 +28,10 @@ impl Type {
         Some((bits, llvm!(LLVMGetVectorSize(self.0))))
     }
 
+    pub fn is_void(self) -> bool {
+        self.kind() == TypeKind::LLVMVoidTypeKind
+    }
+
     /// The width of an integer type.
     pub fn integer_bits(self) -> Option<u32> {
         (self.kind() == TypeKind::LLVMIntegerTypeKind).then(|| llvm!(LLVMGetIntTypeWidth(self.0)))

@@ -60,6 +60,10 @@ impl Value {
         Value(llvm!(LLVMGetOperand(self.0, index)))
     }
 
+    pub fn set_operand(self, index: u32, value: Value) {
+        llvm!(LLVMSetOperand(self.0, index, value.0));
+    }
+
     /// The values that use this one, once per use.
     pub fn users(self) -> Vec<Value> {
         let first = llvm!(LLVMGetFirstUse(self.0));

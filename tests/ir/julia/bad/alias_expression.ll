@@ -1,0 +1,15 @@
+; RUN: not opt -passes=JuliaMultiVersioning -S %s 2>&1 | FileCheck %s
+; CHECK: error: julienne: the alias 'inside' is an expression over 'f', which has clones: it must be that function's address
+target triple = "x86_64-linux-gnu"
+@jl_fvars = global [1 x ptr] [ptr @f]
+@jl_fvar_idxs = hidden constant [1 x i32] [i32 0]
+@inside = alias i32 (), getelementptr (i8, ptr @f, i64 4)
+define i32 @f() {
+  ret i32 1
+}
+!llvm.module.flags = !{!0, !1}
+!0 = !{i32 1, !"julia.mv.enable", i32 1}
+!1 = !{i32 1, !"julia.mv.specs", !2}
+!2 = !{!3, !4}
+!3 = !{!"x86-64", !"", i32 0, i32 0}
+!4 = !{!"haswell", !"", i32 0, i32 2}

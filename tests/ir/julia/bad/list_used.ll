@@ -1,0 +1,14 @@
+; RUN: not opt -passes=JuliaMultiVersioning -S %s 2>&1 | FileCheck %s
+; CHECK: error: julienne: jl_fvars is used: this pass takes it out of the module
+target triple = "x86_64-linux-gnu"
+@jl_fvars = global [1 x ptr] [ptr @f]
+@user = global ptr @jl_fvars
+define i32 @f() {
+  ret i32 1
+}
+!llvm.module.flags = !{!0, !1}
+!0 = !{i32 1, !"julia.mv.enable", i32 1}
+!1 = !{i32 1, !"julia.mv.specs", !2}
+!2 = !{!3, !4}
+!3 = !{!"x86-64", !"", i32 0, i32 0}
+!4 = !{!"haswell", !"", i32 0, i32 2}

@@ -1,0 +1,13 @@
+; RUN: not opt -passes=JuliaMultiVersioning -S %s 2>&1 | FileCheck %s
+; CHECK: error: julienne: the module has jl_fvars but not jl_fvar_idxs, which says where each belongs in the image
+target triple = "x86_64-linux-gnu"
+@jl_fvars = global [1 x ptr] [ptr @f]
+define i32 @f() {
+  ret i32 1
+}
+!llvm.module.flags = !{!0, !1}
+!0 = !{i32 1, !"julia.mv.enable", i32 1}
+!1 = !{i32 1, !"julia.mv.specs", !2}
+!2 = !{!3, !4}
+!3 = !{!"x86-64", !"", i32 0, i32 0}
+!4 = !{!"haswell", !"", i32 0, i32 2}

@@ -1,0 +1,8 @@
+; RUN: not opt -passes=JuliaMultiVersioning -S %s 2>&1 | FileCheck %s
+; CHECK: error: julienne: the module flag julia.mv.specs must be a tuple with
+target triple = "x86_64-linux-gnu"
+!llvm.module.flags = !{!0, !1}
+!0 = !{i32 1, !"julia.mv.enable", i32 1}
+!1 = !{i32 1, !"julia.mv.specs", !2}
+!2 = !{!3}
+!3 = !{!"x86-64", i32 1, !"0", i32 0}
