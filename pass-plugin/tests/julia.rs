@@ -1,10 +1,11 @@
 //! What the passes under Julia's names decide, tested without LLVM.
 
+use image_format::julia::{Dialect, TAG};
 use image_format::specs::target_flags::*;
-use jl_pass_plugin::julia::dialect::{Dialect, Switches};
+use jl_pass_plugin::julia::dialect::{Switches, detect, read_flags, write_flags};
 use jl_pass_plugin::julia::question::{Isa, Question};
 use jl_pass_plugin::julia::targets::Targets;
-use jl_pass_plugin::julia::words::{CloneTables, TAG, clone_tables};
+use jl_pass_plugin::julia::words::{CloneTables, clone_tables};
 
 #[test]
 fn a_question_is_told_by_its_name() {
@@ -80,21 +81,21 @@ fn the_dialect_is_told_by_the_flags() {
         (&[0, 1, 8, 0, 16], Dialect::M),
         (&[0], Dialect::M),
     ] {
-        assert_eq!(Dialect::detect(flags), dialect, "{flags:?}");
+        assert_eq!(detect(flags), dialect, "{flags:?}");
     }
 }
 
 #[test]
 fn both_dialects_say_the_same() {
     let always = CLONE_LOOP | CLONE_CPU;
-    assert_eq!(Dialect::M.read(0), Some(always));
-    assert_eq!(Dialect::M.read(1 | 2 | 8), Some(always | CLONE_ALL | OPT_SIZE | CLONE_MATH));
-    assert_eq!(Dialect::M.read(4 | 32 | 64), Some(always | MIN_SIZE | CLONE_FLOAT16 | CLONE_BFLOAT16));
-    assert_eq!(Dialect::M.read(128), None);
-    assert_eq!(Dialect::R.read(R_PARTIAL), Some(R_PARTIAL));
-    assert_eq!(Dialect::R.read(1 << 11), None);
+    assert_eq!(read_flags(Dialect::M, 0), Some(always));
+    assert_eq!(read_flags(Dialect::M, 1 | 2 | 8), Some(always | CLONE_ALL | OPT_SIZE | CLONE_MATH));
+    assert_eq!(read_flags(Dialect::M, 4 | 32 | 64), Some(always | MIN_SIZE | CLONE_FLOAT16 | CLONE_BFLOAT16));
+    assert_eq!(read_flags(Dialect::M, 128), None);
+    assert_eq!(read_flags(Dialect::R, R_PARTIAL), Some(R_PARTIAL));
+    assert_eq!(read_flags(Dialect::R, 1 << 11), None);
     for raw in 0..128 {
-        assert_eq!(Dialect::M.read(raw).map(|f| Dialect::M.write(f)), Some(raw));
+        assert_eq!(read_flags(Dialect::M, raw).map(|f| write_flags(Dialect::M, f)), Some(raw));
     }
 }
 

@@ -1,15 +1,7 @@
 //! The two layouts of the flags in `julia.mv.specs`, and the switches of the environment. Pure; no LLVM.
 
+use image_format::julia::Dialect;
 use image_format::specs::target_flags::*;
-
-/// What the numbers in `julia.mv.specs` mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// Julia 1.10 to 1.13: the bits of `image_format::specs::target_flags`.
-    R,
-    /// Julia's master since 2026: loops and questions about the CPU are cloned for every target.
-    M,
-}
 
 /// Bits of dialect M with what they mean in R.
 const M_BITS: [(u32, u32); 7] = [
@@ -35,42 +27,40 @@ const R_KNOWN: u32 = VEC_CALL
     | CLONE_FLOAT16
     | CLONE_BFLOAT16;
 
-impl Dialect {
-    /// Which dialect wrote the flags of a module's targets.
-    ///
-    /// R's own partial targets always have bits beyond M's (`CLONE_CPU`). Bit 0 is M's `clone_all`, and in R
-    /// never set before cloning. Between lists that have neither, one that says "2, and at most sizes" for
-    /// some target is R's `clone_all`: M's `opt_size` comes with what the target adds.
-    pub fn detect(flags: &[u32]) -> Dialect {
-        let m_known: u32 = M_BITS.iter().map(|(m, _)| m).sum();
-        if flags.iter().any(|f| f & !m_known != 0) {
-            return Dialect::R;
-        }
-        if flags.iter().any(|f| f & 1 != 0) {
-            return Dialect::M;
-        }
-        let only_all = |f: &u32| f & !(UNKNOWN_NAME | OPT_SIZE) == CLONE_ALL;
-        if flags.iter().any(only_all) { Dialect::R } else { Dialect::M }
+/// Which dialect wrote the flags of a module's targets.
+///
+/// R's own partial targets always have bits beyond M's (`CLONE_CPU`). Bit 0 is M's `clone_all`, and in R never
+/// set before cloning. Between lists that have neither, one that says "2, and at most sizes" for some target is
+/// R's `clone_all`: M's `opt_size` comes with what the target adds.
+pub fn detect(flags: &[u32]) -> Dialect {
+    let m_known: u32 = M_BITS.iter().map(|(m, _)| m).sum();
+    if flags.iter().any(|f| f & !m_known != 0) {
+        return Dialect::R;
     }
+    if flags.iter().any(|f| f & 1 != 0) {
+        return Dialect::M;
+    }
+    let only_all = |f: &u32| f & !(UNKNOWN_NAME | OPT_SIZE) == CLONE_ALL;
+    if flags.iter().any(only_all) { Dialect::R } else { Dialect::M }
+}
 
-    /// `target_flags` for a number of this dialect; `None` when it has unknown bits.
-    pub fn read(self, raw: u32) -> Option<u32> {
-        match self {
-            Dialect::R => (raw & !R_KNOWN == 0).then_some(raw),
-            Dialect::M => {
-                let known = M_BITS.iter().filter(|(m, _)| raw & m != 0);
-                let (seen, flags) = known.fold((0, M_ALWAYS), |(s, f), (m, r)| (s | m, f | r));
-                (seen == raw).then_some(flags)
-            }
+/// `target_flags` for a number of a dialect; `None` when it has unknown bits.
+pub fn read_flags(dialect: Dialect, raw: u32) -> Option<u32> {
+    match dialect {
+        Dialect::R => (raw & !R_KNOWN == 0).then_some(raw),
+        Dialect::M => {
+            let known = M_BITS.iter().filter(|(m, _)| raw & m != 0);
+            let (seen, flags) = known.fold((0, M_ALWAYS), |(s, f), (m, r)| (s | m, f | r));
+            (seen == raw).then_some(flags)
         }
     }
+}
 
-    /// The inverse of [`Dialect::read`].
-    pub fn write(self, flags: u32) -> u32 {
-        match self {
-            Dialect::R => flags,
-            Dialect::M => M_BITS.iter().filter(|(_, r)| flags & r != 0).map(|(m, _)| m).sum(),
-        }
+/// The inverse of [`read_flags`].
+pub fn write_flags(dialect: Dialect, flags: u32) -> u32 {
+    match dialect {
+        Dialect::R => flags,
+        Dialect::M => M_BITS.iter().filter(|(_, r)| flags & r != 0).map(|(m, _)| m).sum(),
     }
 }
 

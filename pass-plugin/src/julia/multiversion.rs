@@ -2,13 +2,14 @@
 
 use super::annotate::{self, ANNOTATED};
 use super::clones;
-use super::dialect::{Dialect, Switches};
+use super::dialect::{Switches, write_flags};
 use super::dispatch::Slots;
 use super::emit::{self, Contents};
 use super::fvars::Fvars;
 use super::targets::Targets;
 use crate::llvm::Module;
 use crate::target;
+use image_format::julia::Dialect;
 
 /// Module flag: the module is Julia's, to be cloned by this pass (and by no other).
 pub const ENABLE: &str = "julia.mv.enable";
@@ -95,7 +96,7 @@ fn targets(module: Module, switches: &Switches) -> Result<Targets, String> {
     let dialect = switches.dialect.unwrap_or(Dialect::R);
     let raw: Vec<_> = resolved
         .iter()
-        .map(|t| (t.cpu.clone(), t.feature_string(), t.base, dialect.write(t.flags)))
+        .map(|t| (t.cpu.clone(), t.feature_string(), t.base, write_flags(dialect, t.flags)))
         .collect();
     module.set_target_specs(&raw);
     Targets::check(&raw, Some(dialect))

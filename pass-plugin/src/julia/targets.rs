@@ -1,6 +1,7 @@
 //! The targets of `julia.mv.specs`, checked. Pure; no LLVM.
 
-use super::dialect::Dialect;
+use super::dialect;
+use image_format::julia::Dialect;
 use image_format::layout::MAX_TARGETS;
 use image_format::specs::target_flags::CLONE_ALL;
 
@@ -40,11 +41,11 @@ impl Targets {
             ));
         }
         let numbers: Vec<u32> = raw.iter().map(|t| t.3).collect();
-        let dialect = dialect.unwrap_or_else(|| Dialect::detect(&numbers));
+        let dialect = dialect.unwrap_or_else(|| dialect::detect(&numbers));
         let mut list: Vec<Target> = Vec::new();
         for (index, (cpu, features, base, number)) in raw.iter().enumerate() {
             let bad = |what: String| format!("julia.mv.specs: target {index} ({cpu}): {what}");
-            let flags = dialect.read(*number).ok_or_else(|| {
+            let flags = dialect::read_flags(dialect, *number).ok_or_else(|| {
                 bad(format!("flags {number:#x} have bits that dialect {dialect:?} does not know"))
             })?;
             let base = *base as usize;

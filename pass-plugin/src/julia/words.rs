@@ -1,10 +1,7 @@
 //! The words of `jl_clone_idxs` and the order of `jl_clone_ptrs` (julia-protocol, section 4). Pure; no LLVM.
 
 use super::targets::Targets;
-
-/// Marks a length as that of a `clone_all` target, and an index as that of a function whose slot must be
-/// written.
-pub const TAG: u32 = 0x8000_0000;
+use image_format::julia::TAG;
 
 /// What the two tables hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
