@@ -50,9 +50,8 @@ pub fn annotate(module: Module, targets: &Targets) {
 fn how_referred_to(function: Function, partly_cloned: bool) -> Option<&'static str> {
     let found = referrers(function);
     let any = |wanted: fn(&Referrer) -> bool| found.iter().any(wanted);
-    if partly_cloned && any(|r| matches!(r, Referrer::Instruction(_))) {
-        Some(RELOC)
-    } else if any(|r| matches!(r, Referrer::Alias(_))) {
+    let by_code = partly_cloned && any(|r| matches!(r, Referrer::Instruction(_)));
+    if by_code || any(|r| matches!(r, Referrer::Alias(_))) {
         Some(RELOC)
     } else if any(|r| matches!(r, Referrer::Variable(_))) {
         Some(FVAR)
