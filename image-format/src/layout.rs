@@ -7,8 +7,8 @@
 //!   each in a section `.text.f.N` of its own.
 //! * `f.reloc_slot`: the slot, one pointer, in [`SLOT_SECTION`]`.f`, initially the address of `f.0`.
 //!   Its symbol is local.
-//! * a [`RecordHead`] followed by one `i32` per target, in [`RECORD_SECTION`], tied to the
-//!   trampoline's section by SHF_LINK_ORDER, so that the linker drops both together.
+//! * a [`RecordHead`] followed by one `i32` per target and, in functions that ask for CPU features, by
+//!   those features ([`RECORD_ASKS`]), in [`RECORD_SECTION`], tied to the trampoline's section by SHF_LINK_ORDER, so that the linker drops both together.
 //!
 //! Per target list: the specs blob ([`crate::specs`]), in [`SPECS_SECTION`], a hidden COMDAT symbol
 //! named [`SPECS_SYMBOL_PREFIX`] + 16 hex digits of its checksum.
@@ -22,7 +22,7 @@
 //! # In an image (what `jl-link` writes)
 //! The embedded shim brings an [`ImageNote`] that leads to the [`ImageHeader`]; `jl-link` fills the header
 //! and overwrites the record section with the image table: `i32 slot[n]`, then per row `i32 body[n]`.
-//! A record takes 16 bytes and 4 per target, the table 4 bytes and 4 per row and function, so the table
+//! A record takes at least 16 bytes and 4 per target, the table 4 bytes and 4 per row and function, so the table
 //! always fits where the records were while rows = targets.
 //!
 //! **Offsets** in the header and the image table are signed and relative to the first byte of the header:
@@ -33,7 +33,7 @@ use crate::pod::Pod;
 use core::mem::{offset_of, size_of};
 
 /// Version of everything in this module. Readers accept exactly this one.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Section of records in objects; the C identifier makes linkers define `__start_` and `__stop_` symbols.
 pub const RECORD_SECTION: &str = "jl_records";
@@ -65,7 +65,8 @@ pub const MAX_ROWS: usize = 64;
 /// Upper half of [`RecordHead::head`].
 pub const RECORD_MAGIC: u32 = 0x4a4c;
 
-/// Start of a record; `i32 body[targets]` follows, each relative to its own address.
+/// Start of a record; `i32 body[targets]` follows, each relative to its own address, and with
+/// [`RECORD_ASKS`] a [`FeatureSet`](crate::feature::FeatureSet).
 ///
 /// `body[t]` is the body that runs for target `t`; a target without a clone of its own repeats the
 /// body of its base target.
@@ -84,15 +85,20 @@ pub struct RecordHead {
 
 /// Calls to this function stay on the slot (`--jl-tunable` at compile time).
 pub const RECORD_TUNABLE: u32 = 1 << 0;
-pub const RECORD_FLAGS_KNOWN: u32 = RECORD_TUNABLE;
+/// The source asks the CPU for features, and in each body, and in what was inlined into it or is called
+/// by it directly, the questions were answered with yes for those features of the set that the body's
+/// target requires: the body relies on them even if its own instructions do not show it.
+pub const RECORD_ASKS: u32 = 1 << 1;
+pub const RECORD_FLAGS_KNOWN: u32 = RECORD_TUNABLE | RECORD_ASKS;
 
 pub const fn record_head(targets: usize) -> u32 {
     RECORD_MAGIC << 16 | FORMAT_VERSION << 8 | targets as u32
 }
 
 /// Size in bytes of a record for `targets` targets; records stand without gaps (alignment 4).
-pub const fn record_size(targets: usize) -> usize {
-    size_of::<RecordHead>() + 4 * targets
+pub const fn record_size(targets: usize, flags: u32) -> usize {
+    let asks = if flags & RECORD_ASKS != 0 { size_of::<crate::feature::FeatureSet>() } else { 0 };
+    size_of::<RecordHead>() + 4 * targets + asks
 }
 
 /// ELF note of an object: where its records and its target list are.
@@ -244,6 +250,9 @@ const fn layout_hash() -> u64 {
         offset_of!(ImageHeader, rows),
         offset_of!(crate::specs::TargetEntry, required),
         MAX_ROWS,
+        RECORD_FLAGS_KNOWN as usize,
+        crate::specs::SPECS_FLAGS_KNOWN as usize,
+        record_size(1, RECORD_FLAGS_KNOWN),
     ];
     // FNV-1a over the facts: short, const, and not used against hostile input.
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
@@ -273,7 +282,7 @@ mod tests {
     #[test]
     fn table_fits_where_the_records_were() {
         for targets in 1..=MAX_TARGETS {
-            assert!(record_size(targets) >= 4 + 4 * targets);
+            assert!(record_size(targets, 0) >= 4 + 4 * targets);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Records as they stand, back to back, in a section of an object or a plainly linked image.
 
-use crate::layout::{FORMAT_VERSION, MAX_TARGETS, RECORD_FLAGS_KNOWN, RECORD_MAGIC, RecordHead, record_size};
+use crate::feature::FeatureSet;
+use crate::layout::{
+    FORMAT_VERSION, MAX_TARGETS, RECORD_ASKS, RECORD_FLAGS_KNOWN, RECORD_MAGIC, RecordHead, record_size,
+};
 use crate::pod::read_at;
 use core::mem::{offset_of, size_of};
 
@@ -13,6 +16,8 @@ pub struct Record<'a> {
     pub specs: u64,
     pub slot: u64,
     pub flags: u32,
+    /// The features that [`RECORD_ASKS`] speaks of.
+    pub asks: FeatureSet,
     bodies: &'a [u8],
 }
 
@@ -98,7 +103,7 @@ pub fn records(bytes: &[u8], address: u64) -> impl Iterator<Item = Result<Record
         }
         let result = record_at(bytes, address, offset);
         match &result {
-            Ok(record) => offset += record_size(record.targets()),
+            Ok(record) => offset += record_size(record.targets(), record.flags),
             Err(_) => offset = bytes.len(),
         }
         Some(result)
@@ -121,8 +126,9 @@ fn record_at(bytes: &[u8], address: u64, offset: usize) -> Result<Record<'_>, Re
     if head.flags & !RECORD_FLAGS_KNOWN != 0 {
         return Err(RecordError::Flags { offset, found: head.flags });
     }
-    let bodies =
-        bytes.get(offset + size_of::<RecordHead>()..offset + record_size(targets)).ok_or(truncated)?;
+    let record = bytes.get(offset..offset + record_size(targets, head.flags)).ok_or(truncated)?;
+    let (bodies, rest) = record[size_of::<RecordHead>()..].split_at(4 * targets);
+    let asks = if head.flags & RECORD_ASKS != 0 { read_at(rest, 0) } else { Some(FeatureSet::EMPTY) };
     let address = address.wrapping_add(offset as u64);
     let field = |at: usize, delta: i32| address.wrapping_add(at as u64).wrapping_add_signed(i64::from(delta));
     Ok(Record {
@@ -130,6 +136,7 @@ fn record_at(bytes: &[u8], address: u64, offset: usize) -> Result<Record<'_>, Re
         specs: field(offset_of!(RecordHead, specs), head.specs),
         slot: field(offset_of!(RecordHead, slot), head.slot),
         flags: head.flags,
+        asks: asks.ok_or(truncated)?,
         bodies,
     })
 }
@@ -159,6 +166,24 @@ mod tests {
         assert_eq!(list.len(), 2);
         assert_eq!((list[1].address, list[1].specs, list[1].slot), (0x1018, 0x101c + 100, 0x1020 - 4));
         assert_eq!(list[1].bodies().collect::<Vec<_>>(), [0x1028 + 8, 0x102c - 8]);
+    }
+
+    #[test]
+    fn features_that_were_asked_for_follow_the_bodies() {
+        let asks = FeatureSet([5, 0, 1, 0]);
+        let head = RecordHead { head: record_head(1), specs: 0, slot: 0, flags: RECORD_ASKS };
+        let mut bytes = bytes_of(&head).to_vec();
+        bytes.extend_from_slice(bytes_of(&8i32));
+        bytes.extend_from_slice(bytes_of(&asks));
+        bytes.extend_from_slice(&sample());
+        let list: Vec<Record> = records(&bytes, 0).map(Result::unwrap).collect();
+        assert_eq!(
+            list.iter().map(|r| r.asks).collect::<Vec<_>>(),
+            [asks, FeatureSet::EMPTY, FeatureSet::EMPTY]
+        );
+        assert_eq!((list[0].targets(), list[1].address), (1, record_size(1, RECORD_ASKS) as u64));
+        let cut = records(&bytes[..record_size(1, 0)], 0).next();
+        assert_eq!(cut, Some(Err(RecordError::Truncated { offset: 0, size: record_size(1, 0) })));
     }
 
     proptest! {

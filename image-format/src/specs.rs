@@ -34,7 +34,9 @@ pub struct SpecsHead {
 pub const SPECS_FP_FAST: u32 = 1 << 0;
 /// `-march` or the like raised target 0 above what its name says.
 pub const SPECS_RAISED: u32 = 1 << 1;
-pub const SPECS_FLAGS_KNOWN: u32 = SPECS_FP_FAST | SPECS_RAISED;
+/// `jl-link` has read the finished code: `required` of each target is what its bodies really use.
+pub const SPECS_DECODED: u32 = 1 << 2;
+pub const SPECS_FLAGS_KNOWN: u32 = SPECS_FP_FAST | SPECS_RAISED | SPECS_DECODED;
 
 /// One target.
 #[repr(C)]
@@ -51,7 +53,8 @@ pub struct TargetEntry {
     pub tune: u32,
     /// Width in bits of the largest vector register that the features allow.
     pub vector_bits: u32,
-    /// What a CPU must have: all features of the target without those that never reject.
+    /// What a CPU must have: in objects all declared features without those that never reject; with
+    /// [`SPECS_DECODED`] what the code that this target runs was found to use.
     pub required: FeatureSet,
     /// All features of the target, for the order of preference.
     pub declared: FeatureSet,
@@ -337,6 +340,22 @@ pub fn write(machine: u32, flags: u32, targets: &[TargetDescription]) -> Vec<u8>
     blob
 }
 
+/// Replaces what each target requires by what its code was found to use. `blob` is one that
+/// [`Specs::parse`] accepts, and `required` has at most a set per target; otherwise it panics.
+#[cfg(feature = "std")]
+pub fn set_decoded(blob: &mut [u8], required: &[FeatureSet]) {
+    use crate::pod::bytes_of;
+    let mut put = |at: usize, bytes: &[u8]| blob[at..at + bytes.len()].copy_from_slice(bytes);
+    for (target, set) in required.iter().enumerate() {
+        put(entry_offset(target) + offset_of!(TargetEntry, required), bytes_of(set));
+    }
+    let at = offset_of!(SpecsHead, flags);
+    let flags = read_at::<u32>(blob, at).unwrap_or(0) | SPECS_DECODED;
+    blob[at..at + 4].copy_from_slice(&flags.to_le_bytes());
+    let sum = checksum(blob);
+    blob[offset_of!(SpecsHead, checksum)..][..8].copy_from_slice(&sum.to_le_bytes());
+}
+
 /// The symbol of a blob: equal lists get equal names, and linkers keep one.
 #[cfg(feature = "std")]
 pub fn symbol_name(blob: &[u8]) -> String {
@@ -376,6 +395,17 @@ mod tests {
         assert_eq!(specs.name(1), "x86-64-v3");
         assert_eq!(specs.needs(1).unwrap().features, 2);
         assert_eq!(blob.len() % 8, 0);
+    }
+
+    #[test]
+    fn what_was_found_replaces_what_was_declared() {
+        let mut blob = sample();
+        let found = [FeatureSet([1, 0, 0, 0]), FeatureSet([0, 0, 0, 1 << 63])];
+        set_decoded(&mut blob, &found);
+        let specs = Specs::parse(&blob).unwrap();
+        assert_eq!(specs.entries().map(|e| e.required).collect::<Vec<_>>(), found);
+        assert_eq!(specs.entry(1).unwrap().declared, FeatureSet([3, 0, 0, 0]));
+        assert_eq!(specs.head().flags, SPECS_DECODED);
     }
 
     #[test]

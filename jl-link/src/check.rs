@@ -3,21 +3,28 @@
 use crate::arch;
 use crate::elf::Elf;
 use crate::error::{Error, REPORT_IT, Result};
+use crate::features::Used;
 use crate::finish::build_id_place;
 use crate::merge::{SLOT_SIZE, our_notes};
 use crate::notes;
 use crate::scan::Inputs;
 use image_format::image::{ImageError, Table, parse_header};
 use image_format::layout::{Extent, ImageHeader, NOTE_TYPE_IMAGE};
-use image_format::specs::Specs;
+use image_format::specs::{SPECS_DECODED, Specs};
 use object::elf;
 use object::read::elf::FileHeader;
 use std::mem::size_of;
 
 /// # Errors
 /// Names the promise that the file breaks. Nothing in it is repaired.
-pub fn check(elf: &Elf, header_address: u64, inputs: &Inputs, members: &[String]) -> Result<()> {
-    let header = check_header(elf, header_address)?;
+pub fn check(
+    elf: &Elf,
+    header_address: u64,
+    used: &[Used],
+    inputs: &Inputs,
+    members: &[String],
+) -> Result<()> {
+    let header = check_header(elf, header_address, used)?;
     check_table(elf, header_address, &header)?;
     check_segments(elf)?;
     check_dynamic(elf, inputs)?;
@@ -28,7 +35,7 @@ fn image_error(elf: &Elf, error: ImageError) -> Error {
     elf.wrong("self-check", error.to_string(), "an intact image")
 }
 
-fn check_header(elf: &Elf, address: u64) -> Result<ImageHeader> {
+fn check_header(elf: &Elf, address: u64, used: &[Used]) -> Result<ImageHeader> {
     let notes = our_notes(elf, NOTE_TYPE_IMAGE).count();
     if notes != 1 {
         return Err(Error::Image {
@@ -51,6 +58,7 @@ fn check_header(elf: &Elf, address: u64) -> Result<ImageHeader> {
     if specs.len() != header.row_count as usize {
         return Err(elf.wrong("rows", header.row_count.to_string(), &specs.len().to_string()));
     }
+    check_required(elf, &specs, used)?;
     if let Some((place, size)) = build_id_place(elf) {
         let id = elf.slice(place, size).unwrap_or(&[]);
         if header.build_id.get(..header.build_id_size as usize) != id.get(..size.min(32)) {
@@ -58,6 +66,37 @@ fn check_header(elf: &Elf, address: u64) -> Result<ImageHeader> {
         }
     }
     Ok(header)
+}
+
+/// What the list requires is what was found in the code, and nothing that never leads to a rejection; the
+/// baseline's part holds for every target.
+fn check_required(elf: &Elf, specs: &Specs, used: &[Used]) -> Result<()> {
+    let is_decoded = specs.head().flags & SPECS_DECODED != 0;
+    if is_decoded == used.is_empty() {
+        let found = format!("flags {:#x}", specs.head().flags);
+        return Err(elf.wrong("target list", found, "the flag that says that the code was read"));
+    }
+    let baseline = specs.entry(0).map(|entry| entry.required).unwrap_or_default();
+    for (target, entry) in specs.entries().enumerate() {
+        let what = || format!("features required by target {target}");
+        let names = |set| elf.arch.feature_names(set).join(" ");
+        if let Some(used) = used.get(target).filter(|used| used.features != entry.required) {
+            return Err(elf.wrong(&what(), names(entry.required), &names(used.features)));
+        }
+        let never = entry.required.intersection(elf.arch.never_rejects());
+        if !never.is_empty() {
+            return Err(elf.wrong(&what(), names(never), "none that never leads to a rejection"));
+        }
+        let missing = baseline.difference(entry.required);
+        if is_decoded && !missing.is_empty() {
+            return Err(elf.wrong(
+                &what(),
+                format!("no {}", names(missing)),
+                "all that the baseline requires",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn at(elf: &Elf, header: u64, extent: Extent) -> Option<&[u8]> {

@@ -61,6 +61,15 @@ impl CodeMap {
         sizes
     }
 
+    /// Address ranges of each unit, parts elsewhere included; none when no symbol tells.
+    pub fn ranges(&self) -> Vec<Vec<(u64, u64)>> {
+        let mut ranges = vec![Vec::new(); self.starts.len()];
+        for (start, end, unit) in &self.extents {
+            ranges[unit.0 as usize].push((*start, *end));
+        }
+        ranges
+    }
+
     fn origin(&self, address: u64) -> Origin {
         self.containing(address).map_or(Origin::Everywhere, Origin::Unit)
     }
@@ -96,6 +105,11 @@ impl CodeMap {
         map
     }
 
+    /// The name of the function that a symbol names a split part of.
+    pub fn whole_of_part(name: &str) -> Option<&str> {
+        name.strip_suffix(".cold").or_else(|| Some(name.rsplit_once(".__part.")?.0))
+    }
+
     /// Cold parts that code generation moved to another section (`f.1.cold`, `f.1.__part.2`) belong to
     /// their function. A name that several files have is left out: its part then counts as ordinary code,
     /// which only keeps calls on slots.
@@ -111,8 +125,7 @@ impl CodeMap {
         }
         let mut parts = Vec::new();
         for symbol in functions_of(elf).filter(|s| s.binding == elf::STB_LOCAL) {
-            let name = elf.symbol_name(symbol);
-            let whole = name.strip_suffix(".cold").or_else(|| Some(name.rsplit_once(".__part.")?.0));
+            let whole = CodeMap::whole_of_part(elf.symbol_name(symbol));
             if let Some(Some(unit)) = whole.and_then(|w| owners.get(w))
                 && self.unit(symbol.value).is_none()
             {
@@ -123,7 +136,7 @@ impl CodeMap {
     }
 }
 
-fn functions_of(elf: &Elf) -> impl Iterator<Item = &Symbol> {
+pub fn functions_of(elf: &Elf) -> impl Iterator<Item = &Symbol> {
     elf.symbols.iter().filter(|s| s.is_defined() && s.kind == elf::STT_FUNC)
 }
 

@@ -9,6 +9,7 @@ use crate::lld::{Linked, Lld, Stage};
 use crate::merge;
 use crate::options;
 use crate::report::{Report, parse_report_section};
+use crate::require;
 use crate::response;
 use crate::retarget;
 use crate::scan::{self, Inputs};
@@ -59,11 +60,13 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
         return without_clones(lld, invocation, inputs, &lto_lines);
     };
     let retargeted = retarget::retarget(merged, invocation)?;
-    let finished = finish::finish(retargeted, lto_lines, invocation)?;
+    let required = require::require(retargeted)?;
+    let finished = finish::finish(required, lto_lines, invocation)?;
     let staged = stage.path("finished");
     write_like(&staged, &finished.elf.bytes, &path, &output)?;
     let read_back = std::fs::read(&staged).map_err(|cause| Error::Read { path: staged.clone(), cause })?;
-    check::check(&Elf::parse(&output, read_back)?, finished.header_address, inputs, &members)?;
+    let read_back = Elf::parse(&output, read_back)?;
+    check::check(&read_back, finished.header_address, &finished.used, inputs, &members)?;
     if wants_report(invocation) {
         tell(&Report::new(&finished, inputs, &members, &output), invocation)?;
     }

@@ -5,7 +5,9 @@ use crate::calls::RowSet;
 use crate::clones::CodeMap;
 use crate::elf::Elf;
 use crate::error::Result;
+use crate::features::Used;
 use crate::merge::Function;
+use crate::require::Required;
 use crate::retarget::{CallCounts, Retargeted};
 use crate::tail::{self, Keep};
 use image_format::image::header_checksum;
@@ -15,7 +17,7 @@ use image_format::pod::bytes_of;
 use image_format::report::Line;
 use object::elf;
 
-/// A finished image, in memory: the sixth phase's output.
+/// A finished image, in memory: the seventh phase's output.
 pub struct Finished {
     pub elf: Elf,
     pub functions: Vec<Function>,
@@ -25,6 +27,8 @@ pub struct Finished {
     /// Per unit of `map` the rows that use it.
     pub users: Vec<RowSet>,
     pub calls: CallCounts,
+    /// Per target what its code uses; empty where instructions are not read.
+    pub used: Vec<Used>,
     /// Report lines of functions that LTO generated.
     pub lto_lines: Vec<Line>,
     /// Symbols that name clones, and the distinct places that they name.
@@ -32,7 +36,8 @@ pub struct Finished {
     pub distinct_clones: usize,
 }
 
-pub fn finish(retargeted: Retargeted, lto_lines: Vec<Line>, invocation: &Invocation) -> Result<Finished> {
+pub fn finish(required: Required, lto_lines: Vec<Line>, invocation: &Invocation) -> Result<Finished> {
+    let Required { retargeted, used } = required;
     let Retargeted { merged, map, users, calls } = retargeted;
     let (clone_symbols, distinct_clones) = count_clones(&merged.elf, &map);
     let keep = Keep {
@@ -53,6 +58,7 @@ pub fn finish(retargeted: Retargeted, lto_lines: Vec<Line>, invocation: &Invocat
         map,
         users,
         calls,
+        used,
         lto_lines,
         clone_symbols,
         distinct_clones,

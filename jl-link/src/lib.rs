@@ -4,7 +4,7 @@
 //! [`driver::run`] reads as the list of phases; each phase's output is a type:
 //! ```text
 //! args::Invocation -> scan::Inputs -> lld::Linked -> merge::Merged -> retarget::Retargeted
-//!                  -> finish::Finished -> check (read back) -> report::Report
+//!                  -> require::Required -> finish::Finished -> check (read back) -> report::Report
 //! ```
 //! Why after the link: only the linker knows which definition of a symbol is used, which COMDAT group
 //! and which archive member stays, and what LTO emits. With `--emit-relocs` its output still tells
@@ -21,13 +21,16 @@ pub mod clones;
 pub mod driver;
 pub mod elf;
 pub mod error;
+pub mod features;
 pub mod finish;
 pub mod inputs;
 pub mod lld;
 pub mod merge;
 pub mod notes;
 pub mod options;
+mod pieces;
 pub mod report;
+pub mod require;
 pub mod response;
 pub mod retarget;
 pub mod scan;

@@ -3,6 +3,7 @@
 use crate::elf::Elf;
 use crate::error::{Error, Result};
 use crate::scan::{self, Inputs, RecordObject};
+use image_format::feature::FeatureSet;
 use image_format::image::table_checksum;
 use image_format::layout::{
     Extent, FORMAT_VERSION, IMAGE_EXECUTABLE, IMAGE_MAGIC, IMAGE_MERGED, IMAGE_SLOTS_CONTIGUOUS, ImageHeader,
@@ -29,6 +30,8 @@ pub struct Function {
     pub name: String,
     pub slot: u64,
     pub tunable: bool,
+    /// Questions for CPU features that its bodies take as answered ([`RECORD_ASKS`](image_format::layout::RECORD_ASKS)).
+    pub asks: FeatureSet,
     /// Address of the body that each row gives it.
     pub bodies: Vec<u64>,
 }
@@ -93,6 +96,7 @@ fn read_records(elf: &Elf, address: u64) -> Result<(Vec<Function>, Vec<u64>)> {
             name: names.get(&record.slot).map_or_else(|| format!("{:#x}", record.slot), |n| n.to_string()),
             slot: record.slot,
             tunable: record.flags & RECORD_TUNABLE != 0,
+            asks: record.asks,
             bodies: record.bodies().collect(),
         });
     }

@@ -56,6 +56,11 @@ pub struct TargetReport {
     pub bytes: u64,
     /// Bytes of all clones that may run when this target is chosen.
     pub bytes_in_use: u64,
+    /// Features by LLVM's names: what the target declares, and what a CPU must have for the code that it runs.
+    pub declares: Vec<String>,
+    pub requires: Vec<String>,
+    /// Whether all that code could be read as instructions; where not, what was declared is required.
+    pub code_was_read: bool,
 }
 
 /// Calls and tail calls to cloned functions.
@@ -183,13 +188,23 @@ impl Report {
 
     fn summarise_targets(&self, text: &mut String) {
         for (number, target) in self.targets.iter().enumerate() {
-            let TargetReport { name, clones, bytes, bytes_in_use, base: _, flags: _ } = target;
+            let TargetReport { name, clones, bytes, bytes_in_use, .. } = target;
             let bodies = if *clones == 1 { "1 body".into() } else { format!("{clones} bodies") };
             let (bytes, in_use) = (kib(*bytes), kib(*bytes_in_use));
             let _ = writeln!(
                 text,
                 "  target {number} ({name}): {bodies} of its own, {bytes}; {in_use} may run in all"
             );
+            let unused = target.declares.iter().filter(|f| !target.requires.contains(f)).count();
+            let _ = match target.code_was_read {
+                true => writeln!(
+                    text,
+                    "    its code uses {} of {} features: {unused} are no reason to reject it",
+                    target.requires.len(),
+                    target.declares.len()
+                ),
+                false => writeln!(text, "    its code could not be read: all that it declares is required"),
+            };
         }
         let on_slot: u64 = self.calls.on_slot.values().sum();
         let reasons: Vec<_> = self.calls.on_slot.iter().map(|(r, n)| format!("{n} {r}")).collect();
@@ -247,6 +262,9 @@ fn targets(finished: &Finished, sizes: &[u64]) -> Vec<TargetReport> {
             clones: own.count(),
             bytes: first.map(|(_, size)| size).sum(),
             bytes_in_use: in_use.map(|(_, size)| size).sum(),
+            declares: finished.elf.arch.feature_names(entry.declared),
+            requires: finished.elf.arch.feature_names(entry.required),
+            code_was_read: finished.used.get(target).is_some_and(|used| used.is_understood),
         });
     }
     reports

@@ -2,6 +2,8 @@
 
 use crate::elf::ElfFile;
 use crate::image::{Content, LoadError, Merged, Plain, arch, content};
+use image_format::cpu::Arch;
+use image_format::feature::FeatureSet;
 use image_format::layout::{Extent, IMAGE_EXECUTABLE, IMAGE_SLOTS_CONTIGUOUS, ImageHeader, image_state};
 use image_format::specs::Specs;
 
@@ -157,14 +159,20 @@ fn check_build_id(file: &ElfFile, header: &ImageHeader, problem: &mut impl FnMut
     }
 }
 
-/// What the baseline needs must hold at every target, for code that is not cloned is baseline code; and a
-/// declared feature is the least that is required.
+/// Nothing is required but what the target, or one that it is based on and may run bodies of, declares.
 fn check_features(specs: &Specs, problem: &mut impl FnMut(&str, String)) {
+    let mut declared: Vec<FeatureSet> = Vec::new();
     for (target, entry) in specs.entries().enumerate() {
-        if !entry.required.is_subset(entry.declared) {
+        // A base is an earlier target.
+        let base = declared.get(entry.base as usize).copied().unwrap_or_default();
+        declared.push(entry.declared.union(base));
+        let undeclared = entry.required.difference(declared[target]);
+        if !undeclared.is_empty() {
+            let arch = Arch::from_elf_machine(specs.head().machine);
+            let names = arch.map(|arch| arch.feature_names(undeclared).join(", ")).unwrap_or_default();
             problem(
                 &format!("target {target} ({})", specs.name(target)),
-                "requires features that it does not declare".into(),
+                format!("requires features that it does not declare ({names}): the target list is damaged"),
             );
         }
     }

@@ -8,7 +8,7 @@ use image_format::choose::{Needs, NoTarget, Verdict, choose, verdict};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use image_format::layout::SLOT_SUFFIX;
-use image_format::specs::{SPECS_FP_FAST, SPECS_RAISED, Specs, target_flags};
+use image_format::specs::{SPECS_DECODED, SPECS_FP_FAST, SPECS_RAISED, Specs, target_flags};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -48,6 +48,8 @@ pub struct Choice {
     pub rows: usize,
     pub fp_fast: bool,
     pub raised: bool,
+    /// The targets require what their code uses; otherwise what they declare.
+    pub decoded: bool,
     pub chosen: Option<usize>,
     /// Why nothing was chosen.
     pub refusal: Option<String>,
@@ -63,8 +65,12 @@ pub struct Target {
     pub flags: Vec<&'static str>,
     pub base: u32,
     pub vector_bits: u32,
+    /// What it was compiled for, beyond its base target (everything, for target 0).
+    pub declares: Vec<String>,
     /// What it requires beyond its base target (everything, for target 0).
     pub needs: Vec<String>,
+    /// What it declares and the CPU lacks, but what it does not require.
+    pub does_without: Vec<String>,
     /// What it requires and the CPU lacks.
     pub lacks: Vec<String>,
     /// Functions whose body differs from their baseline body.
@@ -208,13 +214,12 @@ fn choose_among(
     // A CPU of another architecture has nothing of what is asked.
     let host = if cpu.arch == arch { cpu.features } else { FeatureSet::EMPTY };
     let chosen = choose(needs.iter().copied(), host, forced);
-    let names = |set: FeatureSet| -> Vec<String> {
-        set.iter()
-            .map(|id| arch.feature_name(id).map_or(format!("feature {}", id.0), str::to_owned))
-            .collect()
-    };
+    let names = |set: FeatureSet| arch.feature_names(set);
     let targets = specs.entries().enumerate().map(|(index, entry)| {
-        let base = specs.entry(entry.base as usize).filter(|_| index > 0).map(|base| base.required);
+        let base = specs.entry(entry.base as usize).filter(|_| index > 0);
+        let beyond = |set: FeatureSet, base: Option<FeatureSet>| {
+            names(set.difference(base.unwrap_or(FeatureSet::EMPTY)))
+        };
         let text =
             |offset| specs.string(offset).map(String::from_utf8_lossy).unwrap_or_default().into_owned();
         let lacks = names(entry.required.difference(host));
@@ -229,7 +234,9 @@ fn choose_among(
             flags: flag_names(entry.flags),
             base: entry.base,
             vector_bits: entry.vector_bits,
-            needs: names(entry.required.difference(base.unwrap_or(FeatureSet::EMPTY))),
+            declares: beyond(entry.declared, base.map(|b| b.declared)),
+            needs: beyond(entry.required, base.map(|b| b.required)),
+            does_without: names(entry.declared.difference(entry.required).difference(host)),
             verdict: verdict_text(verdict, &lacks),
             lacks,
             own_bodies: functions
@@ -244,6 +251,7 @@ fn choose_among(
         rows: 0,
         fp_fast: specs.head().flags & SPECS_FP_FAST != 0,
         raised: specs.head().flags & SPECS_RAISED != 0,
+        decoded: specs.head().flags & SPECS_DECODED != 0,
         targets: targets.collect(),
         chosen: chosen.ok(),
         refusal: chosen.err().map(|reason| match reason {

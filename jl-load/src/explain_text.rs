@@ -95,8 +95,21 @@ impl Choice {
             if !target.flags.is_empty() {
                 field(out, "      flags    ", &target.flags.join(" "))?;
             }
-            let needs = if target.needs.is_empty() { "nothing more".into() } else { target.needs.join(" ") };
-            field(out, "      needs    ", &needs)?;
+            let list =
+                |names: &[String]| if names.is_empty() { "nothing more".into() } else { names.join(" ") };
+            if self.decoded {
+                field(out, "      declares ", &list(&target.declares))?;
+                field(out, "      uses     ", &list(&target.needs))?;
+            } else {
+                field(out, "      needs    ", &list(&target.needs))?;
+            }
+            if target.lacks.is_empty() && !target.does_without.is_empty() {
+                field(
+                    out,
+                    "      without  ",
+                    &format!("{} (declared, but not used)", target.does_without.join(" ")),
+                )?;
+            }
             field(out, "      verdict  ", &target.verdict)?;
         }
         match (&self.refusal, self.chosen) {

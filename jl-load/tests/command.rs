@@ -127,7 +127,9 @@ fn names_what_is_wrong() {
         check(&changed)
     };
     assert!(with(header, 1).contains("magic is"));
-    assert!(with(header + 8, 2).contains("format version 3, but this tool reads version 1"));
+    let version = image_format::layout::FORMAT_VERSION;
+    let expected = format!("format version {}, but this tool reads version {version}", version ^ 4);
+    assert!(with(header + 8, 4).contains(&expected));
     assert!(with(header + 16, 1).contains("layout hash"));
     assert!(with(header + 100, 1).contains("image header is damaged: its checksum"));
     assert!(with(18, 0xff).contains("machine"));

@@ -65,7 +65,7 @@ impl ModuleTables {
     fn add_record(&mut self, function: &Cloned, slot: Value, targets: &[TargetFacts], tunable: bool) {
         let module = self.module;
         let int = |v: u32| module.int(32, u64::from(v));
-        let zero: Vec<Value> = vec![int(0); record_size(targets.len()) / 4];
+        let zero: Vec<Value> = vec![int(0); record_size(targets.len(), 0) / 4];
         let record = module.add_global("", module.packed_struct(&zero).ty());
         let mut fields = vec![
             int(record_head(targets.len())),

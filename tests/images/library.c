@@ -5,6 +5,13 @@ int library_sum(const int *data, int n) {
     return sum;
 }
 
+// Products of 64 bits: what only the x86-64-v4 body has one instruction for.
+unsigned long long library_squares(const unsigned long long *data, int n) {
+    unsigned long long sum = 0;
+    for (int i = 0; i < n; i++) sum += data[i] * data[i];
+    return sum;
+}
+
 static int at_start;
 
 __attribute__((constructor)) static void start(void) {

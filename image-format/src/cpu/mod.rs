@@ -97,6 +97,13 @@ impl Arch {
         }
     }
 
+    /// LLVM's names of the features of a set; a number for an id this version does not know.
+    #[cfg(feature = "std")]
+    pub fn feature_names(self, set: FeatureSet) -> Vec<String> {
+        let name = |id| self.feature_name(id).map_or_else(|| format!("feature {}", id.0), str::to_owned);
+        set.iter().map(name).collect()
+    }
+
     /// The id of a feature by LLVM's name.
     pub fn feature(self, name: &str) -> Option<FeatureId> {
         match self {

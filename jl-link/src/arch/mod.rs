@@ -3,8 +3,10 @@
 //! Everything above this module speaks of branches, trampolines and references by address.
 
 pub mod x86_64;
+mod x86_64_features;
 
 use image_format::cpu::Arch;
+use image_format::feature::FeatureSet;
 use object::elf::RelocationType;
 
 /// How a branch stands in the code.
@@ -45,6 +47,17 @@ pub enum Referent {
     SymbolPlusAddend,
     /// Symbol plus addend, relative to the place.
     Relative,
+}
+
+/// What was read out of a piece of code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// The CPU features that its instructions need.
+    pub features: FeatureSet,
+    /// Whether every byte belongs to an instruction that is known.
+    pub is_understood: bool,
+    /// Addresses outside of it that it jumps to, calls or takes; sorted.
+    pub references: Vec<u64>,
 }
 
 /// Code bytes by address: what the decoders look at.
@@ -101,6 +114,20 @@ pub fn encode_through_memory(arch: Arch, branch: &Branch, slot: u64) -> Option<V
     match arch {
         Arch::X86_64 => x86_64::encode_through_memory(branch, slot),
         Arch::Aarch64 => None,
+    }
+}
+
+/// What the code in `bytes`, which stands at `address`, needs and where it leads.
+pub fn decode(arch: Arch, bytes: &[u8], address: u64) -> Decoded {
+    match arch {
+        Arch::X86_64 => x86_64_features::decode(bytes, address),
+    }
+}
+
+/// Features of code that [`decode`] cannot read; `None` where it reads none at all.
+pub fn unreadable_features(arch: Arch) -> Option<FeatureSet> {
+    match arch {
+        Arch::X86_64 => Some(x86_64_features::unreadable()),
     }
 }
 

@@ -117,9 +117,10 @@ pub fn assembly(specs: &[u8], functions: &[Function], extra: &str) -> String {
     let _ = write!(
         text,
         ".section {SHARD_NOTE_SECTION},\"a\",@note\n.p2align 2\n  .long 9, 16, 2\n  \
-         .ascii \"Julienne\\0\\0\\0\\0\"\n  .long 1\n\
+         .ascii \"Julienne\\0\\0\\0\\0\"\n  .long {}\n\
          .weak __start_jl_records, __stop_jl_records\n.hidden __start_jl_records, __stop_jl_records\n  \
          .long __start_jl_records - .\n  .long __stop_jl_records - .\n  .long {}\n",
+        image_format::layout::FORMAT_VERSION,
         image_format::layout::LAYOUT_HASH as u32
     );
     let _ = writeln!(text, ".section .jl_report,\"e\",@progbits");
