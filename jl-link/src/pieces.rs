@@ -1,6 +1,6 @@
 //! The pieces of code that [`crate::features`] decides from: read out of the finished code of an image.
 
-use crate::arch::{self, Decoded};
+use crate::arch::{Decoded, FeatureReader};
 use crate::clones::{CodeMap, functions_of};
 use crate::elf::{Elf, Section};
 use crate::features::{Facts, Piece};
@@ -10,11 +10,16 @@ use image_format::specs::Specs;
 use object::elf;
 use std::collections::{BTreeMap, HashMap};
 
-/// The facts about an image's code; `None` for an architecture whose instructions we do not read.
-pub fn collect(elf: &Elf, functions: &[Function], map: &CodeMap, specs: &Specs) -> Option<Facts> {
-    let unreadable = arch::unreadable_features(elf.arch)?;
+/// The facts about an image's code.
+pub fn collect(
+    elf: &Elf,
+    code: FeatureReader,
+    functions: &[Function],
+    map: &CodeMap,
+    specs: &Specs,
+) -> Facts {
     let declared: Vec<FeatureSet> = specs.entries().map(|entry| entry.required).collect();
-    let mut reader = Reader::new(elf, functions, map);
+    let mut reader = Reader::new(elf, code, functions, map);
     let bodies = (0..declared.len())
         .map(|target| {
             functions.iter().filter_map(|f| map.unit(f.bodies[target])).map(|u| u.0 as usize).collect()
@@ -23,13 +28,14 @@ pub fn collect(elf: &Elf, functions: &[Function], map: &CodeMap, specs: &Specs) 
     reader.read_all();
     let every_cpu = elf.arch.model("generic").unwrap_or(FeatureSet::EMPTY);
     let is_raised = !declared.first().is_some_and(|baseline| baseline.is_subset(every_cpu));
-    let everything = is_raised.then(|| everything(elf));
-    Some(Facts { pieces: reader.pieces, bodies, declared, everything, unreadable })
+    let everything = is_raised.then(|| everything(elf, code));
+    Facts { pieces: reader.pieces, bodies, declared, everything, unreadable: code.unreadable }
 }
 
 /// Reads pieces: first the units of the map, by their numbers, then other code as it is found.
 struct Reader<'a> {
     elf: &'a Elf,
+    code: FeatureReader,
     map: &'a CodeMap,
     pieces: Vec<Piece>,
     /// Address ranges of each piece.
@@ -41,7 +47,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(elf: &'a Elf, functions: &[Function], map: &'a CodeMap) -> Reader<'a> {
+    fn new(elf: &'a Elf, code: FeatureReader, functions: &[Function], map: &'a CodeMap) -> Reader<'a> {
         let units = map.starts.len();
         let mut by_address: BTreeMap<u64, (u64, bool)> = BTreeMap::new();
         for symbol in functions_of(elf).filter(|s| s.size > 0) {
@@ -58,8 +64,15 @@ impl<'a> Reader<'a> {
                 piece.asks = piece.asks.union(function.asks);
             }
         }
-        let mut reader =
-            Reader { elf, map, pieces, ranges: map.ranges(), functions: by_address, others: HashMap::new() };
+        let mut reader = Reader {
+            elf,
+            code,
+            map,
+            pieces,
+            ranges: map.ranges(),
+            functions: by_address,
+            others: HashMap::new(),
+        };
         reader.made_for_by_name();
         reader.ambiguous_parts();
         reader
@@ -115,7 +128,7 @@ impl<'a> Reader<'a> {
         piece.is_understood &= !ranges.is_empty();
         let mut references = Vec::new();
         for (start, end) in &ranges {
-            let decoded = decode(self.elf, *start, *end);
+            let decoded = decode(self.elf, self.code, *start, *end);
             piece.features = piece.features.union(decoded.features);
             piece.is_understood &= decoded.is_understood;
             references.extend(decoded.references);
@@ -153,18 +166,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn decode(elf: &Elf, start: u64, end: u64) -> Decoded {
+fn decode(elf: &Elf, code: FeatureReader, start: u64, end: u64) -> Decoded {
     let bytes = elf.slice(start, (end - start) as usize);
-    arch::decode(elf.arch, bytes.unwrap_or(&[]), start)
+    (code.decode)(bytes.unwrap_or(&[]), start)
 }
 
 /// All code of the image as one piece: cut where functions begin and end, so that what stands between them does not
 /// shift the reading.
-fn everything(elf: &Elf) -> Piece {
+fn everything(elf: &Elf, code: FeatureReader) -> Piece {
     let mut all = Piece { is_understood: true, ..Piece::default() };
     for section in elf.sections.iter().filter(|s| s.is_executable() && s.has_bytes()) {
         for pair in cuts(elf, section).windows(2) {
-            let decoded = decode(elf, pair[0], pair[1]);
+            let decoded = decode(elf, code, pair[0], pair[1]);
             all.features = all.features.union(decoded.features);
             all.is_understood &= decoded.is_understood;
         }

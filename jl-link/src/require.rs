@@ -1,5 +1,6 @@
 //! What a CPU must have for each target: what the finished code uses, instead of all that was declared.
 
+use crate::arch;
 use crate::error::Result;
 use crate::features::{self, Used};
 use crate::merge::Merged;
@@ -22,9 +23,10 @@ pub struct Required {
 pub fn require(mut retargeted: Retargeted) -> Result<Required> {
     let Merged { elf, functions, specs, .. } = &retargeted.merged;
     let list = Specs::parse(specs).map_err(|e| elf.wrong("target list", e.to_string(), "an intact one"))?;
-    let Some(facts) = pieces::collect(elf, functions, &retargeted.map, &list) else {
+    let Some(reader) = arch::feature_reader(elf.arch) else {
         return Ok(Required { retargeted, used: Vec::new() });
     };
+    let facts = pieces::collect(elf, reader, functions, &retargeted.map, &list);
     let used = features::used(&facts);
     let sets: Vec<_> = used.iter().map(|u| u.features).collect();
     let Merged { elf, specs, header, header_address, .. } = &mut retargeted.merged;

@@ -117,17 +117,20 @@ pub fn encode_through_memory(arch: Arch, branch: &Branch, slot: u64) -> Option<V
     }
 }
 
-/// What the code in `bytes`, which stands at `address`, needs and where it leads.
-pub fn decode(arch: Arch, bytes: &[u8], address: u64) -> Decoded {
-    match arch {
-        Arch::X86_64 => x86_64_features::decode(bytes, address),
-    }
+/// Reads which features instructions need.
+#[derive(Clone, Copy, Debug)]
+pub struct FeatureReader {
+    /// What the code in these bytes, which stand at this address, needs and where it leads.
+    pub decode: fn(&[u8], u64) -> Decoded,
+    /// Features of code that cannot be read.
+    pub unreadable: FeatureSet,
 }
 
-/// Features of code that [`decode`] cannot read; `None` where it reads none at all.
-pub fn unreadable_features(arch: Arch) -> Option<FeatureSet> {
+/// `None` for an architecture for which there is no such reader: what is declared there is required.
+pub fn feature_reader(arch: Arch) -> Option<FeatureReader> {
     match arch {
-        Arch::X86_64 => Some(x86_64_features::unreadable()),
+        Arch::X86_64 => Some(x86_64_features::reader()),
+        Arch::Aarch64 => None,
     }
 }
 

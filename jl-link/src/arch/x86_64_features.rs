@@ -1,6 +1,6 @@
 //! x86-64: which CPU features the instructions of a piece of code need, and where it leads.
 
-use super::Decoded;
+use super::{Decoded, FeatureReader};
 use iced_x86::{Code, CpuidFeature, Decoder, DecoderOptions, Instruction};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
@@ -154,15 +154,14 @@ static FEATURES: LazyLock<Vec<FeatureSet>> = LazyLock::new(|| {
 /// LAHF and SAHF were there before the feature that says so for 64-bit mode.
 static SAHF: LazyLock<FeatureSet> = LazyLock::new(|| set(&["sahf"]));
 
-/// Features of code that [`decode`] cannot read.
-pub fn unreadable() -> FeatureSet {
-    set(&BEYOND_THE_DECODER)
+pub fn reader() -> FeatureReader {
+    FeatureReader { decode, unreadable: set(&BEYOND_THE_DECODER) }
 }
 
 /// What the instructions in `bytes`, which stand at `address`, need. They are read from the first to the last
 /// byte: compilers put no data between instructions on x86-64. Where a branch inside of `bytes` leads
 /// between two instructions as they were read, there is some all the same.
-pub fn decode(bytes: &[u8], address: u64) -> Decoded {
+fn decode(bytes: &[u8], address: u64) -> Decoded {
     let end = address.wrapping_add(bytes.len() as u64);
     let inside = |target: u64| target >= address && target < end;
     let mut decoded = Decoded { features: FeatureSet::EMPTY, is_understood: true, references: Vec::new() };
