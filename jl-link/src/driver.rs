@@ -6,6 +6,7 @@ use crate::elf::Elf;
 use crate::error::{Error, Result};
 use crate::finish;
 use crate::lld::{Linked, Lld, Stage};
+use crate::llvm::Llvm;
 use crate::merge;
 use crate::options;
 use crate::report::{Report, parse_report_section};
@@ -30,7 +31,7 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
         print!("{}", options::HELP);
         return Ok(ExitCode::SUCCESS);
     }
-    let lld = Lld::find()?;
+    let lld = Lld::find(Llvm::choose(invocation.own.llvm)?)?;
     if let Some(reason) = invocation.plain_reason() {
         return plain(&lld, &invocation, reason);
     }

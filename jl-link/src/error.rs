@@ -3,6 +3,7 @@
 //! A cause stands in the middle of its message and is therefore not also given as `source`: whoever prints
 //! the chain of causes would print it twice.
 
+use crate::llvm::Llvm;
 use image_format::record::RecordError;
 use image_format::specs::SpecsError;
 use std::io;
@@ -18,8 +19,17 @@ pub enum Error {
     Option { option: String, problem: &'static str },
     #[error("cannot read response file {}: {cause}", path.display())]
     ResponseFile { path: PathBuf, cause: io::Error },
-    #[error("found no ld.lld of LLVM 22 (tried {tried}); install lld-22 or set JL_LLD to its path")]
-    NoLinker { tried: String },
+    #[error("{source_name}: found '{value}', but there are plugins for LLVM 16, 19 and 22")]
+    UnknownLlvm { source_name: &'static str, value: String },
+    #[error(
+        "found no {tool} of LLVM {llvm} (tried {tried}); install {package} or set {variable} to its path"
+    )]
+    NoTool { tool: String, llvm: Llvm, tried: String, package: String, variable: &'static str },
+    #[error(
+        "found no {file}, the plugin for LLVM {llvm}, beside this program; build it \
+             (scripts/build-plugin {llvm}), install it there, or set JL_PLUGIN to its path"
+    )]
+    NoPlugin { file: String, llvm: Llvm },
     #[error("cannot run {}: {cause}", program.display())]
     Spawn { program: PathBuf, cause: io::Error },
     #[error("cannot read {}: {cause}", path.display())]

@@ -25,6 +25,7 @@ pub mod features;
 pub mod finish;
 pub mod inputs;
 pub mod lld;
+pub mod llvm;
 pub mod merge;
 pub mod notes;
 pub mod options;

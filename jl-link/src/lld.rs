@@ -1,7 +1,8 @@
-//! Finding and running ld.lld, and what the link is asked beyond what the user asked.
+//! Running ld.lld, and what the link is asked beyond what the user asked.
 
 use crate::args::{Invocation, Strip};
 use crate::error::{Error, Result};
+use crate::llvm::Llvm;
 use crate::response;
 use crate::scan::Inputs;
 use crate::shims;
@@ -19,26 +20,16 @@ pub const SHIM: &[u8] = match shims::embedded(Arch::HOST) {
     None => panic!("the build script makes the host's"),
 };
 
-const PLUGIN_FILE: &str = "libjl_pass_plugin.so";
-
 /// The linker that does the linking.
 pub struct Lld {
+    llvm: Llvm,
     program: PathBuf,
 }
 
 impl Lld {
-    /// `JL_LLD`, then `ld.lld-22` in PATH, then LLVM 22's own directory.
-    pub fn find() -> Result<Lld> {
-        if let Some(program) = std::env::var_os("JL_LLD") {
-            return Ok(Lld { program: program.into() });
-        }
-        let fixed = PathBuf::from("/usr/lib/llvm-22/bin/ld.lld");
-        match find_in_path("ld.lld-22").or_else(|| fixed.is_file().then_some(fixed)) {
-            Some(program) => Ok(Lld { program }),
-            None => Err(Error::NoLinker {
-                tried: "JL_LLD, ld.lld-22 in PATH, /usr/lib/llvm-22/bin/ld.lld".into(),
-            }),
-        }
+    /// `JL_LLD`, or the one of this LLVM.
+    pub fn find(llvm: Llvm) -> Result<Lld> {
+        Ok(Lld { llvm, program: llvm.tool("JL_LLD", "ld.lld", "lld")? })
     }
 
     /// Links with the user's arguments and nothing else.
@@ -89,7 +80,7 @@ impl Lld {
             }
             None => write(SHIM)?,
         }
-        let args = link_args(invocation, inputs, stage, &shim);
+        let args = link_args(self.llvm, invocation, inputs, stage, &shim);
         if invocation.own.verbose {
             eprintln!("jl-link: {} {}", self.program.display(), join(&args));
         }
@@ -181,7 +172,13 @@ fn warnings_are_fatal(invocation: &Invocation) -> bool {
     options.find(|o| o == "fatal-warnings" || o == "no-fatal-warnings").is_some_and(|o| o == "fatal-warnings")
 }
 
-fn link_args(invocation: &Invocation, inputs: &Inputs, stage: &Stage, shim: &Path) -> Vec<OsString> {
+fn link_args(
+    llvm: Llvm,
+    invocation: &Invocation,
+    inputs: &Inputs,
+    stage: &Stage,
+    shim: &Path,
+) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     // First, so that among constructors of equal priority its own runs first.
     args.push(shim.into());
@@ -214,18 +211,18 @@ fn link_args(invocation: &Invocation, inputs: &Inputs, stage: &Stage, shim: &Pat
         add(&[&option]);
     }
     if inputs.bitcode && !invocation.pass_plugin_given {
-        add_plugin(&mut args);
+        add_plugin(llvm, &mut args);
     }
     args
 }
 
-fn add_plugin(args: &mut Vec<OsString>) {
-    let Some(plugin) = plugin() else {
-        eprintln!(
-            "jl-link: warning: found no {PLUGIN_FILE} beside jl-link: bitcode inputs stay at the baseline \
-             (set JL_PLUGIN to its path)"
-        );
-        return;
+fn add_plugin(llvm: Llvm, args: &mut Vec<OsString>) {
+    let plugin = match llvm.plugin() {
+        Ok(plugin) => plugin,
+        Err(error) => {
+            eprintln!("jl-link: warning: bitcode inputs stay at the baseline: {error}");
+            return;
+        }
     };
     // The key of a ThinLTO cache entry says nothing of pass plugins (LLVM 22): objects that were generated
     // without the plugin, by another one or for other targets would be taken for ours.
@@ -243,25 +240,6 @@ fn add_plugin(args: &mut Vec<OsString>) {
 fn plugin_identity(plugin: &Path) -> Vec<u8> {
     let times = std::fs::metadata(plugin).map(|m| (m.len(), m.mtime(), m.mtime_nsec())).unwrap_or_default();
     format!("{} {times:?} ", plugin.display()).into_bytes()
-}
-
-/// `JL_PLUGIN`, or the plugin beside this program.
-pub fn plugin() -> Option<PathBuf> {
-    if let Some(plugin) = std::env::var_os("JL_PLUGIN") {
-        return Some(plugin.into());
-    }
-    let beside = beside_self(PLUGIN_FILE)?;
-    beside.is_file().then_some(beside)
-}
-
-/// `file` in the directory of this program, symbolic links followed.
-pub fn beside_self(file: &str) -> Option<PathBuf> {
-    Some(std::env::current_exe().ok()?.parent()?.join(file))
-}
-
-pub fn find_in_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 /// lld wrote the name of the staged file, and the shim, which no build system can make.

@@ -1,6 +1,7 @@
 //! jl-link's own options, `--jl-...`; everything else is lld's.
 
 use crate::error::{Error, Result};
+use crate::llvm::Llvm;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -16,12 +17,14 @@ pub struct OwnOptions {
     pub tunable: bool,
     pub bind_local: bool,
     pub no_relr: bool,
+    /// Whose ld.lld and plugin.
+    pub llvm: Option<Llvm>,
     /// Another shim object than the embedded one (development and tests).
     pub shim: Option<PathBuf>,
 }
 
 pub const HELP: &str = "\
-jl-link links with ld.lld of LLVM 22 and makes one code image of objects that jl-cc or the pass plugin
+jl-link links with ld.lld and makes one code image of objects that jl-cc or the pass plugin
 compiled for several CPUs. Objects without function records are linked as lld would.
 
 USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with ld's options and:
@@ -31,10 +34,11 @@ USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with
   --jl-tunable       leave all calls between clones on their slots, so that each can be changed at run time
   --jl-bind-local    bind calls to exported functions of this image, which other libraries could replace
   --jl-no-relr       do not pack relative relocations: the image then loads with glibc before 2.36
+  --jl-llvm=16|19|22 which LLVM's ld.lld and plugin (default: environment JL_LLVM, or else 22)
   --jl-keep-temps    keep the temporary directory beside the output and say where it is
   --jl-shim=FILE     embed this shim object instead of the built-in one
   --jl-help          print this text
-ENVIRONMENT: JL_LLD (path of ld.lld), JL_PLUGIN (path of libjl_pass_plugin.so, for bitcode inputs)
+ENVIRONMENT: JL_LLVM, JL_LLD (path of ld.lld), JL_PLUGIN (path of the pass plugin, for bitcode inputs)
 EXAMPLE: clang-22 -shared -fPIC --ld-path=/opt/julienne/bin/jl-link a.o b.o -o lib.so -Wl,--jl-report=r.json
 ";
 
@@ -55,6 +59,11 @@ impl OwnOptions {
                 let value = value.filter(|v| !v.as_os_str().is_empty());
                 let value = value.ok_or(Error::Option { option, problem: "needs a file: --jl-...=FILE" })?;
                 *if name == b"report" { &mut self.report } else { &mut self.shim } = Some(value);
+                return Ok(true);
+            }
+            b"llvm" => {
+                let value = value.unwrap_or_default();
+                self.llvm = Some(Llvm::from_option(&value.to_string_lossy())?);
                 return Ok(true);
             }
             b"help" => &mut self.help,
@@ -84,8 +93,11 @@ mod tests {
         assert!(own.take(OsStr::new("--jl-report=a b")).unwrap());
         assert!(own.take(OsStr::new("-jl-tunable")).unwrap());
         assert!(!own.take(OsStr::new("--gc-sections")).unwrap());
-        assert_eq!((own.report, own.tunable), (Some("a b".into()), true));
-        for bad in ["--jl-reports", "--jl-report", "--jl-report=", "--jl-tunable=1"] {
+        assert!(own.take(OsStr::new("--jl-llvm=19")).unwrap());
+        assert_eq!((own.report, own.tunable, own.llvm), (Some("a b".into()), true, Some(Llvm::V19)));
+        for bad in
+            ["--jl-reports", "--jl-report", "--jl-report=", "--jl-tunable=1", "--jl-llvm", "--jl-llvm=18"]
+        {
             assert!(OwnOptions::default().take(OsStr::new(bad)).is_err(), "{bad}");
         }
     }

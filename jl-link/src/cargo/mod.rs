@@ -4,7 +4,7 @@
 pub mod request;
 
 use crate::cc::targets;
-use crate::lld::beside_self;
+use crate::llvm::beside_self;
 use anyhow::{Context, bail, ensure};
 use cargo_config2::{Config, Flags};
 use image_format::cpu::Arch;

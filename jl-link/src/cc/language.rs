@@ -1,7 +1,7 @@
 //! The compilers that `jl-cc` becomes, by the name it is called by, and where they differ.
 
-use crate::lld::find_in_path;
-use anyhow::Context;
+use crate::error::Result;
+use crate::llvm::Llvm;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -27,32 +27,15 @@ impl Language {
         }
     }
 
-    /// The variable that names the compiler, its name with the version of LLVM, and without.
-    fn names(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Language::C | Language::Cxx => ("JL_CLANG", "clang-22", "clang"),
-            Language::Fortran => ("JL_FLANG", "flang-22", "flang"),
-        }
-    }
-
-    /// The compiler of LLVM 22.
+    /// The compiler of this LLVM.
     ///
     /// # Errors
     /// What was tried, when there is none.
-    pub fn compiler(self) -> anyhow::Result<PathBuf> {
-        let (variable, versioned, plain) = self.names();
-        if let Some(compiler) = std::env::var_os(variable) {
-            return Ok(compiler.into());
+    pub fn compiler(self, llvm: Llvm) -> Result<PathBuf> {
+        match self {
+            Language::C | Language::Cxx => llvm.tool("JL_CLANG", "clang", "clang"),
+            Language::Fortran => llvm.tool("JL_FLANG", "flang", "flang"),
         }
-        let fixed = Path::new("/usr/lib/llvm-22/bin").join(plain);
-        let found = find_in_path(versioned).or_else(|| fixed.is_file().then(|| fixed.clone()));
-        found.with_context(|| {
-            format!(
-                "found no {plain} of LLVM 22 (tried {variable}, {versioned} in PATH, {}); install \
-                 {versioned} or set {variable} to its path",
-                fixed.display()
-            )
-        })
     }
 
     /// Whether the compiler runs itself with this first argument: such a command line is complete.
@@ -74,7 +57,7 @@ impl Language {
     /// Names the linker, by its path.
     pub fn linker(self, path: &OsStr) -> Vec<OsString> {
         match self {
-            // Only under -fuse-ld=lld does clang give lld's LTO options to the linker (LLVM 22).
+            // Only under -fuse-ld=lld does clang give lld's LTO options to the linker.
             Language::C | Language::Cxx => vec![super::joined("--ld-path=", path), "-fuse-ld=lld".into()],
             // flang has no --ld-path.
             Language::Fortran => vec![super::joined("-fuse-ld=", path)],

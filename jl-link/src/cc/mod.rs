@@ -1,11 +1,10 @@
-//! `jl-cc`, `jl-c++` and `jl-flang`: clang and flang of LLVM 22 with the pass plugin and jl-link, and nothing
-//! else changed.
+//! `jl-cc`, `jl-c++` and `jl-flang`: clang and flang with the pass plugin and jl-link, and nothing else changed.
 
 pub mod flags;
 pub mod language;
 pub mod targets;
 
-use crate::lld::{beside_self, plugin};
+use crate::llvm::{Llvm, beside_self};
 use crate::options::OwnOptions;
 use crate::response;
 use anyhow::{Context, bail};
@@ -18,7 +17,7 @@ use std::path::Path;
 use std::process::Command;
 
 const HELP: &str = "\
-jl-cc (C), jl-c++ (C++) and jl-flang (Fortran) are clang and flang 22 with one addition: what they compile
+jl-cc (C), jl-c++ (C++) and jl-flang (Fortran) are clang and flang with one addition: what they compile
 holds code for several CPUs, and what they link chooses among it at start. All of their options work; these
 are added:
   --jl-targets=LIST  the CPUs, separated by ';', baseline first, in Julia's grammar
@@ -26,9 +25,12 @@ are added:
   --jl-fp=fast       let each target contract floating point as it can: results may differ in the last bits
   --jl-fp=same       the same bits at every target (default)
   --jl-tunable       leave calls between clones on their slots, so that each can be changed at run time
+  --jl-llvm=16|19|22 the LLVM whose clang, ld.lld and plugin are used (default: JL_LLVM, or else 22);
+                     scripts/build-plugin makes the plugins for 16 and 19
   --jl-report=FILE   when linking: a report as JSON (this and jl-link's other options go to jl-link)
   --jl-help          print this text
-ENVIRONMENT: JL_CLANG, JL_FLANG (paths of the compilers), JL_PLUGIN (path of libjl_pass_plugin.so), JULIA_CPU_TARGET
+ENVIRONMENT: JL_LLVM, JL_CLANG, JL_FLANG (paths of the compilers), JL_PLUGIN (path of the pass plugin),
+             JULIA_CPU_TARGET
 EXAMPLES:
   jl-cc -O2 -shared -fPIC a.c -o liba.so
   jl-cc -O2 '--jl-targets=x86-64;x86-64-v3;x86-64-v4' -c a.c
@@ -45,9 +47,8 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<std::convert::Infallible> {
     let program = args.next().unwrap_or_default();
     let args: Vec<OsString> = args.collect();
     let language = Language::of_program(&program);
-    let compiler = language.compiler()?;
     if args.first().is_some_and(|a| language.is_front_end(a)) {
-        return Err(become_program(&compiler, &args, None));
+        return Err(become_program(&language.compiler(Llvm::choose(None)?)?, &args, None));
     }
     let request = Request::parse(args)?;
     if request.own.help {
@@ -58,8 +59,9 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<std::convert::Infallible> {
         println!("{HELP}");
     }
     let targets = request.checked_targets()?;
-    let command = command(&request, language)?;
-    Err(become_program(&compiler, &command, targets))
+    let llvm = Llvm::choose(request.own.llvm)?;
+    let command = command(&request, llvm, language)?;
+    Err(become_program(&language.compiler(llvm)?, &command, targets))
 }
 
 /// `targets` reach what knows no settings of ours by its environment: bitcode of other compilers, which the
@@ -165,7 +167,7 @@ impl Request {
 }
 
 /// The compiler's complete arguments.
-fn command(request: &Request, language: Language) -> anyhow::Result<Vec<OsString>> {
+fn command(request: &Request, llvm: Llvm, language: Language) -> anyhow::Result<Vec<OsString>> {
     let mut args: Vec<OsString> = Vec::new();
     // Each of these is unused in some call (compile only, link only, assemble), which is no news.
     let (quiet, loud): (&str, &[&str]) = match language {
@@ -178,9 +180,7 @@ fn command(request: &Request, language: Language) -> anyhow::Result<Vec<OsString
     }
     args.push(quiet.into());
     if request.flags.compiles {
-        let plugin = plugin().with_context(
-            || "found no libjl_pass_plugin.so beside jl-cc; install it there or set JL_PLUGIN to its path",
-        )?;
+        let plugin = llvm.plugin()?;
         args.push(joined("-fpass-plugin=", plugin.as_os_str()));
     }
     for word in ["-record-command-line", &request.settings()?] {
