@@ -1,6 +1,7 @@
 //! Which target runs on a CPU and why, as data and as text.
 
 use crate::check::{hexadecimal, name_of};
+use crate::cpu::Cpu;
 use crate::elf::ElfFile;
 use crate::image::{Content, List, LoadError, Merged, Plain, arch, content};
 use crate::trampoline;
@@ -12,15 +13,6 @@ use image_format::specs::{SPECS_DECODED, SPECS_FP_FAST, SPECS_RAISED, Specs, tar
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// The CPU that is asked about.
-#[derive(Clone, Debug)]
-pub struct Cpu {
-    /// `this host`, or a model's name.
-    pub name: String,
-    pub arch: Arch,
-    pub features: FeatureSet,
-}
-
 /// What a file is and what would run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
@@ -31,7 +23,7 @@ pub struct Explanation {
     /// Objects that a plain linker left unmerged.
     pub shards: usize,
     pub cpu: String,
-    /// What the CPU has, by LLVM's names.
+    /// What the CPU has, by LLVM's names; nothing of one for which the file is not.
     pub cpu_features: Vec<&'static str>,
     /// One per target list: one for a merged image.
     pub lists: Vec<Choice>,
@@ -104,13 +96,20 @@ pub fn explain(
     forced: Option<usize>,
     function: Option<&str>,
 ) -> Result<Explanation, LoadError> {
+    let of_other_arch = arch(file).ok().filter(|arch| *arch != cpu.arch);
     let mut explanation = Explanation {
         file: file.path.display().to_string(),
         kind: "none",
         build_id: file.build_id().map(hexadecimal),
         shards: 0,
-        cpu: cpu.name.clone(),
-        cpu_features: cpu.features.iter().filter_map(|id| cpu.arch.feature_name(id)).collect(),
+        cpu: match of_other_arch {
+            Some(arch) => format!("{} ({}, and the file is for {})", cpu.name, cpu.arch.name(), arch.name()),
+            None => cpu.name.clone(),
+        },
+        cpu_features: match of_other_arch {
+            Some(_) => Vec::new(),
+            None => cpu.features.iter().filter_map(|id| cpu.arch.feature_name(id)).collect(),
+        },
         lists: Vec::new(),
         functions: Vec::new(),
     };
@@ -211,9 +210,9 @@ fn choose_among(
     functions: &[(usize, u64, Vec<u64>)],
 ) -> Choice {
     let needs: Vec<Needs> = (0..specs.len()).filter_map(|target| specs.needs(target)).collect();
-    // A CPU of another architecture has nothing of what is asked.
-    let host = if cpu.arch == arch { cpu.features } else { FeatureSet::EMPTY };
-    let chosen = choose(needs.iter().copied(), host, forced);
+    let is_same_arch = cpu.arch == arch;
+    let host = cpu.features;
+    let chosen = if is_same_arch { Some(choose(needs.iter().copied(), host, forced)) } else { None };
     let names = |set: FeatureSet| arch.feature_names(set);
     let targets = specs.entries().enumerate().map(|(index, entry)| {
         let base = specs.entry(entry.base as usize).filter(|_| index > 0);
@@ -222,10 +221,10 @@ fn choose_among(
         };
         let text =
             |offset| specs.string(offset).map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-        let lacks = names(entry.required.difference(host));
+        let lacks = if is_same_arch { names(entry.required.difference(host)) } else { Vec::new() };
         let verdict = match chosen {
-            Ok(winner) => verdict(needs.iter().copied(), host, forced.is_some(), winner, index),
-            Err(_) => Verdict::Lacks(entry.required.difference(host)),
+            Some(Ok(winner)) => verdict(needs.iter().copied(), host, forced.is_some(), winner, index),
+            Some(Err(_)) | None => Verdict::Lacks(entry.required.difference(host)),
         };
         Target {
             index,
@@ -253,18 +252,31 @@ fn choose_among(
         raised: specs.head().flags & SPECS_RAISED != 0,
         decoded: specs.head().flags & SPECS_DECODED != 0,
         targets: targets.collect(),
-        chosen: chosen.ok(),
-        refusal: chosen.err().map(|reason| match reason {
-            NoTarget::Incompatible { baseline_lacks } => {
-                format!("{} lacks {}, which the baseline needs", cpu.name, names(baseline_lacks).join(", "))
-            }
-            NoTarget::ForcedUnknown { forced, targets } => {
-                format!("target {forced} was asked for, but there are targets 0 to {} only", targets - 1)
-            }
-            NoTarget::ForcedIncompatible { forced, lacks } => {
-                format!("{} lacks {}, which target {forced} needs", cpu.name, names(lacks).join(", "))
-            }
-        }),
+        chosen: chosen.and_then(Result::ok),
+        refusal: match chosen {
+            Some(Ok(_)) => None,
+            Some(Err(reason)) => Some(refusal_text(reason, cpu, names)),
+            None => Some(format!(
+                "{} is {}, and this code is for {}: --cpu NAME asks about a CPU of that architecture",
+                cpu.name,
+                cpu.arch.name(),
+                arch.name()
+            )),
+        },
+    }
+}
+
+fn refusal_text(reason: NoTarget, cpu: &Cpu, names: impl Fn(FeatureSet) -> Vec<String>) -> String {
+    match reason {
+        NoTarget::Incompatible { baseline_lacks } => {
+            format!("{} lacks {}, which the baseline needs", cpu.name, names(baseline_lacks).join(", "))
+        }
+        NoTarget::ForcedUnknown { forced, targets } => {
+            format!("target {forced} was asked for, but there are targets 0 to {} only", targets - 1)
+        }
+        NoTarget::ForcedIncompatible { forced, lacks } => {
+            format!("{} lacks {}, which target {forced} needs", cpu.name, names(lacks).join(", "))
+        }
     }
 }
 

@@ -52,7 +52,8 @@ impl Explanation {
         if self.lists.is_empty() {
             return Ok(());
         }
-        field(out, "  CPU        ", &format!("{}: {}", self.cpu, self.cpu_features.join(" ")))?;
+        let colon = if self.cpu_features.is_empty() { "" } else { ": " };
+        field(out, "  CPU        ", &format!("{}{colon}{}", self.cpu, self.cpu_features.join(" ")))?;
         for list in &self.lists {
             list.write_text(out)?;
         }

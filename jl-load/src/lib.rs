@@ -5,6 +5,7 @@
 //! Nothing here trusts a file: every read is bounded, and a wrong field is an error that names it.
 
 pub mod check;
+pub mod cpu;
 pub mod elf;
 pub mod explain;
 mod explain_text;

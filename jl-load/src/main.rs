@@ -4,10 +4,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use image_format::cpu::Arch;
 use jl_load::check::{Kind, check};
+use jl_load::cpu::Cpu;
 use jl_load::elf::ElfFile;
-use jl_load::explain::{Cpu, explain};
+use jl_load::explain::explain;
 use jl_load::matrix::{self, CpuReport, Plan};
-use jl_load::run::{Request, find_preload, variables};
+use jl_load::run::{Request, architecture, find_preload, variables};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ struct Options {
 const EXAMPLES: &str = "Examples:
   jl-load explain libxxhash.so                 what runs on this host, and why
   jl-load explain libxxhash.so --cpu nehalem   what would run on another CPU
+  jl-load explain libarm.so --cpu neoverse-n1  of a library for another architecture
   jl-load explain libxxhash.so --function XXH3_64bits
   jl-load check lib/*.so                       exit status 1 if one is damaged
   jl-load run --cpu x86-64-v3 -- ./program     no code above x86-64-v3 in any image
@@ -156,8 +158,11 @@ fn main() -> ExitCode {
 }
 
 fn explain_file(options: &Explain) -> Result<()> {
-    let cpu = cpu(options.cpu.as_deref())?;
     let file = ElfFile::open(&options.file)?;
+    let cpu = match &options.cpu {
+        None => Cpu::host(),
+        Some(name) => Cpu::model(name, jl_load::image::arch(&file).unwrap_or(Arch::HOST))?,
+    };
     let explanation = explain(&file, &cpu, options.target, options.function.as_deref())?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&explanation).context("cannot write JSON")?);
@@ -165,26 +170,6 @@ fn explain_file(options: &Explain) -> Result<()> {
         print!("{}", explanation.text(options.function.as_deref()));
     }
     Ok(())
-}
-
-/// The model of that name, or this host.
-fn cpu(name: Option<&str>) -> Result<Cpu> {
-    match name {
-        None => Ok(Cpu { name: "this host".into(), arch: Arch::HOST, features: Arch::host_features() }),
-        Some(name) => model(name),
-    }
-}
-
-fn model(name: &str) -> Result<Cpu> {
-    let arch = Arch::HOST;
-    match arch.model(name) {
-        Some(features) => Ok(Cpu { name: name.into(), arch, features }),
-        None => bail!(
-            "unknown CPU {name:?}: expected one of LLVM's names for {}: {}",
-            arch.name(),
-            arch.model_names().collect::<Vec<_>>().join(", ")
-        ),
-    }
 }
 
 fn check_files(options: &Check) -> ExitCode {
@@ -223,7 +208,7 @@ fn check_files(options: &Check) -> ExitCode {
 }
 
 fn show_cpu(options: &CpuOptions) -> Result<()> {
-    let cpu = cpu(options.name.as_deref())?;
+    let cpu = options.name.as_deref().map_or_else(|| Ok(Cpu::host()), Cpu::any_model)?;
     let report = CpuReport::new(&cpu.name, cpu.arch, cpu.features);
     if options.json {
         println!("{}", serde_json::to_string(&report).context("cannot write JSON")?);
@@ -263,8 +248,9 @@ fn preload() -> Result<PathBuf> {
 
 /// Replaces this process; returns only when that fails.
 fn run(options: &Run) -> Result<ExitCode> {
+    let arch = architecture(&options.command)?;
     if let Some(name) = &options.cpu {
-        model(name)?;
+        Cpu::model(name, arch)?;
     }
     let preload = preload()?;
     let request = Request { cpu: options.cpu.clone(), target: options.target, log: options.log.clone() };

@@ -1,5 +1,7 @@
 //! `jl-load run`: the environment under which the preloaded shim chooses for every image of a process.
 
+use crate::matrix::{Emulator, Program};
+use image_format::cpu::Arch;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -23,8 +25,37 @@ pub enum RunError {
         tried.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" and ")
     )]
     NoPreload { tried: Vec<PathBuf> },
+    #[error(
+        "{path} is for {}, and this host is {}: run it on such a machine, or under an emulator, for which \
+         `jl-load matrix --model NAME -- {path} ...` finds the libraries and says what was chosen",
+        arch.name(), Arch::HOST.name()
+    )]
+    OtherArchitecture { path: PathBuf, arch: Arch },
     #[error("{path}: LD_PRELOAD cannot name a path with a space or a colon: install jl-load elsewhere")]
     UnusablePath { path: PathBuf },
+}
+
+/// The architecture of the program that `command` starts; this host's where that is not an ELF file that we
+/// know.
+///
+/// # Errors
+/// This host does not run it: it is for another architecture, and no emulator is registered for that. (Asked
+/// before the program is started: the C library would hand what the kernel does not take to a shell.)
+pub fn architecture(command: &[OsString]) -> Result<Arch, RunError> {
+    let Ok(program) = Program::find(command) else { return Ok(Arch::HOST) };
+    let Some(arch) = Arch::from_elf_machine(program.machine) else { return Ok(Arch::HOST) };
+    if arch == Arch::HOST || is_registered(program.machine) {
+        return Ok(arch);
+    }
+    Err(RunError::OtherArchitecture { path: program.file, arch })
+}
+
+/// Whether the kernel was told (binfmt_misc) to run programs of this machine with the emulator.
+fn is_registered(machine: u32) -> bool {
+    let Some(emulator) = Emulator::of(machine) else { return false };
+    let Ok(entries) = std::fs::read_dir("/proc/sys/fs/binfmt_misc") else { return false };
+    let texts = entries.flatten().filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
+    texts.into_iter().any(|text| text.starts_with("enabled") && text.contains(emulator.program))
 }
 
 /// The shim beside the program at `executable`, or in `../lib` of it.

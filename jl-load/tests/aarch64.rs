@@ -158,3 +158,43 @@ fn nothing_stays_writable_and_marks_are_kept() {
     let output = run(on_aarch64("neoverse-n1", &program).arg(&library));
     assert_eq!(output, "r--p 199901\n");
 }
+
+#[test]
+fn the_commands_know_images_of_another_architecture() {
+    let Some(setup) = Setup::new() else { return };
+    setup.library("libf.so", &TARGETS);
+    let jl_load = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_jl-load"))
+            .current_dir(setup.path())
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let checked = jl_load(&["check", "libf.so"]);
+    assert_eq!(text(&checked), "libf.so: right: merged image, 3 functions\n");
+    for (cpu, target) in [("cortex-a53", 0), ("neoverse-n1", 1), ("a64fx", 2), ("grace", 2)] {
+        let found = jl_load(&["explain", "libf.so", "--cpu", cpu, "--function", "f1", "--json"]);
+        let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
+        assert_eq!(found["lists"][0]["chosen"], target, "{cpu}");
+        assert_eq!(found["functions"][0]["runs"], target, "{cpu}: through the trampoline");
+    }
+    let lacking = text(&jl_load(&["explain", "libf.so", "--cpu", "cortex-a53"]));
+    assert!(lacking.contains("for 3 targets (aarch64)") && lacking.contains("rejected: lacks "), "{lacking}");
+    let other = text(&jl_load(&["explain", "libf.so", "--cpu", "haswell"]));
+    assert!(other.contains("haswell is a CPU of x86_64, and this is about code for aarch64"), "{other}");
+    if cfg!(not(target_arch = "aarch64")) {
+        let here = text(&jl_load(&["explain", "libf.so"]));
+        assert!(here.contains("this host is x86_64, and this code is for aarch64: --cpu NAME"), "{here}");
+        let program = setup.program(&[]);
+        let ran = jl_load(&["run", "--cpu", "haswell", "--", program.to_str().unwrap()]);
+        // Unless the kernel knows the emulator: then the model is what is wrong.
+        assert!(
+            text(&ran).contains("program is for aarch64, and this host is x86_64: run it on such a machine")
+                || text(&ran).contains("haswell is a CPU of x86_64"),
+            "{}",
+            text(&ran)
+        );
+        let model = text(&jl_load(&["cpu", "a64fx"]));
+        assert!(model.contains("sve"), "{model}");
+    }
+}

@@ -4,8 +4,9 @@ mod support;
 
 use image_format::cpu::Arch;
 use jl_load::check::check;
+use jl_load::cpu::Cpu;
 use jl_load::elf::ElfFile;
-use jl_load::explain::{Cpu, explain};
+use jl_load::explain::explain;
 use proptest::prelude::*;
 use std::path::Path;
 use std::sync::OnceLock;
