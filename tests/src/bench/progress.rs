@@ -1,17 +1,16 @@
-//! Progress on standard error: a bar on a terminal, plain lines in a pipe.
+//! Progress on standard error: a bar on a terminal, plain lines in a pipe, or nothing.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// In a pipe no more than one line in this time.
-const PAUSE: Duration = Duration::from_secs(1);
-
 pub struct Progress {
     steps: usize,
     state: Mutex<State>,
     bar: Option<ProgressBar>,
+    /// In a pipe no more than one line in this time; no lines at all when absent.
+    pause: Option<Duration>,
 }
 
 struct State {
@@ -21,14 +20,19 @@ struct State {
 
 impl Progress {
     pub fn new(steps: usize) -> Progress {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        Progress::with_pause(steps, Some(Duration::from_secs(1)))
+    }
+
+    /// Without a pause nothing is shown.
+    pub fn with_pause(steps: usize, pause: Option<Duration>) -> Progress {
+        let bar = (pause.is_some() && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(steps as u64);
             if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}") {
                 bar.set_style(style);
             }
             bar
         });
-        Progress { steps, state: Mutex::new(State { begun: 0, last_line: None }), bar }
+        Progress { steps, state: Mutex::new(State { begun: 0, last_line: None }), bar, pause }
     }
 
     /// A step begins. May be called from several threads.
@@ -38,7 +42,9 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_position(state.begun as u64 - 1);
             bar.set_message(what.to_string());
-        } else if state.last_line.is_none_or(|last| last.elapsed() >= PAUSE) {
+        } else if let Some(pause) = self.pause
+            && state.last_line.is_none_or(|last| last.elapsed() >= pause)
+        {
             state.last_line = Some(Instant::now());
             eprintln!("[{}/{}] {what}", state.begun, self.steps);
         }

@@ -1,10 +1,11 @@
 //! Suites that others wrote; `scripts/conformance` calls it.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Parser;
 use std::process::ExitCode;
 use tests::conformance::findings::{Findings, table};
 use tests::conformance::level::Level;
+use tests::conformance::list::List;
 use tests::conformance::platform::Platform;
 use tests::conformance::{self, Context, Options};
 use tests::tools::Tools;
@@ -71,16 +72,15 @@ fn run(arguments: Arguments) -> Result<bool> {
         return Ok(true);
     }
     let whole = only.is_empty() && levels.is_empty() && filter.is_none() && !short;
-    let options = Options { only, levels, filter, short, jobs, platform: arch };
-    if write && options.short {
-        bail!("--write needs the whole run, but --short is given");
-    }
-    let mut context = Context::new(Tools::find()?, options, &conformance::cache_folder()?)?;
+    let options = Options { only, levels, filter, short, jobs, platform: arch, progress: true };
+    let context = Context::new(Tools::find()?, options, &conformance::cache_folder()?)?;
     let findings = conformance::run(&context)?;
     report(&findings, &context);
     if write {
-        context.list.update(&findings.ran, &findings.unsupported);
-        context.list.write()?;
+        // Read again: another run may have written it meanwhile.
+        let mut list = List::read()?;
+        list.update(&findings.ran, &findings.unsupported);
+        list.write()?;
         if whole {
             conformance::document::write(&findings, &context)?;
         } else {

@@ -33,6 +33,17 @@ pub struct Case {
     pub flags: Vec<String>,
     /// For runs.
     pub env: Vec<(String, String)>,
+    /// CPU time that plain clang's build may take, in seconds; ours may take some times as much.
+    pub cpu_seconds: u32,
+    /// What plain clang builds to compare with; the same sources at the same level when absent.
+    pub expected: Option<Expected>,
+}
+
+/// Another build to compare with.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    pub sources: Vec<PathBuf>,
+    pub level: Level,
 }
 
 /// How a case came out at one level.
@@ -72,9 +83,32 @@ impl Case {
             Ok(()) => self.try_ours(context, level, &reference, folder.path())?,
         };
         if places.iter().any(|p| p.result.is_err()) {
+            if let Some(reason) = self.second_opinion(context, level, &reference)? {
+                return Ok(Judged { reference: Err(reason), places: self.nowhere(context) });
+            }
             self.keep(context, level, folder.path(), &places)?;
         }
         Ok(Judged { reference: reference.passed, places })
+    }
+
+    /// Where our build is compared with another build than its own counterpart: why that counterpart, by plain
+    /// clang, does not do the same either.
+    fn second_opinion(
+        &self,
+        context: &Context,
+        level: Level,
+        expected: &Reference,
+    ) -> Result<Option<String>> {
+        if self.expected.is_none() {
+            return Ok(None);
+        }
+        let counterpart = Case { expected: None, ..self.clone() };
+        let found = context.references.of(&counterpart, context, level)?;
+        Ok(match &found.passed {
+            Err(reason) => Some(reason.clone()),
+            Ok(()) if found != *expected => Some("plain clang's output differs from level to level".into()),
+            Ok(()) => None,
+        })
     }
 
     /// The places' names when there is nothing to run.
@@ -103,7 +137,7 @@ impl Case {
                 for (result, place) in places.iter_mut().zip(&context.places) {
                     result.with_clones =
                         place.target > 0 && program.clones.get(place.target).is_some_and(|n| *n > 0);
-                    let mut command = place.run(&program.path);
+                    let mut command = place.run(&program.path, self.cpu_seconds * PATIENCE);
                     result.result = self
                         .run(&mut command, folder)
                         .map_err(|error| format!("{error:#}"))
@@ -180,6 +214,10 @@ impl Case {
     }
 }
 
+/// How many times plain clang's limit of CPU time our builds have: -O0 code is never faster than that, and a
+/// test at the limit must not look like a failure of ours.
+const PATIENCE: u32 = 4;
+
 /// The place of a case that is only compiled.
 pub const OBJECT: &str = "object";
 
@@ -237,10 +275,16 @@ fn clones_of_object(object: &Path) -> Result<Vec<u64>> {
 }
 
 impl Platform {
-    /// A build by plain clang, with what it needs of a case.
+    /// The build by plain clang that a case is compared with.
     pub fn plain_build(self, case: &Case, level: Level, output: &Path) -> Command {
         let mut command = self.plain_compiler(case.language);
-        case.arguments(&mut command, level, output);
+        match &case.expected {
+            None => case.arguments(&mut command, level, output),
+            Some(Expected { sources, level }) => {
+                let expected = Case { sources: sources.clone(), expected: None, ..case.clone() };
+                expected.arguments(&mut command, *level, output);
+            }
+        }
         command
     }
 }

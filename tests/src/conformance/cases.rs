@@ -4,18 +4,28 @@ use super::Context;
 use super::case::{Case, Judged};
 use super::findings::{Failure, Findings, Outcome, Tally};
 use super::level::Level;
-use crate::bench::progress::Progress;
 use anyhow::{Context as _, Result};
 use rayon::prelude::*;
 
 /// How a case came out at a level: nothing for one whose outcome says nothing.
 type Verdict = Result<Option<Judged>>;
 
-/// Runs all cases at all levels, as many at a time as there are threads.
-pub fn judge_all(context: &Context, suite: &str, cases: &[Case], levels: &[Level]) -> Result<Findings> {
-    let work: Vec<(&Case, Level)> =
-        levels.iter().flat_map(|level| cases.iter().map(move |case| (case, *level))).collect();
-    let progress = Progress::new(work.len());
+/// Whether what plain clang does not pass must stand in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    Listed,
+    /// Generated programs: which of them come to an end in time depends on the machine.
+    Unlisted,
+}
+
+/// Runs cases, each at a level, as many at a time as there are threads.
+pub fn judge_all(
+    context: &Context,
+    suite: &str,
+    work: &[(&Case, Level)],
+    listing: Listing,
+) -> Result<Findings> {
+    let progress = context.progress(work.len());
     let judge = |(case, level): &(&Case, Level)| -> Verdict {
         progress.step(&format!("{suite} {} {}", level.name(), case.name));
         if context.list.is_nondeterministic(suite, &case.name, level.name()) {
@@ -25,14 +35,15 @@ pub fn judge_all(context: &Context, suite: &str, cases: &[Case], levels: &[Level
     };
     let judged: Vec<Verdict> = context.pool.install(|| work.par_iter().map(judge).collect());
     drop(progress);
-    let mut summary = Summary { tally: Tally::new(suite), findings: Findings::default(), context, suite };
-    for ((case, level), judged) in work.into_iter().zip(judged) {
-        summary.add(case, level, judged?);
+    let mut summary =
+        Summary { tally: Tally::new(suite), findings: Findings::default(), context, suite, listing };
+    for ((case, level), judged) in work.iter().zip(judged) {
+        summary.add(case, *level, judged?);
     }
     let Summary { tally, mut findings, .. } = summary;
     findings.rows = tally.rows();
     if context.options.filter.is_none() {
-        findings.complaints.extend(tally.without_clones(levels));
+        findings.complaints.extend(tally.without_clones());
     }
     Ok(findings)
 }
@@ -42,6 +53,7 @@ struct Summary<'a> {
     findings: Findings,
     context: &'a Context,
     suite: &'a str,
+    listing: Listing,
 }
 
 impl Summary<'_> {
@@ -52,7 +64,9 @@ impl Summary<'_> {
             }
             return;
         };
-        self.check_list(case, level, &reference);
+        if self.listing == Listing::Listed {
+            self.check_list(case, level, &reference);
+        }
         for place in &places {
             let outcome = match (&reference, &place.result) {
                 (Err(_), _) => Outcome::Unsupported,

@@ -7,6 +7,7 @@
 
 pub mod case;
 pub mod cases;
+pub mod csmith;
 pub mod dg;
 pub mod document;
 pub mod findings;
@@ -15,8 +16,10 @@ pub mod list;
 pub mod platform;
 pub mod reference;
 pub mod sources;
+pub mod split;
 pub mod torture;
 
+use crate::bench::progress::Progress;
 use crate::tools::{CLANG, Tools};
 use anyhow::{Context as _, Result, bail};
 use findings::Findings;
@@ -27,6 +30,7 @@ use reference::References;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A suite of tests that others wrote.
 pub trait Suite: Sync {
@@ -41,11 +45,15 @@ pub trait Suite: Sync {
 }
 
 /// All suites, in the table's order.
-pub fn suites() -> Vec<Box<dyn Suite>> {
+pub fn suites() -> Vec<Box<dyn Suite + Send>> {
+    use csmith::Csmith;
+    use torture::Torture;
     vec![
-        Box::new(torture::Torture::Execute),
-        Box::new(torture::Torture::Compile),
-        Box::new(torture::Torture::Cxx),
+        Box::new(Torture::Execute),
+        Box::new(Torture::Compile),
+        Box::new(Torture::Cxx),
+        Box::new(Csmith::Whole),
+        Box::new(Csmith::Split),
     ]
 }
 
@@ -63,6 +71,8 @@ pub struct Options {
     /// Tests at a time; all CPUs when absent.
     pub jobs: Option<usize>,
     pub platform: Platform,
+    /// Whether to say on standard error how far it is.
+    pub progress: bool,
 }
 
 /// What suites share.
@@ -99,6 +109,11 @@ impl Context {
             pool,
             options,
         })
+    }
+
+    /// Shows how far a suite is. It runs for long: in a pipe a line now and then is enough.
+    pub fn progress(&self, steps: usize) -> Progress {
+        Progress::with_pause(steps, self.options.progress.then_some(Duration::from_secs(10)))
     }
 
     /// A folder for one test, gone when it is dropped.

@@ -5,9 +5,6 @@ use crate::tools::{CLANG, CLANGXX, Tools};
 use std::path::Path;
 use std::process::Command;
 
-/// Seconds of CPU that a test program may use. Not wall time: a busy machine must not make tests fail.
-const CPU_SECONDS: u32 = 10;
-
 /// An architecture that tests can be built for and run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Platform {
@@ -88,11 +85,12 @@ impl Platform {
         command
     }
 
-    /// Runs a program that plain clang built.
-    pub fn run_plain(self, program: &Path) -> Command {
+    /// Runs a program that plain clang built, for at most this many seconds of CPU time. Not of wall time: a busy
+    /// machine must not make tests fail.
+    pub fn run_plain(self, program: &Path, cpu_seconds: u32) -> Command {
         // Core files of programs that crash on purpose help nobody.
         let mut command = Command::new("prlimit");
-        command.args([&format!("--cpu={CPU_SECONDS}"), "--core=0"]).arg(program);
+        command.args([&format!("--cpu={cpu_seconds}"), "--core=0"]).arg(program);
         for variable in ["JL_LOAD_CPU", "JL_LOAD_TARGET", "JL_LOAD_LOG", "LD_PRELOAD"] {
             command.env_remove(variable);
         }
@@ -102,8 +100,8 @@ impl Platform {
 
 impl Place {
     /// Runs one of our programs at this place's target.
-    pub fn run(&self, program: &Path) -> Command {
-        let mut command = self.platform.run_plain(program);
+    pub fn run(&self, program: &Path, cpu_seconds: u32) -> Command {
+        let mut command = self.platform.run_plain(program, cpu_seconds);
         command.env("JL_LOAD_TARGET", self.target.to_string());
         command
     }

@@ -62,8 +62,8 @@ impl References {
         };
         text(&self.compiler);
         text(&shell_text(&command));
-        text(&format!("{:?} {:?}", case.kind, case.env));
-        for source in &case.sources {
+        text(&format!("{:?} {:?} {}", case.kind, case.env, case.cpu_seconds));
+        for source in case.expected.as_ref().map_or(&case.sources, |expected| &expected.sources) {
             let bytes = fs::read(source).with_context(|| format!("cannot read {}", source.display()))?;
             hash.update(&(bytes.len() as u64).to_le_bytes());
             hash.update(&bytes);
@@ -87,7 +87,7 @@ impl Reference {
         if case.kind == Kind::Compile {
             return Ok(Reference { passed: Ok(()), stdout: None });
         }
-        let once = || case.run(&mut context.platform.run_plain(&output), folder.path());
+        let once = || case.run(&mut context.platform.run_plain(&output, case.cpu_seconds), folder.path());
         let ran = match once() {
             Ok(ran) => ran,
             Err(_) => return Ok(failed("does not come to an end".into())),

@@ -1,7 +1,7 @@
 //! gcc's torture tests, C and C++.
 
 use super::case::{Case, Kind};
-use super::cases::judge_all;
+use super::cases::{Listing, judge_all};
 use super::dg::{self, Directive, glob, selects, words};
 use super::findings::Findings;
 use super::level::Level;
@@ -89,8 +89,13 @@ impl Suite for Torture {
         if context.options.short {
             cases = self.slice(cases);
         }
-        let levels = context.levels(self.levels(context.options.short));
-        judge_all(context, self.name(), &cases, &levels)
+        let mut work = Vec::new();
+        for level in context.levels(self.levels(context.options.short)) {
+            // Of the short selection, some with LTO.
+            let step = if context.options.short && level.is_lto() { 4 } else { 1 };
+            work.extend(cases.iter().step_by(step).map(|case| (case, level)));
+        }
+        judge_all(context, self.name(), &work, Listing::Listed)
     }
 }
 
@@ -101,7 +106,7 @@ impl Torture {
             (Torture::Compile, false) => &[Level::O0, Level::O0Clone, Level::O2, Level::O3],
             (Torture::Compile, true) => &[Level::O2],
             (_, false) => &Level::ALL,
-            (_, true) => &[Level::O2, Level::Lto],
+            (_, true) => &[Level::O2, Level::Lto, Level::ThinLto],
         }
     }
 
@@ -183,6 +188,8 @@ impl Reader<'_> {
             sources: vec![file.to_path_buf()],
             flags: self.own_flags(standard),
             env: Vec::new(),
+            cpu_seconds: 10,
+            expected: None,
         };
         if self.set == Torture::Execute && case.name.starts_with("builtins/") {
             // By execute/builtins/builtins.exp.
