@@ -195,6 +195,25 @@ fn the_commands_know_images_of_another_architecture() {
             text(&ran)
         );
         let model = text(&jl_load(&["cpu", "a64fx"]));
-        assert!(model.contains("sve"), "{model}");
+        assert!(
+            model.starts_with("a64fx: aarch64, generic +lse +fullfp16 +sve, vectors of its own size"),
+            "{model}"
+        );
+    }
+}
+
+#[test]
+fn the_matrix_shows_emulated_cpus() {
+    let Some(setup) = Setup::new() else { return };
+    let program = setup.linked(&TARGETS);
+    let arguments = ["matrix", "--json", "--", program.to_str().unwrap()];
+    let output = Command::new(env!("CARGO_BIN_EXE_jl-load")).args(arguments).output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = found["rows"].as_array().unwrap();
+    for (cpu, target) in [("cortex-a53", 0), ("neoverse-n1", 1), ("a64fx", 2), ("max", 2)] {
+        let row = rows.iter().find(|row| row["cpu"] == cpu).unwrap_or_else(|| panic!("no {cpu}: {found}"));
+        assert_eq!(row["images"][0]["target"], target, "{row}");
+        let has = |feature: &str| row["features"].as_array().unwrap().iter().any(|name| name == feature);
+        assert!(has("neon") && has("lse") == (target > 0) && has("sve") == (target > 1), "{row}");
     }
 }

@@ -230,11 +230,14 @@ pub fn feature(name: &str) -> Option<FeatureId> {
 
 const SVE: FeatureSet = table::set(&NAMES, &["sve"]);
 
-/// NEON has 128 bits. SVE code has no width: it uses all of what the CPU has, up to the architecture's 2048
-/// bits, so it goes before NEON code and after none; among SVE targets the number of features decides, which
+/// The largest SVE vector that the architecture allows, in bits.
+pub const SVE_MAX_BITS: u32 = 2048;
+
+/// NEON has 128 bits. SVE code has no width: it uses all of what the CPU has, up to the architecture's maximum,
+/// so it goes before NEON code and after none; among SVE targets the number of features decides, which
 /// puts SVE2 first. (SME's streaming registers are for functions that ask for them, which are not cloned.)
 pub fn vector_bits(features: FeatureSet) -> u32 {
-    if SVE.is_subset(features) { 2048 } else { 128 }
+    if SVE.is_subset(features) { SVE_MAX_BITS } else { 128 }
 }
 
 /// Those of `wanted` that the kernel tells of. What nothing tells of is not there.

@@ -2,6 +2,7 @@
 //! it chose there, and whether the program did the same everywhere.
 
 mod emulator;
+mod foreign;
 mod place;
 mod program;
 mod row;
@@ -122,7 +123,7 @@ impl Plan {
             }
         }
         let sysroot = sysroot(request, &program, emulator)?;
-        let places = place::places(&request.models, emulator)?;
+        let places = place::places(&request.models, emulator, sysroot.as_deref())?;
         let (preload, timeout) = (request.preload.clone(), request.timeout);
         Ok(Plan { program, emulator, places, preload, sysroot, timeout })
     }

@@ -2,11 +2,14 @@
 
 use super::MatrixError;
 use super::emulator::{Emulator, not_emulated};
+use super::foreign;
 use crate::explain_text::field;
 use image_format::cpu::Arch;
+use image_format::cpu::aarch64::SVE_MAX_BITS as SCALABLE;
 use image_format::feature::FeatureSet;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A CPU to run on.
@@ -86,7 +89,11 @@ impl CpuReport {
     /// For people.
     pub fn text(&self) -> String {
         let CpuReport { cpu, arch, summary, vector_bits, features } = self;
-        let mut text = format!("{cpu}: {arch}, {summary}, vectors of {vector_bits} bits\n");
+        let vectors = match *vector_bits {
+            SCALABLE => "vectors of its own size".to_owned(),
+            bits => format!("vectors of {bits} bits"),
+        };
+        let mut text = format!("{cpu}: {arch}, {summary}, {vectors}\n");
         // A String takes whatever is written to it.
         let _ = field(&mut text, "  features   ", &features.join(" "));
         text
@@ -95,7 +102,11 @@ impl CpuReport {
 
 /// The CPUs that `names` ask for. The native one goes first, and comes along where it can: all others are
 /// compared with it.
-pub fn places(names: &[String], emulator: &'static Emulator) -> Result<Vec<(Place, Offer)>, MatrixError> {
+pub fn places(
+    names: &[String],
+    emulator: &'static Emulator,
+    sysroot: Option<&Path>,
+) -> Result<Vec<(Place, Offer)>, MatrixError> {
     let mut asked: Vec<Place> = names.iter().filter(|n| *n != "all").map(|n| Place::parse(n)).collect();
     let all = names.iter().any(|name| name == "all");
     let defaults = names.is_empty();
@@ -112,21 +123,26 @@ pub fn places(names: &[String], emulator: &'static Emulator) -> Result<Vec<(Plac
     let mut found = Vec::new();
     for place in asked {
         check(&place, emulator, &installed)?;
-        let offer = offer(&place, emulator)?;
+        let offer = offer(&place, emulator, sysroot)?;
         found.push((place, offer));
     }
     if all {
-        add_all(&mut found, &installed, emulator);
+        add_all(&mut found, &installed, emulator, sysroot);
     }
     Ok(found)
 }
 
 /// Every other model that runs programs at all; those that offer the same as one before are only named there.
-fn add_all(found: &mut Vec<(Place, Offer)>, installed: &[String], emulator: &'static Emulator) {
+fn add_all(
+    found: &mut Vec<(Place, Offer)>,
+    installed: &[String],
+    emulator: &'static Emulator,
+    sysroot: Option<&Path>,
+) {
     let named: HashSet<String> = found.iter().map(|(place, _)| place.to_string()).collect();
     for name in installed.iter().filter(|name| !named.contains(*name)) {
         let place = Place::Model(name.clone());
-        let Ok(offer) = offer(&place, emulator) else { continue };
+        let Ok(offer) = offer(&place, emulator, sysroot) else { continue };
         let same = |(place, other): &&mut (Place, Offer)| {
             matches!(place, Place::Model(_)) && other.features.is_some() && other.features == offer.features
         };
@@ -167,7 +183,7 @@ fn check(place: &Place, emulator: &'static Emulator, installed: &[String]) -> Re
     }
 }
 
-fn offer(place: &Place, emulator: &'static Emulator) -> Result<Offer, MatrixError> {
+fn offer(place: &Place, emulator: &'static Emulator, sysroot: Option<&Path>) -> Result<Offer, MatrixError> {
     let of = |features: FeatureSet| Offer {
         summary: emulator.summary(features),
         features: Some(features),
@@ -183,8 +199,10 @@ fn offer(place: &Place, emulator: &'static Emulator) -> Result<Offer, MatrixErro
             let (features, not_emulated) = probe(name, emulator)?;
             Ok(Offer { not_emulated, ..of(features) })
         }
-        // Nothing of ours runs there.
-        Place::Model(_) => Ok(Offer { summary: "?".into(), ..Offer::default() }),
+        Place::Model(name) => {
+            let found = sysroot.and_then(|sysroot| foreign::features(name, emulator, sysroot));
+            Ok(found.map_or_else(|| Offer { summary: "?".into(), ..Offer::default() }, of))
+        }
     }
 }
 
