@@ -49,6 +49,14 @@ impl Progress {
             eprintln!("[{}/{}] {what}", state.begun, self.steps);
         }
     }
+    /// Says something that does not wait for the end, above the bar.
+    pub fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None if self.pause.is_some() => eprintln!("{text}"),
+            None => {}
+        }
+    }
 }
 
 impl Drop for Progress {

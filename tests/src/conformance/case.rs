@@ -5,7 +5,7 @@ use super::platform::{Language, Platform};
 use super::reference::Reference;
 use super::{Context, shorten};
 use crate::command::{Ran, run, shell_text};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,8 +74,9 @@ struct Program {
 }
 
 impl Case {
-    /// Builds and runs it. An error is one of this machine's, not of the test.
-    pub fn judge(&self, context: &Context, level: Level) -> Result<Judged> {
+    /// Builds and runs it; what shows a failure goes to a folder in `failures`. An error is one of this machine's,
+    /// not of the test.
+    pub fn judge(&self, context: &Context, level: Level, failures: &Path) -> Result<Judged> {
         let reference = context.references.of(self, context, level)?;
         let folder = context.work_folder()?;
         let places = match &reference.passed {
@@ -86,7 +87,7 @@ impl Case {
             if let Some(reason) = self.second_opinion(context, level, &reference)? {
                 return Ok(Judged { reference: Err(reason), places: self.nowhere(context) });
             }
-            self.keep(context, level, folder.path(), &places)?;
+            self.keep(&failures.join(self.folder_name(level)), folder.path(), &places)?;
         }
         Ok(Judged { reference: reference.passed, places })
     }
@@ -195,9 +196,13 @@ impl Case {
         }
     }
 
+    fn folder_name(&self, level: Level) -> String {
+        format!("{}@{}", self.name.replace('/', "-"), level.name())
+    }
+
     /// A failure's files and commands stay in a folder of its own.
-    fn keep(&self, context: &Context, level: Level, from: &Path, places: &[PlaceResult]) -> Result<()> {
-        let folder = context.failure_folder(&format!("{}@{}", self.name.replace('/', "-"), level.name()))?;
+    fn keep(&self, folder: &Path, from: &Path, places: &[PlaceResult]) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         for entry in fs::read_dir(from)? {
             let path = entry?.path();
             if path.is_file() {

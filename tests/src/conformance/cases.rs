@@ -6,6 +6,7 @@ use super::findings::{Failure, Findings, Outcome, Tally};
 use super::level::Level;
 use anyhow::{Context as _, Result};
 use rayon::prelude::*;
+use std::fs;
 
 /// How a case came out at a level: nothing for one whose outcome says nothing.
 type Verdict = Result<Option<Judged>>;
@@ -25,13 +26,24 @@ pub fn judge_all(
     work: &[(&Case, Level)],
     listing: Listing,
 ) -> Result<Findings> {
+    let suite = &context.label(suite);
+    let failures = context.failures(suite);
+    if failures.exists() {
+        // Of an earlier run.
+        fs::remove_dir_all(&failures).with_context(|| format!("cannot remove {}", failures.display()))?;
+    }
     let progress = context.progress(work.len());
     let judge = |(case, level): &(&Case, Level)| -> Verdict {
         progress.step(&format!("{suite} {} {}", level.name(), case.name));
         if context.list.is_nondeterministic(suite, &case.name, level.name()) {
             return Ok(None);
         }
-        case.judge(context, *level).map(Some).with_context(|| format!("{} at {}", case.name, level.name()))
+        let at = || format!("{} at {}", case.name, level.name());
+        let judged = case.judge(context, *level, &failures).with_context(at)?;
+        if judged.reference.is_ok() && judged.places.iter().any(|p| p.result.is_err()) {
+            progress.note(&format!("FAILED {suite} {}", at()));
+        }
+        Ok(Some(judged))
     };
     let judged: Vec<Verdict> = context.pool.install(|| work.par_iter().map(judge).collect());
     drop(progress);

@@ -67,7 +67,11 @@ impl Suite for Csmith {
             work.extend(here.map(|(_, case)| (case, level)));
         }
         work.retain(|(case, _)| context.wants(&case.name));
-        judge_all(context, self.name(), &work, Listing::Unlisted)
+        let mut findings = judge_all(context, self.name(), &work, Listing::Unlisted)?;
+        for failure in &mut findings.failures {
+            failure.what += &advice(&failure.test);
+        }
+        Ok(findings)
     }
 }
 
@@ -111,7 +115,7 @@ impl Csmith {
     /// A program, made when it is not there from an earlier run.
     fn case(self, folder: &Path, index: u64) -> Result<Case> {
         let seed = FIRST_SEED + index;
-        let variant = VARIANTS[(index % VARIANTS.len() as u64) as usize];
+        let variant = variant(index);
         // Another list of variants makes other programs.
         let folder = folder.join(format!("{seed}{}", variant.concat()));
         let whole = folder.join("program.c");
@@ -136,6 +140,22 @@ impl Csmith {
             expected: Some(Expected { sources: vec![whole], level: Level::O0 }),
         })
     }
+}
+
+/// How a failure's program is made again and made small.
+fn advice(test: &str) -> String {
+    let seed: u64 = test.trim_start_matches("seed-").parse().unwrap_or(FIRST_SEED);
+    format!(
+        "\nThe program: csmith --seed {seed} {}\nTo reduce it: creduce, with a script that succeeds when the command \
+         above and `clang-22 -O0` print different checksums, and fails when `clang-22 -O0 -fsanitize=address,undefined` \
+         finds something.",
+        variant(seed - FIRST_SEED).join(" "),
+    )
+}
+
+/// The options for the program with this index.
+fn variant(index: u64) -> &'static [&'static str] {
+    VARIANTS[(index % VARIANTS.len() as u64) as usize]
 }
 
 /// Lets csmith make a program.

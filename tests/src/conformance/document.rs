@@ -5,17 +5,24 @@ use super::{Context, first_line};
 use crate::bench::{machine, replace_between};
 use crate::tools::workspace;
 use anyhow::{Context as _, Result};
+use clap::ValueEnum;
 use std::fs;
 
-const BEGIN: &str = "<!-- scripts/conformance --write replaces what stands between these two lines -->\n";
 const END: &str = "<!-- end of what scripts/conformance writes -->\n";
+
+/// The line before a platform's table.
+fn begin(context: &Context) -> String {
+    let platform = context.platform.to_possible_value();
+    let name = platform.as_ref().map_or("?", |value| value.get_name());
+    format!("<!-- scripts/conformance --arch {name} --write replaces what stands here -->\n")
+}
 
 /// Puts a run's table between the marks.
 pub fn write(findings: &Findings, context: &Context) -> Result<()> {
     let path = workspace().join("CONFORMANCE.md");
     let old = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let new = replace_between(&old, BEGIN, END, &text(findings, context))
-        .with_context(|| format!("{} lacks the lines\n{BEGIN}{END}", path.display()))?;
+    let new = replace_between(&old, &begin(context), END, &text(findings, context))
+        .with_context(|| format!("{} lacks the lines\n{}{END}", path.display(), begin(context)))?;
     let aside = path.with_extension("new");
     fs::write(&aside, new).with_context(|| format!("cannot write {}", aside.display()))?;
     fs::rename(&aside, &path).with_context(|| format!("cannot write {}", path.display()))

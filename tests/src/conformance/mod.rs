@@ -93,11 +93,6 @@ impl Context {
     /// `folder` keeps what is unpacked and found; it is made when it is not there.
     pub fn new(tools: Tools, options: Options, folder: &Path) -> Result<Context> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        // Of an earlier run.
-        let failures = folder.join("failures");
-        if failures.exists() {
-            fs::remove_dir_all(&failures).with_context(|| format!("cannot remove {}", failures.display()))?;
-        }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.jobs.unwrap_or(0)).build()?;
         Ok(Context {
             tools,
@@ -123,17 +118,28 @@ impl Context {
         Ok(tempfile::tempdir_in(work)?)
     }
 
-    /// A folder for what shows a failure; it stays until the next run.
-    pub fn failure_folder(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.folder.join("failures").join(name);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        Ok(folder)
+    /// Where a suite's failures are kept until its next run.
+    pub fn failures(&self, suite: &str) -> PathBuf {
+        self.folder.join("failures").join(suite)
     }
 
-    /// The levels to run a suite at: those asked for, of those that make sense for it.
+    /// A suite's name in the table and the list: on another architecture it is another suite.
+    pub fn label(&self, suite: &str) -> String {
+        match self.platform {
+            Platform::X86_64 => suite.into(),
+            Platform::Aarch64 => format!("{suite}/aarch64"),
+        }
+    }
+
+    /// The levels to run a suite at, of those that make sense for it: what was asked for; of what is emulated
+    /// -O2 alone unless asked.
     pub fn levels(&self, sensible: &[Level]) -> Vec<Level> {
-        let asked = &self.options.levels;
-        sensible.iter().filter(|l| asked.is_empty() || asked.contains(l)).copied().collect()
+        let asked = match (&self.options.levels[..], self.platform) {
+            ([], Platform::X86_64) => &Level::ALL[..],
+            ([], Platform::Aarch64) => &[Level::O2],
+            (levels, _) => levels,
+        };
+        sensible.iter().filter(|l| asked.contains(l)).copied().collect()
     }
 
     /// Whether a test is asked for.
