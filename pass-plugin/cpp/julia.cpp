@@ -22,14 +22,13 @@ Value *expand(Constant *C, Constant *Old, Value *New, Instruction *Before) {
     return New;
   if (!contains(C, Old))
     return C;
+  IRBuilder<> B(Before);
   if (auto *E = dyn_cast<ConstantExpr>(C)) {
-    Instruction *I = E->getAsInstruction();
-    I->insertBefore(*Before->getParent(), Before->getIterator());
+    Instruction *I = B.Insert(E->getAsInstruction());
     for (Use &U : I->operands())
       U.set(expand(cast<Constant>(U), Old, New, I));
     return I;
   }
-  IRBuilder<> B(Before);
   Value *Result = PoisonValue::get(C->getType());
   for (unsigned Index = 0; Index < C->getNumOperands(); ++Index) {
     Value *Part = expand(cast<Constant>(C->getOperand(Index)), Old, New, Before);
