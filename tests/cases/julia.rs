@@ -1,0 +1,78 @@
+//! Modules under Julia's protocol, from IR to a process: a loader as Julia's documents describe it finds in the
+//! tables what belongs to each target, and the right bodies run.
+
+use anyhow::{Result, ensure};
+use std::path::PathBuf;
+use std::process::Command;
+use tempfile::TempDir;
+use tests::command::run_ok;
+use tests::tools::{CLANG, OPT, Tools, in_tests};
+
+/// What `level` in `tests/julia/near.ll` returns for each target.
+const LEVELS: [i32; 4] = [0, 1, 3, 7];
+
+struct Work {
+    folder: TempDir,
+    tools: Tools,
+}
+
+impl Work {
+    fn new() -> Result<Work> {
+        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
+    }
+
+    /// An object of a shard; `autoinit` as the environment's switch.
+    fn object(&self, shard: &str, autoinit: &str) -> Result<PathBuf> {
+        let ir = self.folder.path().join(format!("{shard}.bc"));
+        let object = self.folder.path().join(format!("{shard}.o"));
+        let mut opt = Command::new(OPT);
+        opt.env("JL_JULIA_AUTOINIT", autoinit);
+        opt.arg(format!("-load-pass-plugin={}", self.tools.plugin().display()));
+        opt.arg("-passes=JuliaMultiVersioning,CPUFeatures,default<O2>,verify");
+        run_ok(opt.arg(in_tests(&format!("julia/{shard}.ll"))).arg("-o").arg(&ir))?;
+        let mut clang = Command::new(CLANG);
+        clang.args(["-O2", "-fPIC", "-Wno-override-module", "-c"]);
+        run_ok(clang.arg(&ir).arg("-o").arg(&object))?;
+        Ok(object)
+    }
+
+    fn program(&self, autoinit: &str, options: &[&str]) -> Result<PathBuf> {
+        let program = self.folder.path().join("walk");
+        let mut clang = Command::new(CLANG);
+        clang.args(["-O1", "-Wall", "-Werror"]).args(options).arg(in_tests("julia/walk.c"));
+        for shard in ["near", "far"] {
+            clang.arg(self.object(shard, autoinit)?);
+        }
+        run_ok(clang.arg("-o").arg(&program))?;
+        Ok(program)
+    }
+}
+
+/// What the program prints after its first line for whichever target it began with.
+fn every_target() -> String {
+    let line = |(target, level): (usize, i32)| {
+        format!(
+            "{target}: alias {level} level {level} looping {} by_data {} plain {} far {}\n",
+            3 * level,
+            200 + level,
+            100 + level,
+            300 + level
+        )
+    };
+    LEVELS.into_iter().enumerate().map(line).collect()
+}
+
+#[test]
+fn the_tables_lead_to_each_targets_bodies() -> Result<()> {
+    let work = Work::new()?;
+    for options in [&["-fuse-ld=lld", "-pie"], &["-fuse-ld=bfd", "-no-pie"]] {
+        let program = work.program("1", options)?;
+        for (target, level) in LEVELS.iter().enumerate() {
+            let ran = run_ok(Command::new(&program).arg(target.to_string()))?;
+            // The first call finds the trampoline that initialises the runtime in the slot, and only it does.
+            let expected = format!("initialised\nfirst {level}\n{}", every_target());
+            ensure!(ran.stdout == expected, "expected:\n{expected}{}", ran.describe());
+        }
+    }
+    Ok(())
+}
