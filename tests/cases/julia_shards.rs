@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tests::command::run_ok;
 use tests::tools::{CLANG, OPT, Tools, in_tests};
 
-/// What `level` in `tests/julia/near.ll` returns for each target.
+/// What `level` in `tests/shards/near.ll` returns for each target.
 const LEVELS: [i32; 4] = [0, 1, 3, 7];
 
 struct Work {
@@ -29,7 +29,7 @@ impl Work {
         opt.env("JL_JULIA_AUTOINIT", autoinit);
         opt.arg(format!("-load-pass-plugin={}", self.tools.plugin().display()));
         opt.arg("-passes=JuliaMultiVersioning,CPUFeatures,default<O2>,verify");
-        run_ok(opt.arg(in_tests(&format!("julia/{shard}.ll"))).arg("-o").arg(&ir))?;
+        run_ok(opt.arg(in_tests(&format!("shards/{shard}.ll"))).arg("-o").arg(&ir))?;
         let mut clang = Command::new(CLANG);
         clang.args(["-O2", "-fPIC", "-Wno-override-module", "-c"]);
         run_ok(clang.arg(&ir).arg("-o").arg(&object))?;
@@ -39,7 +39,7 @@ impl Work {
     fn program(&self, autoinit: &str, options: &[&str]) -> Result<PathBuf> {
         let program = self.folder.path().join("walk");
         let mut clang = Command::new(CLANG);
-        clang.args(["-O1", "-Wall", "-Werror"]).args(options).arg(in_tests("julia/walk.c"));
+        clang.args(["-O1", "-Wall", "-Werror"]).args(options).arg(in_tests("shards/walk.c"));
         for shard in ["near", "far"] {
             clang.arg(self.object(shard, autoinit)?);
         }
