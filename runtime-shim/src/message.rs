@@ -116,14 +116,17 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_is_missing() {
-        let features =
-            Arch::HOST.model("x86-64-v3").unwrap().difference(Arch::HOST.model("x86-64-v2").unwrap());
+        let (model, base, missing) = match Arch::HOST {
+            Arch::X86_64 => ("x86-64-v3", "x86-64-v2", "avx2"),
+            Arch::Aarch64 => ("neoverse-n1", "cortex-a53", "lse"),
+        };
+        let features = Arch::HOST.model(model).unwrap().difference(Arch::HOST.model(base).unwrap());
         let mut line = Line::EMPTY;
         let refusal = Refusal::Lacks { target: 0, features };
         refused(&mut line, b"/lib/x.so", None, refusal, &Variables::EMPTY);
         let text = std::str::from_utf8(line.as_slice()).unwrap();
         assert!(text.starts_with("julienne: /lib/x.so: cannot run here: the CPU lacks "), "{text}");
-        assert!(text.contains("avx2") && text.ends_with("the baseline of this image, needs"), "{text}");
+        assert!(text.contains(missing) && text.ends_with("the baseline of this image, needs"), "{text}");
     }
 
     #[test]

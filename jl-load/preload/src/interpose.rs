@@ -2,7 +2,7 @@
 //!
 //! glibc's dlopen takes RUNPATH, $ORIGIN and the namespace from the object that its return address lies
 //! in. So the real one is called with a return address in the caller's object: a `ret` found there, below
-//! which stands the address where we go on (`interpose_x86_64.rs`).
+//! which stands the address where we go on (`interpose_x86_64.rs`, `interpose_aarch64.rs`).
 
 use crate::objects::{self, Object, each, each_in_namespace};
 use crate::plain::{Context, Refused, fill};
@@ -109,7 +109,7 @@ fn has_news() -> bool {
 /// How the real function is to be called.
 #[repr(C)]
 pub struct Plan {
-    /// A `ret` in the caller's object; 0: jump to the real function, which then returns to the caller.
+    /// A return instruction in the caller's object; 0: jump to the real function, which then returns to the caller.
     pub landing: usize,
     /// The real function, or [`nothing`].
     pub real: usize,
@@ -212,7 +212,7 @@ fn catch_up() {
     }
 }
 
-/// A `ret` in the object that `address` lies in. Code that belongs to no object (made at run time) counts
+/// A return instruction in the object that `address` lies in. Code that belongs to no object (made at run time) counts
 /// as the program's, as glibc has it.
 fn landing(address: usize) -> Option<usize> {
     let (mut found, mut in_program, mut first) = (None, None, true);

@@ -6,14 +6,14 @@
 //! such an image ran before that, with its baseline). What cannot run here is refused before it is loaded,
 //! where the file that would be loaded can be told ([`precheck`]), else unloaded again.
 //!
-//! `unsafe` stands in this file, `objects.rs`, `plain.rs`, `interpose.rs` and `interpose_x86_64.rs` only.
+//! `unsafe` stands in this file, `objects.rs`, `plain.rs`, `interpose.rs` and `interpose_*.rs` only.
 
 mod dynamic;
 mod errors;
 mod file;
 mod interpose;
-#[cfg(target_arch = "x86_64")]
-#[path = "interpose_x86_64.rs"]
+#[cfg_attr(target_arch = "x86_64", path = "interpose_x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "interpose_aarch64.rs")]
 mod interpose_arch;
 mod objects;
 mod plain;
