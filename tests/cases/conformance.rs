@@ -30,6 +30,7 @@ fn context() -> Result<Context> {
         jobs: None,
         platform: Platform::X86_64,
         progress: false,
+        resume: false,
     };
     Context::new(Tools::find()?, options, &cache_folder()?)
 }

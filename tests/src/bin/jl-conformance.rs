@@ -32,6 +32,9 @@ struct Arguments {
     /// What to build for and run on
     #[arg(long, value_enum, default_value = "x86-64")]
     arch: Platform,
+    /// Count what passed in an earlier run with the same tools as run: to go on after an interruption
+    #[arg(long)]
+    resume: bool,
     /// Put the table into CONFORMANCE.md, and what plain clang does not pass into
     /// tests/conformance/unsupported.txt
     #[arg(long)]
@@ -64,7 +67,7 @@ fn main() -> ExitCode {
 
 /// Whether all is well.
 fn run(arguments: Arguments) -> Result<bool> {
-    let Arguments { only, levels, filter, short, jobs, arch, write, list } = arguments;
+    let Arguments { only, levels, filter, short, jobs, arch, resume, write, list } = arguments;
     if list {
         for suite in conformance::suites() {
             println!("{:12} {}", suite.name(), suite.about());
@@ -72,7 +75,7 @@ fn run(arguments: Arguments) -> Result<bool> {
         return Ok(true);
     }
     let whole = only.is_empty() && levels.is_empty() && filter.is_none() && !short;
-    let options = Options { only, levels, filter, short, jobs, platform: arch, progress: true };
+    let options = Options { only, levels, filter, short, jobs, platform: arch, progress: true, resume };
     let context = Context::new(Tools::find()?, options, &conformance::cache_folder()?)?;
     let findings = conformance::run(&context)?;
     report(&findings, &context);

@@ -1,5 +1,6 @@
 //! One test of somebody else's: built by plain clang and by the tools under test, run at every target.
 
+use super::kept::any_output;
 use super::level::Level;
 use super::platform::{Language, Platform};
 use super::reference::Reference;
@@ -74,10 +75,28 @@ struct Program {
 }
 
 impl Case {
+    /// A C program that is to run and to end with status 0.
+    pub fn of_source(name: &str, source: PathBuf) -> Case {
+        Case {
+            name: name.into(),
+            language: Language::C,
+            kind: Kind::Run,
+            sources: vec![source],
+            flags: Vec::new(),
+            env: Vec::new(),
+            cpu_seconds: 10,
+            expected: None,
+        }
+    }
+
     /// Builds and runs it; what shows a failure goes to a folder in `failures`. An error is one of this machine's,
     /// not of the test.
     pub fn judge(&self, context: &Context, level: Level, failures: &Path) -> Result<Judged> {
-        let reference = context.references.of(self, context, level)?;
+        let reference = Reference::of(self, context, level)?;
+        let key = context.passed.key(&self.our_build(context, level, any_output()), self, &self.sources)?;
+        if let (Ok(()), Some(places)) = (&reference.passed, self.passed_before(context, &key)) {
+            return Ok(Judged { reference: Ok(()), places });
+        }
         let folder = context.work_folder()?;
         let places = match &reference.passed {
             Err(_) => self.nowhere(context),
@@ -88,8 +107,25 @@ impl Case {
                 return Ok(Judged { reference: Err(reason), places: self.nowhere(context) });
             }
             self.keep(&failures.join(self.folder_name(level)), folder.path(), &places)?;
+        } else if reference.passed.is_ok() {
+            let clones: Vec<&str> = places.iter().map(|p| if p.with_clones { "1" } else { "0" }).collect();
+            context.passed.put(&key, &clones.join(" "))?;
         }
         Ok(Judged { reference: reference.passed, places })
+    }
+
+    /// With `--resume`, what came out of an earlier run with the same tools, when everything passed.
+    fn passed_before(&self, context: &Context, key: &str) -> Option<Vec<PlaceResult>> {
+        let text = context.options.resume.then(|| context.passed.get(key))??;
+        let mut places = self.nowhere(context);
+        let clones: Vec<&str> = text.split(' ').collect();
+        if clones.len() != places.len() {
+            return None;
+        }
+        for (place, clones) in places.iter_mut().zip(clones) {
+            place.with_clones = clones == "1";
+        }
+        Some(places)
     }
 
     /// Where our build is compared with another build than its own counterpart: why that counterpart, by plain
@@ -104,7 +140,7 @@ impl Case {
             return Ok(None);
         }
         let counterpart = Case { expected: None, ..self.clone() };
-        let found = context.references.of(&counterpart, context, level)?;
+        let found = Reference::of(&counterpart, context, level)?;
         Ok(match &found.passed {
             Err(reason) => Some(reason.clone()),
             Ok(()) if found != *expected => Some("plain clang's output differs from level to level".into()),
@@ -153,8 +189,7 @@ impl Case {
     /// Our build, or what went wrong.
     fn build_ours(&self, context: &Context, level: Level, folder: &Path) -> Result<Result<Program, String>> {
         let output = folder.join(if self.kind == Kind::Compile { "object.o" } else { "program" });
-        let mut command = context.platform.compiler(&context.tools, self.language);
-        self.arguments(&mut command, level, &output);
+        let mut command = self.our_build(context, level, &output);
         let ran = match run(&mut command) {
             Ok(ran) => ran,
             Err(error) => return Ok(Err(format!("{error:#}"))),
@@ -167,6 +202,12 @@ impl Case {
             Kind::Run | Kind::RunToFailure => clones_of_program(context, &output)?,
         };
         Ok(Ok(Program { path: output, clones, build: shell_text(&command) }))
+    }
+
+    fn our_build(&self, context: &Context, level: Level, output: &Path) -> Command {
+        let mut command = context.platform.compiler(&context.tools, self.language);
+        self.arguments(&mut command, level, output);
+        command
     }
 
     /// What follows the compiler and its own options.

@@ -1,10 +1,9 @@
 //! Random programs by csmith: valid C that prints a checksum of all that it computed.
 
-use super::case::{Case, Expected, Kind};
+use super::case::{Case, Expected};
 use super::cases::{Listing, judge_all};
 use super::findings::Findings;
 use super::level::Level;
-use super::platform::Language;
 use super::split::{HEADER, split};
 use super::{Context, Suite};
 use crate::command::run_ok;
@@ -129,15 +128,12 @@ impl Csmith {
         // csmith keeps to C's aliasing rules but for --float.
         let flags = ["-w", INCLUDE, "-fno-strict-aliasing", "-Wno-incompatible-pointer-types"];
         Ok(Case {
-            name: format!("seed-{seed}"),
-            language: Language::C,
-            kind: Kind::Run,
             sources,
             flags: flags.map(str::to_string).to_vec(),
-            env: Vec::new(),
             // Most take milliseconds; one in ten never ends.
             cpu_seconds: 2,
-            expected: Some(Expected { sources: vec![whole], level: Level::O0 }),
+            expected: Some(Expected { sources: vec![whole.clone()], level: Level::O0 }),
+            ..Case::of_source(&format!("seed-{seed}"), whole)
         })
     }
 }

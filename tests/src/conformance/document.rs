@@ -34,7 +34,7 @@ fn text(findings: &Findings, context: &Context) -> String {
     format!(
         "Run on {} at {}; targets `{}`.\n\n{}- {}; Debian {}\n- gcc-12-source {}; csmith {}\n\n{}\nFailures of ours: {failed}.\n",
         first_line("date", &["-u", "+%Y-%m-%d"]),
-        first_line("git", &["-C", &workspace().to_string_lossy(), "rev-parse", "--short=12", "HEAD"]),
+        context.commit,
         context.platform.targets(),
         machine::describe(),
         first_line("rustc", &["--version"]),

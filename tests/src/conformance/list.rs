@@ -1,8 +1,8 @@
 //! The list of tests that plain clang does not pass: `tests/conformance/unsupported.txt`, one line per
 //! suite, test and reason: `SUITE TEST LEVELS REASON`, separated by blanks, with LEVELS separated by commas.
 //!
-//! A reason that begins with `nondeterministic` is written by hand: such a test is never counted for or
-//! against anybody. The other lines are written by `scripts/conformance --write` and checked by every run.
+//! A reason that begins with `nondeterministic` or `undefined` is written by hand: what such a test does says
+//! nothing, and it is left out. The other lines are written by `scripts/conformance --write` and checked by every run.
 
 use super::level::Level;
 use crate::tools::in_tests;
@@ -14,10 +14,10 @@ const FILE: &str = "conformance/unsupported.txt";
 const HEAD: &str = "\
 # Tests of others that plain clang does not pass, so that nothing is asked of us.
 # SUITE  TEST  LEVELS  REASON
-# scripts/conformance --write adds and removes lines, except those with the reason \"nondeterministic ...\",
-# which are written by hand: such a test is left out.
+# scripts/conformance --write adds and removes lines, except those whose reason begins with
+# \"nondeterministic\" or \"undefined\": they are written by hand, and such a test is left out.
 ";
-const BY_HAND: &str = "nondeterministic";
+const BY_HAND: [&str; 2] = ["nondeterministic", "undefined"];
 
 /// Suite, test, level.
 pub type Key = (String, String, String);
@@ -60,15 +60,15 @@ impl List {
         find(level).or_else(|| find("*")).map(String::as_str)
     }
 
-    /// Whether a test's outcome says nothing, with plain clang either.
-    pub fn is_nondeterministic(&self, suite: &str, test: &str, level: &str) -> bool {
-        self.reason(suite, test, level).is_some_and(|r| r.starts_with(BY_HAND))
+    /// Whether a test is left out: what it does says nothing, with plain clang either.
+    pub fn is_left_out(&self, suite: &str, test: &str, level: &str) -> bool {
+        self.reason(suite, test, level).is_some_and(is_by_hand)
     }
 
     /// Puts in what a run found. `ran` are the suite, test and level of all that was run: what is listed
     /// of those and was not found unsupported goes.
     pub fn update(&mut self, ran: &BTreeSet<Key>, found: &[(Key, String)]) {
-        self.reasons.retain(|key, reason| reason.starts_with(BY_HAND) || !ran.contains(key));
+        self.reasons.retain(|key, reason| is_by_hand(reason) || !ran.contains(key));
         for (key, reason) in found {
             if self.reason(&key.0, &key.1, &key.2).is_none() {
                 self.reasons.insert(key.clone(), reason.clone());
@@ -98,6 +98,10 @@ impl List {
     }
 }
 
+fn is_by_hand(reason: &str) -> bool {
+    BY_HAND.iter().any(|word| reason.starts_with(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,7 +117,7 @@ mod tests {
         assert_eq!(list.to_text(), text);
         assert_eq!(list.reason("s", "a.c", "O2"), Some("error: no"));
         assert_eq!(list.reason("s", "a.c", "O3"), None);
-        assert!(list.is_nondeterministic("s", "b.c", "O3"));
+        assert!(list.is_left_out("s", "b.c", "O3"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod csmith;
 pub mod dg;
 pub mod document;
 pub mod findings;
+pub mod kept;
 pub mod level;
 pub mod list;
 pub mod platform;
@@ -20,13 +21,13 @@ pub mod split;
 pub mod torture;
 
 use crate::bench::progress::Progress;
-use crate::tools::{CLANG, Tools};
+use crate::tools::{CLANG, Tools, workspace};
 use anyhow::{Context as _, Result, bail};
 use findings::Findings;
+use kept::Kept;
 use level::Level;
 use list::List;
 use platform::{Place, Platform};
-use reference::References;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,8 @@ pub struct Options {
     pub platform: Platform,
     /// Whether to say on standard error how far it is.
     pub progress: bool,
+    /// Whether what passed before with the same tools counts as run.
+    pub resume: bool,
 }
 
 /// What suites share.
@@ -82,10 +85,15 @@ pub struct Context {
     pub platform: Platform,
     /// Where programs are run.
     pub places: Vec<Place>,
-    pub references: References,
+    /// What plain clang's builds do.
+    pub references: Kept,
+    /// What passed with the very tools under test.
+    pub passed: Kept,
     pub list: List,
     /// Kept between runs: unpacked sources, references, failures.
     pub folder: PathBuf,
+    /// The state of the sources when the run began.
+    pub commit: String,
     pub pool: rayon::ThreadPool,
 }
 
@@ -94,11 +102,14 @@ impl Context {
     pub fn new(tools: Tools, options: Options, folder: &Path) -> Result<Context> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.jobs.unwrap_or(0)).build()?;
+        let under_test = [tools.jl_cc(), tools.jl_link(), tools.plugin()];
         Ok(Context {
+            commit: commit(),
             tools,
             platform: options.platform,
             places: options.platform.places(),
-            references: References::new(folder, first_line(CLANG, &["--version"]))?,
+            references: Kept::new(folder.join("reference"), first_line(CLANG, &["--version"]))?,
+            passed: Kept::new(folder.join("passed"), kept::hash_of_files(&under_test)?)?,
             list: List::read()?,
             folder: folder.into(),
             pool,
@@ -170,6 +181,14 @@ pub fn cache_folder() -> Result<PathBuf> {
     let beside = exe.parent().context("this program stands in no folder")?;
     let tools = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside };
     Ok(tools.parent().unwrap_or(tools).join("conformance"))
+}
+
+/// The commit that is checked out, marked when files differ from it.
+fn commit() -> String {
+    let folder = workspace().to_string_lossy().into_owned();
+    let changes = first_line("git", &["-C", &folder, "status", "--porcelain", "--untracked-files=no"]);
+    let commit = first_line("git", &["-C", &folder, "rev-parse", "--short=12", "HEAD"]);
+    if changes == "unknown" { commit } else { format!("{commit} with changes") }
 }
 
 /// The first line that a command prints, or `unknown`.

@@ -2,13 +2,11 @@
 
 use super::Context;
 use super::case::{Case, Kind};
+use super::kept::any_output;
 use super::level::Level;
-use crate::command::{Ran, run, shell_text};
-use anyhow::{Context as _, Result};
+use crate::command::{Ran, run};
+use anyhow::Result;
 use serde_json::{Value, json};
-use std::fs;
-use std::path::{Path, PathBuf};
-use xxhash_rust::xxh64::Xxh64;
 
 /// Bytes of a program's output that are compared; more are not kept.
 const OUTPUT_LIMIT: usize = 1 << 16;
@@ -22,57 +20,20 @@ pub struct Reference {
     stdout: Option<String>,
 }
 
-/// All references of one compiler.
-#[derive(Debug)]
-pub struct References {
-    folder: PathBuf,
-    /// What the results depend on besides the test.
-    compiler: String,
-}
-
-impl References {
-    pub fn new(folder: &Path, compiler: String) -> Result<References> {
-        let folder = folder.join("reference");
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        Ok(References { folder, compiler })
-    }
-
+impl Reference {
     /// Looks a case up, or builds and runs it.
-    pub fn of(&self, case: &Case, context: &Context, level: Level) -> Result<Reference> {
-        let path = self.folder.join(self.key(case, context, level)?);
-        if let Some(known) = fs::read_to_string(&path).ok().and_then(|text| Reference::parse(&text)) {
+    pub fn of(case: &Case, context: &Context, level: Level) -> Result<Reference> {
+        let build = context.platform.plain_build(case, level, any_output());
+        let sources = case.expected.as_ref().map_or(&case.sources, |expected| &expected.sources);
+        let key = context.references.key(&build, case, sources)?;
+        if let Some(known) = context.references.get(&key).and_then(|text| Reference::parse(&text)) {
             return Ok(known);
         }
         let found = Reference::find(case, context, level)?;
-        // Several processes may share the folder: a file is there whole or not at all.
-        let aside = tempfile::NamedTempFile::new_in(&self.folder)?;
-        fs::write(&aside, found.to_text())?;
-        aside.persist(&path)?;
+        context.references.put(&key, &found.to_text())?;
         Ok(found)
     }
 
-    /// A file name that is different for whatever can change the outcome. Headers of the system are not in
-    /// it; they come with other versions of packages than the compiler's rarely enough.
-    fn key(&self, case: &Case, context: &Context, level: Level) -> Result<String> {
-        let mut hash = Xxh64::new(0);
-        let command = context.platform.plain_build(case, level, Path::new("program"));
-        let mut text = |part: &str| {
-            hash.update(&(part.len() as u64).to_le_bytes());
-            hash.update(part.as_bytes());
-        };
-        text(&self.compiler);
-        text(&shell_text(&command));
-        text(&format!("{:?} {:?} {}", case.kind, case.env, case.cpu_seconds));
-        for source in case.expected.as_ref().map_or(&case.sources, |expected| &expected.sources) {
-            let bytes = fs::read(source).with_context(|| format!("cannot read {}", source.display()))?;
-            hash.update(&(bytes.len() as u64).to_le_bytes());
-            hash.update(&bytes);
-        }
-        Ok(format!("{:016x}.json", hash.digest()))
-    }
-}
-
-impl Reference {
     fn find(case: &Case, context: &Context, level: Level) -> Result<Reference> {
         let folder = context.work_folder()?;
         let output = folder.path().join("program");

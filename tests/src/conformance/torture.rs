@@ -103,9 +103,10 @@ impl Torture {
     /// Levels that make sense: an object of bitcode is not finished.
     fn levels(self, short: bool) -> &'static [Level] {
         match (self, short) {
-            (Torture::Compile, false) => &[Level::O0, Level::O0Clone, Level::O2, Level::O3],
+            (Torture::Compile, false) => &[Level::O0, Level::O2, Level::O3],
             (Torture::Compile, true) => &[Level::O2],
-            (_, false) => &Level::ALL,
+            (Torture::Execute, false) => &Level::ALL,
+            (Torture::Cxx, false) => &[Level::O0, Level::O2, Level::O3, Level::Lto, Level::ThinLto],
             (_, true) => &[Level::O2, Level::Lto, Level::ThinLto],
         }
     }
@@ -181,15 +182,12 @@ impl Reader<'_> {
         let directives = dg::directives(&text);
         let Some(standard) = self.standard(&name, &directives) else { return Ok(None) };
         let Some(kind) = self.kind(&directives, standard) else { return Ok(None) };
+        let language = if self.set == Torture::Cxx { Language::Cxx } else { Language::C };
         let mut case = Case {
-            name,
-            language: if self.set == Torture::Cxx { Language::Cxx } else { Language::C },
+            language,
             kind,
-            sources: vec![file.to_path_buf()],
             flags: self.own_flags(standard),
-            env: Vec::new(),
-            cpu_seconds: 10,
-            expected: None,
+            ..Case::of_source(&name, file.to_path_buf())
         };
         if self.set == Torture::Execute && case.name.starts_with("builtins/") {
             // By execute/builtins/builtins.exp.
