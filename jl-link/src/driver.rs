@@ -3,8 +3,9 @@
 use crate::args::{Invocation, PlainReason};
 use crate::check;
 use crate::elf::Elf;
-use crate::error::{Error, Result};
+use crate::error::{Error, REPORT_IT, Result};
 use crate::finish;
+use crate::julia::{self, Attempt, room::Room};
 use crate::lld::{Linked, Lld, Stage};
 use crate::llvm::Llvm;
 use crate::merge;
@@ -14,10 +15,11 @@ use crate::require;
 use crate::response;
 use crate::retarget;
 use crate::scan::{self, Inputs};
+use image_format::cpu::Arch;
 use image_format::report::Line;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 
 /// Links as the command line says. `args` are without the program's name.
@@ -36,11 +38,16 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
         return plain(&lld, &invocation, reason);
     }
     let inputs = scan::scan(&invocation)?;
-    if !inputs.has_clones() {
+    if !inputs.has_clones() && !inputs.has_julia_shards() {
         return Ok(without_clones(&lld, &invocation, &inputs, &[])?);
     }
     let stage = Stage::beside(&invocation.output())?;
-    let result = image(&lld, &invocation, &inputs, &stage);
+    let result = if inputs.has_clones() {
+        image(&lld, &invocation, &inputs, &stage)
+    } else {
+        let room = first_room(&inputs, &invocation.output())?;
+        julia_image(&lld, &invocation, &inputs, &stage, room)
+    };
     if invocation.own.keep_temps {
         eprintln!("jl-link: temporary files are kept in {}", stage.keep().display());
     }
@@ -50,13 +57,19 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
 /// The phases of a link that makes an image.
 fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> Result<ExitCode> {
     let output = invocation.output();
-    let (path, bytes, members) = match lld.link(invocation, inputs, stage)? {
-        Linked::Failed(status) => return Ok(exit_code(status)),
-        Linked::Image { path, bytes, members } => (path, bytes, members),
-    };
-    let linked = Elf::parse(&output, bytes)?;
+    let link = |room: Option<&[u8]>| lld.link(invocation, inputs, stage, room);
+    let (path, members, linked, room) =
+        match link_shards(link, first_room(inputs, &output)?, inputs, &output)? {
+            Shards::Failed(status) => return Ok(exit_code(status)),
+            Shards::Linked { path, members, merged, room } => (path, members, merged, room),
+        };
+    let shards = linked.counts;
+    let linked = linked.elf;
     let lto_lines = parse_report_section(&linked);
     let Some(merged) = merge::merge(linked, inputs, &members)? else {
+        if shards.is_some() {
+            return julia_image(lld, invocation, inputs, stage, room);
+        }
         // Nothing was worth a clone, or nothing that has clones was asked for: no shim then.
         return without_clones(lld, invocation, inputs, &lto_lines);
     };
@@ -68,11 +81,95 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
     let read_back = std::fs::read(&staged).map_err(|cause| Error::Read { path: staged.clone(), cause })?;
     let read_back = Elf::parse(&output, read_back)?;
     check::check(&read_back, finished.header_address, &finished.used, inputs, &members)?;
+    tell_shards(shards, invocation);
     if wants_report(invocation) {
         tell(&Report::new(&finished, inputs, &members, &output), invocation)?;
     }
     std::fs::rename(&staged, &output).map_err(|cause| Error::Write { path: output.clone(), cause })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The phases of a link that makes an image from Julia, without records of ours.
+fn julia_image(
+    lld: &Lld,
+    invocation: &Invocation,
+    inputs: &Inputs,
+    stage: &Stage,
+    room: Option<Vec<u8>>,
+) -> Result<ExitCode> {
+    let output = invocation.output();
+    let link = |room: Option<&[u8]>| lld.link_julia(invocation, stage, room);
+    let (path, linked) = match link_shards(link, room, inputs, &output)? {
+        Shards::Failed(status) => return Ok(exit_code(status)),
+        Shards::Linked { path, merged, .. } => (path, merged),
+    };
+    if linked.counts.is_none() {
+        return without_clones(lld, invocation, inputs, &[]);
+    }
+    let finished = finish::finish_julia(&linked.elf, invocation)?;
+    let staged = stage.path("finished");
+    write_like(&staged, &finished.bytes, &path, &output)?;
+    std::fs::rename(&staged, &output).map_err(|cause| Error::Write { path: output.clone(), cause })?;
+    tell_shards(linked.counts, invocation);
+    if wants_report(invocation) {
+        tell(&Report::without_clones(inputs, &[], &output), invocation)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What came of linking and of merging the shards of an image from Julia, if there are any.
+enum Shards {
+    Failed(ExitStatus),
+    Linked { path: PathBuf, members: Vec<String>, merged: Box<julia::Merged>, room: Option<Vec<u8>> },
+}
+
+/// The object with room for the tables that objects have; what LTO will make is not known yet.
+fn first_room(inputs: &Inputs, output: &Path) -> Result<Option<Vec<u8>>> {
+    inputs.julia_room().map(|(arch, room)| room_object(arch, room, output)).transpose()
+}
+
+/// Links with room for the tables of shards, and again if the output has more of them.
+fn link_shards(
+    link: impl Fn(Option<&[u8]>) -> Result<Linked>,
+    mut room: Option<Vec<u8>>,
+    inputs: &Inputs,
+    output: &Path,
+) -> Result<Shards> {
+    for _ in 0..2 {
+        let (path, bytes, members) = match link(room.as_deref())? {
+            Linked::Failed(status) => return Ok(Shards::Failed(status)),
+            Linked::Image { path, bytes, members } => (path, bytes, members),
+        };
+        let linked = Elf::parse(output, bytes)?;
+        let arch = linked.arch;
+        match julia::merge(linked, inputs)? {
+            Attempt::Done(merged) => {
+                return Ok(Shards::Linked { path, members, merged: Box::new(merged), room });
+            }
+            Attempt::Needs(more) => room = Some(room_object(arch, more, output)?),
+        }
+    }
+    Err(no_room(output, "too little for the second time".into()))
+}
+
+fn room_object(arch: Arch, room: Room, output: &Path) -> Result<Vec<u8>> {
+    room.object(arch).map_err(|cause| no_room(output, cause.to_string()))
+}
+
+fn no_room(output: &Path, found: String) -> Error {
+    let (what, expected) = ("room for the tables of Julia's shards".into(), "as much as they take".into());
+    Error::Image { file: output.into(), what, found, expected, advice: REPORT_IT }
+}
+
+fn tell_shards(merged: Option<julia::Counts>, invocation: &Invocation) {
+    if let Some(counts) = merged.filter(|_| wants_summary(invocation)) {
+        let julia::Counts { shards, functions, data, targets } = counts;
+        let output = invocation.output();
+        eprintln!(
+            "{}: {shards} Julia shards merged to one: {functions} functions and {data} data for {targets} targets",
+            output.display()
+        );
+    }
 }
 
 /// Writes with the permissions that lld gave its file. `output` is what messages name.

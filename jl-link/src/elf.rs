@@ -68,6 +68,8 @@ pub struct Symbol {
     pub section: elf::SymbolSection,
     pub value: u64,
     pub size: u64,
+    /// Not written again: what it named is no longer there.
+    pub dropped: bool,
 }
 
 impl Symbol {
@@ -214,12 +216,45 @@ impl Elf {
             || self.dynamic(elf::DT_FLAGS_1).is_some_and(|f| f & elf::DF_1_PIE.0 != 0)
     }
 
+    /// The number of the section that the file has the bytes at `address` in. Sections without bytes may
+    /// overlap it: a program's thread-local ones do.
+    pub fn loaded_section(&self, address: u64) -> Option<usize> {
+        self.sections.iter().position(|s| s.is_allocated() && s.has_bytes() && s.contains(address))
+    }
+
     /// The value of a dynamic tag.
     pub fn dynamic(&self, tag: elf::DynamicTag) -> Option<u64> {
+        self.read(self.dynamic_value(tag)?)
+    }
+
+    /// Address of the value of a dynamic tag.
+    fn dynamic_value(&self, tag: elf::DynamicTag) -> Option<u64> {
         let section = self.sections.iter().find(|s| s.kind == elf::SHT_DYNAMIC)?;
         let mut entries = self.data(section).chunks_exact(16);
-        let wanted = |e: &&[u8]| read_at::<u64>(e, 0) == Some(tag.0.cast_unsigned());
-        read_at(entries.find(|e| wanted(e))?, 8)
+        let entry = entries.position(|e| read_at::<u64>(e, 0) == Some(tag.0.cast_unsigned()))?;
+        Some(section.address + 16 * entry as u64 + 8)
+    }
+
+    /// Changes the value of a dynamic tag that the file has.
+    pub fn set_dynamic(&mut self, tag: elf::DynamicTag, value: u64) -> Result<()> {
+        self.dynamic_value(tag).map_or(Ok(()), |address| self.write(address, &value.to_le_bytes()))
+    }
+
+    /// Lets a symbol of .symtab name something else.
+    pub fn move_symbol(&mut self, index: usize, address: u64, size: u64) -> Result<()> {
+        let section = self.loaded_section(address);
+        let table = self.sections.iter().find(|s| s.kind == elf::SHT_SYMTAB);
+        let at = table.map(|table| table.offset as usize + size_of::<elf::Sym64<LE>>() * index);
+        let entry = at.and_then(|at| self.bytes.get_mut(at..)?.get_mut(..24));
+        let (Some(section), Some(entry)) = (section.and_then(|s| u16::try_from(s).ok()), entry) else {
+            return Err(self.wrong("symbol to move", format!("address {address:#x}"), "one in a section"));
+        };
+        entry[6..8].copy_from_slice(&section.to_le_bytes());
+        entry[8..16].copy_from_slice(&address.to_le_bytes());
+        entry[16..24].copy_from_slice(&size.to_le_bytes());
+        let symbol = &mut self.symbols[index];
+        (symbol.section, symbol.value, symbol.size) = (elf::SymbolSection(section), address, size);
+        Ok(())
     }
 }
 
@@ -272,6 +307,7 @@ fn read_symbol(s: &elf::Sym64<LE>) -> Symbol {
         section: s.st_shndx.get(LE),
         value: s.st_value.get(LE),
         size: s.st_size.get(LE),
+        dropped: false,
     }
 }
 

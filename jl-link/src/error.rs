@@ -4,6 +4,7 @@
 //! the chain of causes would print it twice.
 
 use crate::llvm::Llvm;
+use image_format::julia::TableError;
 use image_format::record::RecordError;
 use image_format::specs::SpecsError;
 use std::io;
@@ -57,6 +58,10 @@ pub enum Error {
              compile both with the same --jl-targets (or JULIA_CPU_TARGET), -march and --jl-fp"
     )]
     TargetLists { first: String, first_list: String, second: String, second_list: String },
+    #[error(
+        "{file}: {cause}: the tables of Julia's shards do not fit together; compile all of them again together"
+    )]
+    Julia { file: String, cause: TableError },
     #[error("{}: {what}: found {found}, expected {expected}; {advice}", file.display())]
     Image { file: PathBuf, what: String, found: String, expected: String, advice: &'static str },
 }

@@ -40,15 +40,7 @@ pub fn finish(required: Required, lto_lines: Vec<Line>, invocation: &Invocation)
     let Required { retargeted, used } = required;
     let Retargeted { merged, map, users, calls } = retargeted;
     let (clone_symbols, distinct_clones) = count_clones(&merged.elf, &map);
-    let keep = Keep {
-        strip: invocation.strip,
-        discard_locals: invocation.discard_all,
-        // They describe the branches as the objects had them, not where these lead now: what asks for
-        // relocations in an output (layout optimisers) needs the places and reads the code itself.
-        relocations: invocation.emit_relocs,
-    };
-    let bytes = tail::rewrite(&merged.elf, keep)?;
-    let mut elf = Elf::parse(&merged.elf.path, bytes)?;
+    let mut elf = cut(&merged.elf, invocation)?;
     seal(&mut elf, merged.header, merged.header_address, invocation)?;
     Ok(Finished {
         elf,
@@ -65,6 +57,26 @@ pub fn finish(required: Required, lto_lines: Vec<Line>, invocation: &Invocation)
     })
 }
 
+/// Finishes a file that has no header of ours: an image from Julia.
+pub fn finish_julia(elf: &Elf, invocation: &Invocation) -> Result<Elf> {
+    let mut elf = cut(elf, invocation)?;
+    renew_build_id(&mut elf, invocation)?;
+    Ok(elf)
+}
+
+/// The file without what is not to be in it.
+fn cut(elf: &Elf, invocation: &Invocation) -> Result<Elf> {
+    let keep = Keep {
+        strip: invocation.strip,
+        discard_locals: invocation.discard_all,
+        // They describe the branches as the objects had them, not where these lead now: what asks for
+        // relocations in an output (layout optimisers) needs the places and reads the code itself.
+        relocations: invocation.emit_relocs,
+    };
+    let bytes = tail::rewrite(elf, keep)?;
+    Elf::parse(&elf.path, bytes)
+}
+
 /// Fills in build id and header.
 ///
 /// The build id is a hash of the whole file with the build id itself, the header's copy of it and the
@@ -72,12 +84,7 @@ pub fn finish(required: Required, lto_lines: Vec<Line>, invocation: &Invocation)
 /// the build id and therefore comes last.
 fn seal(elf: &mut Elf, mut header: ImageHeader, address: u64, invocation: &Invocation) -> Result<()> {
     elf.write(address, bytes_of(&header))?;
-    if let Some((place, size)) = build_id_place(elf) {
-        if is_hash(invocation) {
-            elf.write(place, &vec![0; size])?;
-            let id = hash(&elf.bytes, size);
-            elf.write(place, &id)?;
-        }
+    if let Some((place, size)) = renew_build_id(elf, invocation)? {
         let id = elf.slice(place, size).unwrap_or(&[]);
         let copied = size.min(header.build_id.len());
         header.build_id[..copied].copy_from_slice(&id[..copied]);
@@ -85,6 +92,17 @@ fn seal(elf: &mut Elf, mut header: ImageHeader, address: u64, invocation: &Invoc
     }
     header.header_checksum = header_checksum(&header);
     elf.write(address, bytes_of(&header))
+}
+
+/// Computes the build id anew if it is one of the contents; its address and size.
+fn renew_build_id(elf: &mut Elf, invocation: &Invocation) -> Result<Option<(u64, usize)>> {
+    let found = build_id_place(elf);
+    if let Some((place, size)) = found.filter(|_| is_hash(invocation)) {
+        elf.write(place, &vec![0; size])?;
+        let id = hash(&elf.bytes, size);
+        elf.write(place, &id)?;
+    }
+    Ok(found)
 }
 
 /// Address and size in bytes of the GNU build id.

@@ -5,6 +5,7 @@
 //! ```text
 //! args::Invocation -> scan::Inputs -> lld::Linked -> merge::Merged -> retarget::Retargeted
 //!                  -> require::Required -> finish::Finished -> check (read back) -> report::Report
+//! args::Invocation -> scan::Inputs -> lld::Linked -> julia::Merged -> finish (an image from Julia)
 //! ```
 //! Why after the link: only the linker knows which definition of a symbol is used, which COMDAT group
 //! and which archive member stays, and what LTO emits. With `--emit-relocs` its output still tells
@@ -24,6 +25,7 @@ pub mod error;
 pub mod features;
 pub mod finish;
 pub mod inputs;
+pub mod julia;
 pub mod lld;
 pub mod llvm;
 pub mod merge;

@@ -68,30 +68,61 @@ impl Lld {
         child.wait().map_err(failed)
     }
 
-    /// Links into `stage` with the shim and everything that the later phases need.
-    pub fn link(&self, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> Result<Linked> {
-        let shim = stage.path("jl-shim.o");
-        let write = |bytes: &[u8]| {
-            std::fs::write(&shim, bytes).map_err(|cause| Error::Write { path: shim.clone(), cause })
-        };
-        match &invocation.own.shim {
+    /// Links into `stage` with the shim and everything that the later phases need. `room`: an object for the
+    /// tables of Julia's shards.
+    pub fn link(
+        &self,
+        invocation: &Invocation,
+        inputs: &Inputs,
+        stage: &Stage,
+        room: Option<&[u8]>,
+    ) -> Result<Linked> {
+        let shim = match &invocation.own.shim {
             Some(path) => {
-                write(&std::fs::read(path).map_err(|cause| Error::Read { path: path.clone(), cause })?)?
+                let bytes = std::fs::read(path).map_err(|cause| Error::Read { path: path.clone(), cause })?;
+                stage.write("jl-shim.o", &bytes)?
             }
-            None => write(SHIM)?,
+            None => stage.write("jl-shim.o", SHIM)?,
+        };
+        let mut ours = vec![shim];
+        if let Some(room) = room {
+            ours.push(stage.write(ROOM, room)?);
         }
-        let args = link_args(self.llvm, invocation, inputs, stage, &shim);
+        let args = link_args(self.llvm, invocation, inputs, stage, &ours);
+        self.link_staged(invocation, stage, args, &ours, complains_of_icf(invocation, inputs))
+    }
+
+    /// Links an image from Julia into `stage`: as the user asked, and with `room`.
+    pub fn link_julia(&self, invocation: &Invocation, stage: &Stage, room: Option<&[u8]>) -> Result<Linked> {
+        let ours: Vec<PathBuf> =
+            room.map(|room| stage.write(ROOM, room)).into_iter().collect::<Result<_>>()?;
+        let mut args: Vec<OsString> = ours.iter().map(OsString::from).collect();
+        args.extend(invocation.for_link.iter().cloned());
+        args.extend(["-o".into(), stage.path(LINKED).into()]);
+        if invocation.strip >= Strip::Debug {
+            args.push("--strip-debug".into());
+        }
+        self.link_staged(invocation, stage, args, &ours, false)
+    }
+
+    fn link_staged(
+        &self,
+        invocation: &Invocation,
+        stage: &Stage,
+        args: Vec<OsString>,
+        ours: &[PathBuf],
+        quieter: bool,
+    ) -> Result<Linked> {
         if invocation.own.verbose {
             eprintln!("jl-link: {} {}", self.program.display(), join(&args));
         }
         let args = response::shorten(args, &stage.path("args.rsp"))?;
-        let status =
-            if complains_of_icf(invocation, inputs) { self.run_quieter(args) } else { self.run(args) }?;
+        let status = if quieter { self.run_quieter(args) } else { self.run(args) }?;
         if !status.success() {
             return Ok(Linked::Failed(status));
         }
         if let Some(file) = &invocation.dependency_file {
-            mend_dependency_file(file, &stage.path(LINKED), &invocation.output(), &shim)?;
+            mend_dependency_file(file, &stage.path(LINKED), &invocation.output(), ours)?;
         }
         let path = stage.path(LINKED);
         let bytes = std::fs::read(&path).map_err(|cause| Error::Read { path: path.clone(), cause })?;
@@ -118,6 +149,7 @@ pub enum Linked {
 
 const LINKED: &str = "linked";
 const EXTRACTED: &str = "extracted";
+const ROOM: &str = "jl-room.o";
 
 /// A directory beside the output: the finished file is renamed out of it, so that a half-written output is
 /// never seen, and everything else disappears with it.
@@ -138,6 +170,13 @@ impl Stage {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Writes a file into the directory.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).map_err(|cause| Error::Write { path: path.clone(), cause })?;
+        Ok(path)
     }
 
     /// Leaves the directory where it is.
@@ -177,11 +216,10 @@ fn link_args(
     invocation: &Invocation,
     inputs: &Inputs,
     stage: &Stage,
-    shim: &Path,
+    ours: &[PathBuf],
 ) -> Vec<OsString> {
-    let mut args: Vec<OsString> = Vec::new();
-    // First, so that among constructors of equal priority its own runs first.
-    args.push(shim.into());
+    // The shim comes first, so that among constructors of equal priority its own runs first.
+    let mut args: Vec<OsString> = ours.iter().map(OsString::from).collect();
     args.extend(DEAD_DEBUG_ADDRESSES.iter().flat_map(|rule| ["-z".into(), rule.into()]));
     args.extend(invocation.for_link.iter().cloned());
     let mut add = |words: &[&OsStr]| args.extend(words.iter().map(|w| (*w).to_owned()));
@@ -242,15 +280,16 @@ fn plugin_identity(plugin: &Path) -> Vec<u8> {
     format!("{} {times:?} ", plugin.display()).into_bytes()
 }
 
-/// lld wrote the name of the staged file, and the shim, which no build system can make.
-fn mend_dependency_file(file: &Path, staged: &Path, output: &Path, shim: &Path) -> Result<()> {
+/// lld wrote the name of the staged file, and objects of ours, which no build system can make.
+fn mend_dependency_file(file: &Path, staged: &Path, output: &Path, ours: &[PathBuf]) -> Result<()> {
     // `-` and the like are lld's business.
     let Ok(text) = std::fs::read_to_string(file) else { return Ok(()) };
     let (staged, output) = (staged.display().to_string(), output.display().to_string());
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
         // As paths: lld writes `dir/./file` without the dot.
-        if Path::new(line.trim_end_matches(['\\', ' ', ':']).trim_start()) == shim {
+        let named = Path::new(line.trim_end_matches(['\\', ' ', ':']).trim_start());
+        if ours.iter().any(|path| path == named) {
             // The last prerequisite carries no continuation; its predecessor must not have one then.
             if !line.ends_with('\\')
                 && line.starts_with(' ')
@@ -280,7 +319,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("d");
         std::fs::write(&file, "/t/linked: \\\n  /t/s.o \\\n  a.o \\\n  b.o\n\n/t/s.o:\n\na.o:\n").unwrap();
-        mend_dependency_file(&file, Path::new("/t/linked"), Path::new("out"), Path::new("/t/s.o")).unwrap();
+        mend_dependency_file(&file, Path::new("/t/linked"), Path::new("out"), &["/t/s.o".into()]).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         assert_eq!(text, "out: \\\n  a.o \\\n  b.o\n\n\na.o:\n");
     }

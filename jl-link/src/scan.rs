@@ -5,8 +5,10 @@ use crate::arch;
 use crate::args::Invocation;
 use crate::error::{Error, Result};
 use crate::inputs::{self, Member};
+use crate::julia::room::Room;
 use crate::notes;
 use image_format::cpu::Arch;
+use image_format::julia::TableName;
 use image_format::layout::{RECORD_SECTION, REPORT_SECTION, SPECS_SECTION};
 use image_format::record::records;
 use image_format::report::{Line, parse_lines};
@@ -35,6 +37,19 @@ pub struct ObjectLines {
     pub lines: Vec<Line>,
 }
 
+/// A table of a shard of an image from Julia.
+#[derive(Clone, Debug)]
+pub struct JuliaTable {
+    /// The object that defines it.
+    pub file: String,
+    pub table: TableName,
+    pub shard: u32,
+    /// In bytes.
+    pub size: u64,
+    /// ELF machine of the object.
+    pub machine: u16,
+}
+
 /// What all inputs are: the second phase's output.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
@@ -49,12 +64,27 @@ pub struct Inputs {
     pub relr_supported: bool,
     /// An object's address-significance table is cut off from its symbols: `strip` or `objcopy` did that.
     pub stale_addrsig: bool,
+    /// Also of archive members that the link may leave out.
+    pub julia_tables: Vec<JuliaTable>,
 }
 
 impl Inputs {
     /// Whether an image may come out.
     pub fn has_clones(&self) -> bool {
         self.bitcode || !self.objects.is_empty()
+    }
+
+    /// Room for all tables of an image from Julia that has more than one shard.
+    pub fn julia_room(&self) -> Option<(Arch, Room)> {
+        let arch = Arch::from_elf_machine(self.julia_tables.first()?.machine.into())?;
+        let tables = self.julia_tables.iter();
+        let room = tables.fold(Room::default(), |room, table| room.with(table.table, table.size));
+        self.has_julia_shards().then_some((arch, room))
+    }
+
+    /// Whether there is more than one shard of an image from Julia.
+    pub fn has_julia_shards(&self) -> bool {
+        self.julia_tables.iter().any(|table| table.shard > 0)
     }
 }
 
@@ -151,7 +181,7 @@ fn scan_object(
     if member.certain {
         found.protection = Some(found.protection.unwrap_or(!0) & protection);
     }
-    note_ifuncs(member, sections, found);
+    note_symbols(member, machine, sections, found);
     match (specs, targets) {
         (Some(specs), Some(targets)) => {
             let listed = Specs::parse(&specs).map_or(0, |s| s.len());
@@ -221,11 +251,22 @@ fn check_specs(member: &Member<'_>, data: &[u8], machine: u16) -> Result<Vec<u8>
     Ok(specs.bytes().to_vec())
 }
 
-fn note_ifuncs(member: &Member<'_>, sections: &SectionTable<'_, Header>, found: &mut Inputs) {
+/// Indirect functions, and the tables of Julia's shards.
+fn note_symbols(member: &Member<'_>, machine: u16, sections: &SectionTable<'_, Header>, found: &mut Inputs) {
     let Ok(symbols) = sections.symbols(LittleEndian, member.bytes, elf::SHT_SYMTAB) else { return };
-    for symbol in symbols.iter().filter(|s| s.st_type() == elf::STT_GNU_IFUNC) {
-        if let Ok(name) = symbols.symbol_name(LittleEndian, symbol) {
+    for symbol in symbols.iter() {
+        let Ok(name) = symbols.symbol_name(LittleEndian, symbol) else { continue };
+        if symbol.st_type() == elf::STT_GNU_IFUNC {
             found.ifuncs.insert(String::from_utf8_lossy(name).into_owned());
+        } else if name.starts_with(b"jl_") && symbol.st_shndx.get(LittleEndian) != elf::SHN_UNDEF {
+            let named = std::str::from_utf8(name).ok().and_then(TableName::parse);
+            found.julia_tables.extend(named.map(|(table, shard)| JuliaTable {
+                file: member.name.clone(),
+                table,
+                shard,
+                size: symbol.st_size.get(LittleEndian),
+                machine,
+            }));
         }
     }
 }

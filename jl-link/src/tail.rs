@@ -164,7 +164,7 @@ impl Writer<'_> {
             // lld keeps assembler-local names (`.L...`) when relocations might refer to them.
             let temporary = name.starts_with(b".L");
             let goes = symbol.kind == elf::STT_SECTION || local && (self.keep.discard_locals || temporary);
-            if goes && !self.keep.relocations {
+            if (goes || symbol.dropped) && !self.keep.relocations {
                 continue;
             }
             let mut entry = entry.to_vec();

@@ -7,5 +7,6 @@ pub mod elf;
 pub mod filecheck;
 pub mod golden;
 pub mod host;
+pub mod julia;
 pub mod program;
 pub mod tools;

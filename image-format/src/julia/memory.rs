@@ -10,9 +10,8 @@ use std::collections::HashMap;
 pub enum Pointer {
     /// An address of the image, without the load bias.
     Address(u64),
-    /// What the relocation with this number in the image's table finds at load: a symbol that another
-    /// library may define.
-    Symbolic(usize),
+    /// What a relocation finds at load: a symbol that another library may define.
+    Symbolic { info: u64, addend: u64 },
 }
 
 /// An image that pointers can be followed in.
@@ -80,11 +79,10 @@ impl Relocations {
     /// From the bytes of `.rela.dyn` and `.relr.dyn`; `word` reads the file. What is cut off is not there.
     pub fn new(arch: Arch, rela: &[u8], relr: &[u8], word: impl Fn(u64) -> Option<u64>) -> Relocations {
         let mut places = HashMap::new();
-        for (number, bytes) in rela.chunks_exact(RELA_SIZE).enumerate() {
-            let Some(entry) = Rela::read(bytes) else { continue };
-            let relative = entry.is_relative(arch);
-            let pointer = if relative { Pointer::Address(entry.addend) } else { Pointer::Symbolic(number) };
-            places.insert(entry.place, pointer);
+        for entry in rela.chunks_exact(RELA_SIZE).filter_map(Rela::read) {
+            let Rela { place, info, addend } = entry;
+            let symbolic = Pointer::Symbolic { info, addend };
+            places.insert(place, if entry.is_relative(arch) { Pointer::Address(addend) } else { symbolic });
         }
         let entries = relr.chunks_exact(8).filter_map(|bytes| read_at(bytes, 0));
         for place in relr::decode(entries) {
@@ -112,7 +110,7 @@ mod tests {
         let rela = [relative.bytes(), symbolic.bytes()].concat();
         let found = Relocations::new(Arch::X86_64, &rela, &0x110u64.to_le_bytes(), |at| Some(at + 1));
         assert_eq!(found.pointer(0x100, 0), Pointer::Address(0x5000));
-        assert_eq!(found.pointer(0x108, 0), Pointer::Symbolic(1));
+        assert_eq!(found.pointer(0x108, 0), Pointer::Symbolic { info: 7 << 32 | 1, addend: 0 });
         assert_eq!(found.pointer(0x110, 0), Pointer::Address(0x111));
         assert_eq!(found.pointer(0x118, 9), Pointer::Address(9), "not relocated: an absolute file");
         assert_eq!(Rela::read(&relative.bytes()), Some(relative));

@@ -47,7 +47,7 @@ impl Flat {
     fn pointers(&mut self, pointers: &[Pointer]) -> u64 {
         let address = |pointer: &Pointer| match *pointer {
             Pointer::Address(address) => address.to_le_bytes(),
-            Pointer::Symbolic(_) => [0; 8],
+            Pointer::Symbolic { .. } => [0; 8],
         };
         self.append(&pointers.iter().flat_map(address).collect::<Vec<u8>>())
     }
