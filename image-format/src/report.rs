@@ -126,7 +126,7 @@ impl Reason {
             Reason::BlockAddress => "the address of one of its labels is used outside of it",
             Reason::AbiDiffers => "passes wide vectors, whose ABI differs between the targets",
             Reason::ExplicitSection => "the source places it in a section",
-            Reason::AlwaysInline => "is always_inline: callers hold its code",
+            Reason::AlwaysInline => "is always_inline and still called: its callers should hold its code",
             Reason::AvailableExternally => "its definition is in another object",
             Reason::RunsEarly => "runs before slots are filled",
             Reason::Hardened => "speculation hardening forbids a jump through memory",

@@ -162,13 +162,6 @@ LLVMValueRef jl_cpp_clone_function(LLVMValueRef F) {
   return wrap(CloneFunction(unwrap<Function>(F), Map));
 }
 
-// Whether a call from this module to F always reaches F: nothing at link or load time may put another
-// definition in its place, nor drop this one (as it may with ODR duplicates).
-bool jl_cpp_is_final(LLVMValueRef Fn) {
-  Function &F = *unwrap<Function>(Fn);
-  return F.hasLocalLinkage() || (F.hasExternalLinkage() && F.isDSOLocal() && !F.hasComdat());
-}
-
 // The bits are those of LLVMFastMathFlags. False when V cannot have any.
 bool jl_cpp_fast_math(LLVMValueRef V, unsigned *Bits) {
   if (!isa<FPMathOperator>(unwrap(V)))
@@ -215,7 +208,7 @@ void jl_cpp_copy_symbol(LLVMValueRef To, LLVMValueRef From) {
   Function &T = *unwrap<Function>(To), &F = *unwrap<Function>(From);
   T.setDSOLocal(F.isDSOLocal());
   T.setPartition(F.getPartition());
-  for (unsigned Kind : {LLVMContext::MD_type, LLVMContext::MD_kcfi_type}) {
+  for (unsigned Kind : {LLVMContext::MD_type, LLVMContext::MD_kcfi_type, LLVMContext::MD_func_sanitize}) {
     SmallVector<MDNode *, 2> Nodes;
     F.getMetadata(Kind, Nodes);
     for (MDNode *Node : Nodes)

@@ -68,6 +68,15 @@ fn visit_constants(value: Value, seen: &mut HashSet<Value>, visit: &mut impl FnM
     }
 }
 
+/// Whether direct calls are left. When an always_inline function has none, callers hold its code, and what is
+/// left of it is called through its address, as are the regions that OpenMP takes out of functions.
+fn is_called(function: Function) -> bool {
+    function
+        .users()
+        .into_iter()
+        .any(|user| user.is_instruction() && user.is_call() && user.callee().0 == *function)
+}
+
 /// Why a function cannot be cloned, from the function alone.
 fn obstacle(arch: Arch, function: Function) -> Option<Reason> {
     use crate::llvm::Linkage;
@@ -75,7 +84,6 @@ fn obstacle(arch: Arch, function: Function) -> Option<Reason> {
         ("naked", Reason::Naked),
         ("optnone", Reason::OptNone),
         ("noduplicate", Reason::NoDuplicate),
-        ("alwaysinline", Reason::AlwaysInline),
         ("presplitcoroutine", Reason::Coroutine),
     ];
     if function.linkage() == Linkage::LLVMAvailableExternallyLinkage {
@@ -83,6 +91,9 @@ fn obstacle(arch: Arch, function: Function) -> Option<Reason> {
     }
     if let Some((_, reason)) = attributes.iter().find(|(name, _)| function.has_attribute(name)) {
         return Some(*reason);
+    }
+    if function.has_attribute("alwaysinline") && is_called(function) {
+        return Some(Reason::AlwaysInline);
     }
     if function.section().is_some() {
         return Some(Reason::ExplicitSection);

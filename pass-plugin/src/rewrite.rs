@@ -163,6 +163,8 @@ fn clone_one(
         body.set_section(&format!(".text.{name}.{index}"));
         body.set_string_attribute(module, CLONE, &index.to_string());
         body.remove_string_attribute(MASK);
+        // It was done wherever it could be (see `facts::is_called`).
+        body.remove_attribute("alwaysinline");
     }
     trampoline.set_name(&name);
     Cloned { name, trampoline, decision, bodies }
@@ -178,7 +180,8 @@ fn shrink(module: Module, body: Function, target: &Target) {
 
 /// What a naked body must not inherit: instrumentation that puts code or padding before it, checks that
 /// it has no frame for, and what speaks about the body itself.
-const BODY_ATTRIBUTES: [&str; 13] = [
+const BODY_ATTRIBUTES: [&str; 14] = [
+    "alwaysinline",
     "inlinehint",
     "minsize",
     "optsize",
@@ -230,10 +233,12 @@ fn make_trampoline(module: Module, function: Function) -> Function {
     trampoline
 }
 
-/// Makes calls from clone to clone direct where no other definition, and no other choice, is possible.
+/// Makes calls of local functions from clone to clone direct, where no other choice is possible. What a symbol
+/// means is the linker's to say (`--wrap`, `--defsym`, the first of several definitions), and those calls
+/// are for jl-link.
 fn bind_calls(cloned: &[Cloned], targets: &[TargetFacts]) {
     let by_trampoline: HashMap<Function, &Cloned> =
-        cloned.iter().filter(|c| c.trampoline.is_final()).map(|c| (c.trampoline, c)).collect();
+        cloned.iter().filter(|c| c.trampoline.is_local()).map(|c| (c.trampoline, c)).collect();
     for caller in cloned {
         for (target, body) in caller.bodies.iter().enumerate() {
             let Some(body) = body else { continue };

@@ -59,7 +59,6 @@ unsafe extern "C" {
     pub fn jl_cpp_register(builder: *mut c_void, callbacks: *const Callbacks);
     pub fn jl_cpp_fuse_by_flags(module: LLVMModuleRef, machine: *mut c_void, flag: *const c_char, len: usize);
     pub fn jl_cpp_clone_function(function: LLVMValueRef) -> LLVMValueRef;
-    pub fn jl_cpp_is_final(function: LLVMValueRef) -> bool;
     pub fn jl_cpp_fast_math(value: LLVMValueRef, bits: *mut c_uint) -> bool;
     pub fn jl_cpp_set_fast_math(instruction: LLVMValueRef, bits: c_uint);
     pub fn jl_cpp_bytes(module: LLVMModuleRef, bytes: *const c_char, len: usize) -> LLVMValueRef;

@@ -121,11 +121,6 @@ impl Function {
         llvm!(shim::jl_cpp_copy_symbol(to, from));
     }
 
-    /// Whether a call in this module always reaches this very definition.
-    pub fn is_final(self) -> bool {
-        llvm!(shim::jl_cpp_is_final(self.0.0))
-    }
-
     /// Makes the symbol local to the object; its COMDAT stays.
     pub fn make_internal(self) {
         llvm!(LLVMSetVisibility(self.0.0, LLVMVisibility::LLVMDefaultVisibility));

@@ -1,0 +1,1 @@
+int optional(int x) { return x * x; }
