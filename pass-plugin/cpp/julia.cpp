@@ -40,21 +40,15 @@ Value *expand(Constant *C, Constant *Old, Value *New, Instruction *Before) {
 } // namespace
 
 extern "C" {
-// What stands for what in the clones of one target. The debug info's compile units stand for themselves: a
-// copy would not be in the module's list of them.
-void *jl_cpp_map_new(LLVMModuleRef M) {
-  auto *Map = new ValueToValueMapTy;
-  if (NamedMDNode *Units = unwrap(M)->getNamedMetadata("llvm.dbg.cu"))
-    for (MDNode *Unit : Units->operands())
-      Map->MD()[Unit].reset(Unit);
-  return Map;
-}
+// What stands for what in the clones of one target.
+void *jl_cpp_map_new() { return new ValueToValueMapTy; }
 void jl_cpp_map_free(void *Map) { delete static_cast<ValueToValueMapTy *>(Map); }
 void jl_cpp_map_add(void *Map, LLVMValueRef From, LLVMValueRef To) {
   (*static_cast<ValueToValueMapTy *>(Map))[unwrap(From)] = unwrap(To);
 }
 
-// Gives `To` the body of `From`, with everything replaced that the map knows.
+// Gives `To` the body of `From`, with everything replaced that the map knows. What it learns of metadata does not
+// outlive the function: a subprogram that is inlined there stands for itself, but has a copy in its own clone.
 void jl_cpp_map_clone(void *Map, LLVMValueRef From, LLVMValueRef To) {
   auto &VMap = *static_cast<ValueToValueMapTy *>(Map);
   Function &F = *unwrap<Function>(From), &T = *unwrap<Function>(To);
@@ -64,6 +58,7 @@ void jl_cpp_map_clone(void *Map, LLVMValueRef From, LLVMValueRef To) {
   }
   SmallVector<ReturnInst *, 8> Returns;
   CloneFunctionInto(&T, &F, VMap, CloneFunctionChangeType::GlobalChanges, Returns);
+  VMap.MD().clear();
 }
 
 // The constant, with everything replaced in it that the map knows.

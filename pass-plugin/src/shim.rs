@@ -32,7 +32,7 @@ unsafe extern "C" {
         data: *mut c_void,
         visit: VisitName,
     ) -> bool;
-    pub fn jl_cpp_map_new(module: LLVMModuleRef) -> *mut c_void;
+    pub fn jl_cpp_map_new() -> *mut c_void;
     pub fn jl_cpp_map_free(map: *mut c_void);
     pub fn jl_cpp_map_add(map: *mut c_void, from: LLVMValueRef, to: LLVMValueRef);
     pub fn jl_cpp_map_clone(map: *mut c_void, from: LLVMValueRef, to: LLVMValueRef);

@@ -69,7 +69,7 @@ pub fn declare(module: Module, targets: &Targets, families: &mut [Family]) {
 
 /// Fills in the clones. In a target's body, all that the target has a body of its own for stands for itself.
 pub fn clone_bodies(module: Module, targets: &Targets, families: &[Family]) {
-    let mut maps: Vec<CloneMap> = (0..targets.len()).map(|_| CloneMap::new(module)).collect();
+    let mut maps: Vec<CloneMap> = (0..targets.len()).map(|_| CloneMap::default()).collect();
     for (target, map) in maps.iter_mut().enumerate().skip(1) {
         for family in families {
             let from = if targets.is_base(target) {

@@ -146,7 +146,7 @@ impl Slots {
                 _ => None,
             }));
         }
-        let mut nothing = CloneMap::new(self.module);
+        let mut nothing = CloneMap::default();
         for function in &cloned {
             nothing.add(*function, function.null_like());
         }

@@ -1,18 +1,19 @@
 //! What stands for what in the clones of one target.
 
-use super::{Function, Module, Value, llvm};
+use super::{Function, Value, llvm};
 use crate::shim;
 use std::ffi::c_void;
 
-/// A map from values to what replaces them in clones. It grows as functions are cloned by it, so that what
-/// several of them share (debug info) is copied once.
+/// A map from values to what replaces them in clones; one for all functions that are cloned for a target.
 pub struct CloneMap(*mut c_void);
 
-impl CloneMap {
-    pub fn new(module: Module) -> CloneMap {
-        CloneMap(llvm!(shim::jl_cpp_map_new(module.0)))
+impl Default for CloneMap {
+    fn default() -> CloneMap {
+        CloneMap(llvm!(shim::jl_cpp_map_new()))
     }
+}
 
+impl CloneMap {
     /// From now on `to` stands for `from`; both live as long as the map.
     pub fn add(&mut self, from: Value, to: Value) {
         llvm!(shim::jl_cpp_map_add(self.0, from.0, to.0));
@@ -31,7 +32,7 @@ impl CloneMap {
 
 impl Drop for CloneMap {
     fn drop(&mut self) {
-        // The map is this value's alone: `new` allocated it and nothing else frees it.
+        // The map is this value's alone: `default` allocated it and nothing else frees it.
         llvm!(shim::jl_cpp_map_free(self.0));
     }
 }
