@@ -6,12 +6,25 @@
 //! ```
 //! Blanks around pieces are ignored and empty pieces skipped, as Julia's master does.
 
+use crate::cpu::Arch;
 use crate::layout::MAX_TARGETS;
 use crate::specs::target_flags::{CLONE_ALL, MIN_SIZE, OPT_SIZE};
 
-/// The list when nobody chose one. `x86-64-v4` is left out on purpose: blindly taken it costs up to
+/// The list for x86-64 when nobody chose one. `x86-64-v4` is left out on purpose: blindly taken it costs up to
 /// 46 % on single loops.
 pub const DEFAULT_TARGETS_X86_64: &str = "x86-64;x86-64-v3";
+
+/// The list for aarch64 when nobody chose one: the first server core with dot products and atomic
+/// instructions, which later ones include. SVE is left out as long as nobody has measured what it costs.
+const DEFAULT_TARGETS_AARCH64: &str = "generic;neoverse-n1";
+
+/// The list when nobody chose one.
+pub fn default_targets(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => DEFAULT_TARGETS_X86_64,
+        Arch::Aarch64 => DEFAULT_TARGETS_AARCH64,
+    }
+}
 
 /// The list that turns cloning off.
 pub const NO_TARGETS: &str = "none";

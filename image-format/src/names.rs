@@ -6,8 +6,18 @@ use crate::feature::FeatureId;
 /// A name that is not known for an architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnknownName {
-    Cpu { arch: Arch, name: String },
-    Feature { arch: Arch, name: String },
+    Cpu {
+        arch: Arch,
+        name: String,
+    },
+    Feature {
+        arch: Arch,
+        name: String,
+    },
+    /// `native` in code for another architecture than this machine's.
+    Native {
+        arch: Arch,
+    },
 }
 
 impl std::fmt::Display for UnknownName {
@@ -18,6 +28,12 @@ impl std::fmt::Display for UnknownName {
                 "unknown CPU '{name}' for {}; did you mean {}? (clang-22 --print-supported-cpus lists all)",
                 arch.name(),
                 nearest(name, arch.model_names())
+            ),
+            UnknownName::Native { arch } => write!(
+                f,
+                "'native' is the machine that compiles, which is {}, but this is code for {}: name a CPU",
+                Arch::HOST.name(),
+                arch.name()
             ),
             UnknownName::Feature { arch, name } => {
                 let all = (0..=u8::MAX).map_while(|id| arch.feature_name(FeatureId(id)));

@@ -57,6 +57,8 @@ pub struct Invocation {
     pub inputs: Vec<InputArg>,
     pub search: Vec<PathBuf>,
     pub sysroot: PathBuf,
+    /// `-m`: what the compiler driver says of the output's architecture.
+    pub emulation: Option<OsString>,
     pub output: Option<PathBuf>,
     pub strip: Strip,
     pub discard_all: bool,
@@ -261,6 +263,7 @@ impl Parser {
             "l" | "library" => self.input(InputName::Library(value.into())),
             "L" | "library-path" => inv.search.push(value.into()),
             "sysroot" => inv.sysroot = value.into(),
+            "m" => inv.emulation = Some(value.into()),
             "Bstatic" | "dn" | "non_shared" | "static" => self.static_only = true,
             "Bdynamic" | "dy" | "call_shared" => self.static_only = false,
             "whole-archive" => self.whole_archive = true,

@@ -201,6 +201,9 @@ pub fn survey(merged: &Merged, all_tunable: bool) -> Survey {
     Survey { map, facts, sites }
 }
 
+/// A thunk out of reach of its target, then one for the landing pad that the target lacks.
+const MAX_THUNKS: usize = 2;
+
 struct Surveyor<'a> {
     elf: &'a Elf,
     map: CodeMap,
@@ -242,31 +245,51 @@ impl Surveyor<'_> {
 
     fn in_code(&mut self, relocation: Relocation, symbol: &Symbol) {
         let origin = self.map.origin(relocation.place);
-        if let Some(branch) = arch::branch(self.elf.arch, self.elf, relocation.kind, relocation.place) {
+        let meant = self.meant(relocation, symbol);
+        if let Some(mut branch) = arch::branch(self.elf.arch, self.elf, relocation.kind, relocation.place) {
+            branch.target = self.after_thunks(branch.target, meant);
             if let Some((callee, preemptible)) = self.callee(&branch, symbol) {
                 self.sites.push(Site { branch, origin, callee, preemptible });
                 return;
             }
             if matches!(branch.form, Form::Direct | Form::DirectWithRoom) {
-                if let Some(unit) = self.map.containing(branch.target) {
+                let unit = self.map.containing(branch.target);
+                // By a way that is not understood: then what the relocation says.
+                if let Some(unit) = unit.or_else(|| self.map.containing(meant?)) {
                     self.refer(origin, unit);
                 }
                 return;
             }
         }
-        let address = match arch::referent(self.elf.arch, relocation.kind) {
-            Referent::Nothing => return,
-            Referent::Symbol => symbol.value,
-            Referent::SymbolPlusAddend => symbol.value.wrapping_add_signed(relocation.addend),
-            Referent::Relative => symbol
-                .value
-                .wrapping_add_signed(relocation.addend)
-                .wrapping_add(arch::relative_bias(self.elf.arch)),
-        };
+        let Some(address) = meant else { return };
         match self.map.containing(address) {
             Some(unit) => self.refer(origin, unit),
             None => self.anchors.push(address),
         }
+    }
+
+    /// The address that a relocation in code refers to.
+    fn meant(&self, relocation: Relocation, symbol: &Symbol) -> Option<u64> {
+        let with_addend = symbol.value.wrapping_add_signed(relocation.addend);
+        match arch::referent(self.elf.arch, relocation.kind) {
+            Referent::Nothing => None,
+            Referent::Symbol => Some(symbol.value),
+            Referent::SymbolPlusAddend => Some(with_addend),
+            Referent::Relative => Some(with_addend.wrapping_add(arch::relative_bias(self.elf.arch))),
+        }
+    }
+
+    /// Where a branch to `target` ends that lld may have led over thunks. A unit's code is never one.
+    fn after_thunks(&self, target: u64, meant: Option<u64>) -> u64 {
+        let mut at = target;
+        for _ in 0..MAX_THUNKS {
+            let arrived = Some(at) == meant || self.map.containing(at).is_some();
+            match arch::thunk(self.elf.arch, self.elf, at).filter(|_| !arrived) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        at
     }
 
     /// The cloned function that a branch goes to, and whether by way of PLT or GOT.

@@ -110,8 +110,9 @@ impl Elf {
         let wrong = |e: object::Error| image_error(path, "the linked file", e.to_string(), "an ELF file");
         let header = elf::FileHeader64::<LE>::parse(&*bytes).map_err(wrong)?;
         let machine = header.e_machine.get(LE);
-        let arch = Arch::from_elf_machine(machine.0.into())
-            .ok_or_else(|| image_error(path, "ELF machine", machine.to_string(), "62 (x86-64)"))?;
+        let arch = Arch::from_elf_machine(machine.0.into()).ok_or_else(|| {
+            image_error(path, "ELF machine", machine.to_string(), "62 (x86-64) or 183 (aarch64)")
+        })?;
         let table = header.sections(LE, &*bytes).map_err(wrong)?;
         let mut sections = Vec::new();
         for section in table.iter() {

@@ -31,6 +31,11 @@ pub enum Error {
              (scripts/build-plugin {llvm}), install it there, or set JL_PLUGIN to its path"
     )]
     NoPlugin { file: String, llvm: Llvm },
+    #[error(
+        "this jl-link was built without the object that goes into every {arch} image; add Rust's core library \
+             for it (rustup target add {arch}-unknown-none) and build again, or give an object by --jl-shim=FILE"
+    )]
+    NoShim { arch: &'static str },
     #[error("cannot run {}: {cause}", program.display())]
     Spawn { program: PathBuf, cause: io::Error },
     #[error("cannot read {}: {cause}", path.display())]

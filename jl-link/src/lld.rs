@@ -7,6 +7,7 @@ use crate::response;
 use crate::scan::Inputs;
 use crate::shims;
 use image_format::cpu::Arch;
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -14,11 +15,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-/// The shim object.
-pub const SHIM: &[u8] = match shims::embedded(Arch::HOST) {
-    Some(object) => object,
-    None => panic!("the build script makes the host's"),
-};
+/// The shim object for images of `arch`: the user's, or the built-in one.
+///
+/// # Errors
+/// The user's cannot be read, or this jl-link was built without one for `arch`.
+pub fn shim(arch: Arch, invocation: &Invocation) -> Result<Cow<'static, [u8]>> {
+    if let Some(path) = &invocation.own.shim {
+        let bytes = std::fs::read(path);
+        return bytes.map(Cow::Owned).map_err(|cause| Error::Read { path: path.clone(), cause });
+    }
+    let embedded = shims::embedded(arch).ok_or(Error::NoShim { arch: arch.name() });
+    embedded.map(Cow::Borrowed)
+}
 
 /// The linker that does the linking.
 pub struct Lld {
@@ -77,13 +85,8 @@ impl Lld {
         stage: &Stage,
         room: Option<&[u8]>,
     ) -> Result<Linked> {
-        let shim = match &invocation.own.shim {
-            Some(path) => {
-                let bytes = std::fs::read(path).map_err(|cause| Error::Read { path: path.clone(), cause })?;
-                stage.write("jl-shim.o", &bytes)?
-            }
-            None => stage.write("jl-shim.o", SHIM)?,
-        };
+        let shim = shim(inputs.image_arch().unwrap_or(Arch::HOST), invocation)?;
+        let shim = stage.write("jl-shim.o", &shim)?;
         let mut ours = vec![shim];
         if let Some(room) = room {
             ours.push(stage.write(ROOM, room)?);

@@ -42,7 +42,7 @@ pub fn retarget(mut merged: Merged, invocation: &Invocation) -> Result<Retargete
         let arch = merged.elf.arch;
         let reason = match plan.decide(site.origin, site.callee) {
             Decision::Direct(body) => {
-                match arch::encode_direct(arch, &site.branch, map.starts[body.0 as usize]) {
+                match arch::encode_direct(arch, &merged.elf, &site.branch, map.starts[body.0 as usize]) {
                     Some((at, bytes)) => {
                         merged.elf.write(at, &bytes)?;
                         calls.direct += 1;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::inputs::{self, Member};
 use crate::julia::room::Room;
 use crate::notes;
-use image_format::cpu::Arch;
+use image_format::cpu::{Arch, EM_AARCH64, EM_X86_64};
 use image_format::julia::TableName;
 use image_format::layout::{RECORD_SECTION, REPORT_SECTION, SPECS_SECTION};
 use image_format::record::records;
@@ -53,6 +53,8 @@ pub struct JuliaTable {
 /// What all inputs are: the second phase's output.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
+    /// Of the output: what `-m` says, or else the first object; `None` for one that has no code images.
+    pub arch: Option<Arch>,
     pub objects: Vec<RecordObject>,
     pub lines: Vec<ObjectLines>,
     pub bitcode: bool,
@@ -69,9 +71,14 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// The architecture of the image that may come out.
+    pub fn image_arch(&self) -> Option<Arch> {
+        self.arch.filter(|_| self.bitcode || !self.objects.is_empty())
+    }
+
     /// Whether an image may come out.
     pub fn has_clones(&self) -> bool {
-        self.bitcode || !self.objects.is_empty()
+        self.image_arch().is_some()
     }
 
     /// Room for all tables of an image from Julia that has more than one shard.
@@ -95,10 +102,22 @@ impl Inputs {
 /// objects on the command line whose target lists differ. Archive members count only once the link
 /// has drawn them in ([`crate::merge`] sees to those).
 pub fn scan(invocation: &Invocation) -> Result<Inputs> {
+    let mut machine = invocation.emulation.as_deref().map(arch::of_emulation);
     let mut found = Inputs::default();
-    inputs::for_each(invocation, &mut |member| scan_member(invocation, member, &mut found))?;
+    inputs::for_each(invocation, &mut |member| {
+        if machine.is_none() {
+            machine = machine_of(&member).map(|m| Arch::from_elf_machine(m.into()));
+        }
+        scan_member(invocation, member, &mut found)
+    })?;
+    found.arch = machine.unwrap_or(Some(Arch::HOST));
     check_lists(&found)?;
     Ok(found)
+}
+
+/// The ELF machine number of an object or library.
+fn machine_of(member: &Member<'_>) -> Option<u16> {
+    Some(Header::parse(member.bytes).ok()?.e_machine.get(LittleEndian).0)
 }
 
 fn scan_member(invocation: &Invocation, member: Member<'_>, found: &mut Inputs) -> Result<()> {
@@ -226,14 +245,14 @@ fn check_records(member: &Member<'_>, data: &[u8]) -> Result<Option<usize>> {
 }
 
 fn check_machine(member: &Member<'_>, machine: u16) -> Result<()> {
-    if Arch::from_elf_machine(machine.into()) == Some(Arch::X86_64) {
+    if Arch::from_elf_machine(machine.into()).is_some() {
         return Ok(());
     }
     Err(Error::Input {
         file: member.name.clone(),
         problem: "function records for an architecture that this release does not know".into(),
-        found: format!("ELF machine {machine}, expected {}", Arch::HOST.elf_machine()),
-        advice: "compile for x86-64, or without jl-cc",
+        found: format!("ELF machine {machine}, expected {EM_X86_64} (x86-64) or {EM_AARCH64} (aarch64)"),
+        advice: "compile for one of these, or without jl-cc",
     })
 }
 

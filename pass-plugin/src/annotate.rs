@@ -93,7 +93,7 @@ pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
     let collected =
         facts::collect(module, arch, |f| !hardware(arch, &own_features(arch, f)).is_subset(&baseline));
     apply_baseline(module, arch, &targets[0], &collected);
-    let target_facts = facts_of(&targets);
+    let target_facts = facts_of(arch, &targets);
     let decisions = plan::plan(&collected.facts, &target_facts, !settings.no_filter);
     for ((function, facts), decision) in collected.functions.iter().zip(&collected.facts).zip(&decisions) {
         // What raised the baseline may not run on every CPU that loads the image: then all that can be
@@ -150,7 +150,9 @@ fn targets(module: Module, arch: Arch, settings: &Settings) -> Result<Option<Vec
     {
         return target::from_specs(arch, &specs).map(Some);
     }
-    let Some(list) = settings.target_list(std::env::var("JULIA_CPU_TARGET").ok()) else { return Ok(None) };
+    let Some(list) = settings.target_list(arch, std::env::var("JULIA_CPU_TARGET").ok()) else {
+        return Ok(None);
+    };
     target::resolve(arch, &list).map(Some)
 }
 
@@ -242,6 +244,9 @@ pub fn set_target(module: Module, arch: Arch, function: Function, target: &Targe
             features.disabled.extend(implied);
         }
     }
+    if let Some((least, most)) = architecture::vector_scale(arch, &features.features) {
+        function.set_vector_scale(module, least, most);
+    }
     function.set_string_attribute(module, "target-cpu", &target.cpu);
     function.set_string_attribute(module, "target-features", &features.feature_string());
     function.set_string_attribute(module, "tune-cpu", &target.tune);
@@ -257,6 +262,15 @@ fn describes_a_cpu(arch: Arch, list: &str) -> bool {
 }
 
 /// Targets as the plan sees them.
-pub fn facts_of(targets: &[Target]) -> Vec<TargetFacts> {
-    targets.iter().map(|t| TargetFacts { flags: t.flags, base: t.base as usize }).collect()
+pub fn facts_of(arch: Arch, targets: &[Target]) -> Vec<TargetFacts> {
+    let facts = |target: &Target| {
+        let base = &targets[target.base as usize];
+        let new: Features = target.features.difference(&base.features).cloned().collect();
+        TargetFacts {
+            flags: target.flags,
+            base: target.base as usize,
+            loops: architecture::loop_gain(arch, &new),
+        }
+    };
+    targets.iter().map(facts).collect()
 }

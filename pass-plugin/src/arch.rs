@@ -1,10 +1,14 @@
 //! What each architecture answers for itself: every question leads to the file named for it, and nothing
 //! else in this crate knows one architecture from another.
 
-use crate::llvm::Type;
+use crate::facts::Gains;
+use crate::floating_point::Precision;
+use crate::llvm::{Function, Type};
+use crate::plan::LoopGain;
 use crate::target::Features;
 use crate::{target_aarch64, target_x86, trampoline_aarch64, trampoline_x86};
 use image_format::cpu::Arch;
+use image_format::report::Reason;
 
 /// LLVM's name for a CPU that may be given by an alias.
 pub fn canonical_cpu(arch: Arch, name: &str) -> String {
@@ -30,12 +34,13 @@ pub fn implied(arch: Arch, feature: &str, on: bool) -> Features {
     }
 }
 
-/// The machine that compiles: its CPU model and the features that it really has.
-pub fn host(arch: Arch) -> (String, Features) {
-    match arch {
+/// The machine that compiles: its CPU model and the features that it really has; `None` for another
+/// architecture than its own.
+pub fn host(arch: Arch) -> Option<(String, Features)> {
+    (arch == Arch::HOST).then(|| match arch {
         Arch::X86_64 => target_x86::host(),
         Arch::Aarch64 => target_aarch64::host(),
-    }
+    })
 }
 
 /// The CPU model to tune for.
@@ -70,12 +75,68 @@ pub fn is_hardened(arch: Arch, feature: &str) -> bool {
     }
 }
 
-/// Features that let two floating-point operations be contracted to one.
-pub fn fused_multiply_add(arch: Arch) -> &'static [&'static str] {
-    match arch {
-        Arch::X86_64 => &target_x86::FUSED_MULTIPLY_ADD,
+/// Features that let two floating-point operations of a type be contracted to one.
+pub fn fused_multiply_add(arch: Arch, precision: Precision) -> &'static [&'static str] {
+    match (arch, precision) {
+        (Arch::X86_64, Precision::Standard) => &["fma", "fma4"],
+        (Arch::X86_64, Precision::Half) => &["avx512fp16"],
+        (Arch::X86_64, Precision::Brain) => &["avx10.2"],
         // Part of the baseline: all targets contract alike.
-        Arch::Aarch64 => &[],
+        (Arch::Aarch64, Precision::Standard) => &["fp-armv8"],
+        (Arch::Aarch64, Precision::Half) => &["fullfp16"],
+        (Arch::Aarch64, Precision::Brain) => &["sve-b16b16"],
+    }
+}
+
+/// Whether LLVM's vectoriser, where it thinks that this pays, makes of fused multiply-adds that sum up a
+/// vector of products and an addition of its elements one by one (`TTI::enableOrderedReductions`).
+pub fn takes_sums_apart(arch: Arch) -> bool {
+    match arch {
+        Arch::X86_64 => false,
+        Arch::Aarch64 => true,
+    }
+}
+
+/// What the architecture's newer CPUs do better than its baseline outside of vectorised loops.
+pub fn gains(arch: Arch) -> Gains {
+    match arch {
+        Arch::X86_64 => {
+            Gains { wider_rows: true, counting_and_rounding: true, variable_shifts: true, multiply_add: true }
+        }
+        // NEON counts bits and rounds, a shift is one operation, fused multiply-add is there; SVE's longer
+        // registers have no use for a row of a length that is known.
+        Arch::Aarch64 => Gains {
+            wider_rows: false,
+            counting_and_rounding: false,
+            variable_shifts: false,
+            multiply_add: false,
+        },
+    }
+}
+
+/// What loops gain at a target with these features new against its base.
+pub fn loop_gain(arch: Arch, new: &Features) -> LoopGain {
+    match arch {
+        // Every level brings wider registers or operations that vectors lacked (SSE4.1's, BMI).
+        Arch::X86_64 => LoopGain::Vectors,
+        Arch::Aarch64 => target_aarch64::loop_gain(new),
+    }
+}
+
+/// The shortest and longest vector registers that a function for `features` may meet, in units of 128 bits,
+/// where their length is not known.
+pub fn vector_scale(arch: Arch, features: &Features) -> Option<(u32, u32)> {
+    match arch {
+        Arch::X86_64 => None,
+        Arch::Aarch64 => target_aarch64::vector_scale(features),
+    }
+}
+
+/// What a function's attributes say that a trampoline or a clone could not keep to.
+pub fn obstacle(arch: Arch, function: Function) -> Option<Reason> {
+    match arch {
+        Arch::X86_64 => None,
+        Arch::Aarch64 => target_aarch64::obstacle(function),
     }
 }
 

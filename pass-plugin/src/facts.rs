@@ -13,15 +13,30 @@ pub struct ModuleFacts {
     pub facts: Vec<FunctionFacts>,
 }
 
+/// What newer CPUs of an architecture do better than its baseline besides longer vectors in loops, and what
+/// can therefore make code pay that no loop vectoriser touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gains {
+    /// Registers for more than 16 bytes stored side by side.
+    pub wider_rows: bool,
+    /// Instructions that count bits or round to whole numbers.
+    pub counting_and_rounding: bool,
+    /// Shifts by a variable amount in one operation.
+    pub variable_shifts: bool,
+    /// Fused multiply-add, which is a library call without the instruction.
+    pub multiply_add: bool,
+}
+
 /// Collects the facts of all functions; `own_target` tells which have wider features than the baseline.
 pub fn collect(module: Module, arch: Arch, own_target: impl Fn(Function) -> bool) -> ModuleFacts {
     let functions: Vec<Function> = module.functions().filter(|f| !f.is_declaration()).collect();
     let index: HashMap<Function, usize> = functions.iter().enumerate().map(|(i, f)| (*f, i)).collect();
     let special = special_functions(module);
+    let gains = architecture::gains(arch);
     let facts = functions
         .iter()
         .map(|f| {
-            let mut facts = function_facts(*f, &index);
+            let mut facts = function_facts(*f, gains, &index);
             facts.obstacle = special
                 .get(f)
                 .copied()
@@ -81,6 +96,7 @@ fn is_called(function: Function) -> bool {
 fn obstacle(arch: Arch, function: Function) -> Option<Reason> {
     use crate::llvm::Linkage;
     let attributes = [
+        ("speculative_load_hardening", Reason::Hardened),
         ("naked", Reason::Naked),
         ("optnone", Reason::OptNone),
         ("noduplicate", Reason::NoDuplicate),
@@ -94,6 +110,9 @@ fn obstacle(arch: Arch, function: Function) -> Option<Reason> {
     }
     if function.has_attribute("alwaysinline") && is_called(function) {
         return Some(Reason::AlwaysInline);
+    }
+    if let Some(reason) = architecture::obstacle(arch, function) {
+        return Some(reason);
     }
     if function.section().is_some() {
         return Some(Reason::ExplicitSection);
@@ -170,7 +189,7 @@ const SHARE_THAT_PAYS: u32 = 16;
 const BIT_PACKING_SHIFTS: u32 = 64;
 const BIT_PACKING_SHARE: u32 = 64;
 
-fn function_facts(function: Function, index: &HashMap<Function, usize>) -> FunctionFacts {
+fn function_facts(function: Function, gains: Gains, index: &HashMap<Function, usize>) -> FunctionFacts {
     let mut facts = FunctionFacts { name: function.name().to_string(), ..FunctionFacts::default() };
     let signature = function.signature().signature();
     facts.has_vectors = signature.iter().any(|t| t.is_vector());
@@ -187,20 +206,29 @@ fn function_facts(function: Function, index: &HashMap<Function, usize>) -> Funct
             shifts += u32::from(is_variable_shift(instruction));
         }
         // Straight-line code for the SLP vectoriser: a row of computed values stored side by side.
-        if stored_results >= 4 {
+        if stored_results >= 4 && gains.wider_rows {
             paying += facts.instructions - before;
         }
     }
     facts.calls.sort_unstable();
     facts.calls.dedup();
     facts.has_loop = !loops.is_empty();
-    paying += paying_instructions(&loops);
-    if shifts >= BIT_PACKING_SHIFTS && shifts * BIT_PACKING_SHARE >= facts.instructions {
+    let loops = innermost_loops(&loops);
+    let share = |paying: u32| paying > 0 && paying * SHARE_THAT_PAYS >= facts.instructions;
+    let paying_loops: Vec<&InnermostLoop> = loops.iter().filter(|l| l.pays(gains)).collect();
+    let dot_products = paying_loops.iter().filter(|l| l.sums_up_bytes());
+    facts.dot_product_pays = share(dot_products.map(|l| l.instructions()).sum());
+    paying += paying_loops.iter().map(|l| l.instructions()).sum::<u32>();
+    if gains.variable_shifts
+        && shifts >= BIT_PACKING_SHIFTS
+        && shifts * BIT_PACKING_SHARE >= facts.instructions
+    {
         paying += facts.instructions;
     }
-    facts.loop_pays = paying > 0 && paying * SHARE_THAT_PAYS >= facts.instructions;
+    facts.loop_pays = share(paying);
+    facts.math_pays &= gains.multiply_add;
     if function.has_attribute("cold") {
-        (facts.loop_pays, facts.math_pays) = (false, false);
+        (facts.loop_pays, facts.dot_product_pays, facts.math_pays) = (false, false, false);
     }
     facts
 }
@@ -275,14 +303,12 @@ fn is_arithmetic(value: Value) -> bool {
     )
 }
 
-/// Instructions in innermost loops that pay.
-fn paying_instructions(blocks: &[LoopBlock]) -> u32 {
+fn innermost_loops(blocks: &[LoopBlock]) -> Vec<InnermostLoop> {
     let mut loops: HashMap<Block, HashSet<Block>> = HashMap::new();
     for b in blocks.iter().filter(|b| b.innermost) {
         loops.entry(b.header).or_default().insert(b.block);
     }
-    let loops = loops.into_iter().map(|(header, blocks)| InnermostLoop { header, blocks });
-    loops.filter(InnermostLoop::pays).map(|l| l.instructions()).sum()
+    loops.into_iter().map(|(header, blocks)| InnermostLoop { header, blocks }).collect()
 }
 
 /// A loop without loops inside.
@@ -297,7 +323,7 @@ impl InnermostLoop {
     /// A cheap model of what the loop vectoriser asks: counted, one exit, no calls, every value carried
     /// from one iteration to the next an induction, a reduction that may be reordered or a value of the
     /// iteration before, and work on memory. It errs towards "no": what it lets through is cloned for every target.
-    fn pays(&self) -> bool {
+    fn pays(&self, gains: Gains) -> bool {
         let mut work = Work::default();
         for block in &self.blocks {
             for instruction in block.instructions() {
@@ -306,7 +332,7 @@ impl InnermostLoop {
                 }
             }
         }
-        if work.count_or_rounding {
+        if gains.counting_and_rounding && work.count_or_rounding {
             return true;
         }
         work.memory > 0
@@ -349,6 +375,21 @@ impl InnermostLoop {
     fn is_reduction(&self, phi: Value) -> bool {
         let Some(next) = self.carried(phi) else { return false };
         self.contains(next) && may_reorder(next) && self.reaches(next, phi, next.opcode(), 12)
+    }
+
+    /// A sum of 8-bit numbers, or of products of two, in a wider type: what dot-product instructions do.
+    fn sums_up_bytes(&self) -> bool {
+        let is_byte = |v: Value| {
+            matches!(v.opcode(), Opcode::LLVMZExt | Opcode::LLVMSExt)
+                && v.operand(0).ty().integer_bits() == Some(8)
+        };
+        let is_product =
+            |v: Value| v.opcode() == Opcode::LLVMMul && v.operands().all(|o| self.contains(o) && is_byte(o));
+        let adds =
+            self.blocks.iter().flat_map(|b| b.instructions()).filter(|i| i.opcode() == Opcode::LLVMAdd);
+        let mut addends = adds.flat_map(|add| [add.operand(0), add.operand(1)]);
+        let sums = self.phis().any(|p| self.is_reduction(p) && !self.is_induction(p));
+        sums && addends.any(|v| self.contains(v) && (is_byte(v) || is_product(v)))
     }
 
     /// Takes on a value of the iteration before that does not itself depend on what is carried along: the

@@ -24,10 +24,23 @@ pub struct FunctionFacts {
     pub has_bfloat16: bool,
     /// A loop, or straight-line code, that wider vectors or bit instructions can make faster.
     pub loop_pays: bool,
+    /// A loop that sums up products of 8-bit numbers, or such numbers.
+    pub dot_product_pays: bool,
     /// Explicit fused multiply-add, which is a library call without the instruction.
     pub math_pays: bool,
     /// Indices of the module's functions that it calls directly.
     pub calls: Vec<usize>,
+}
+
+/// What the loops of [`FunctionFacts::loop_pays`] can gain at a target over its base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoopGain {
+    /// Nothing: the same vectors with the same operations.
+    None,
+    /// Only sums of 8-bit numbers and of their products, four at a time.
+    DotProducts,
+    /// Any: longer vectors, or operations that the base's vectors lack.
+    Vectors,
 }
 
 /// A target as the plan sees it.
@@ -36,6 +49,7 @@ pub struct TargetFacts {
     /// `image_format::specs::target_flags`.
     pub flags: u32,
     pub base: usize,
+    pub loops: LoopGain,
 }
 
 /// What becomes of one function.
@@ -86,26 +100,30 @@ fn first_decision(function: &FunctionFacts, targets: &[TargetFacts], filter: boo
     if let Some(reason) = function.obstacle {
         return Decision { mask: 1, reason };
     }
-    let wanted = wants(function, filter);
     let mut decision = Decision { mask: 1, reason: Reason::NeverPays };
     for (i, target) in targets.iter().enumerate().skip(1) {
         if target.flags & CLONE_ALL != 0 {
             decision.mask |= 1 << i;
             decision.reason = Reason::CloneAll;
-        } else if target.flags & wanted != 0 {
+        } else if target.flags & wants(function, target.loops, filter) != 0 {
             decision.mask |= 1 << i;
         }
     }
-    if wanted != 0 {
+    if wants(function, LoopGain::Vectors, filter) != 0 {
         decision.reason = if decision.is_cloned() { Reason::Pays } else { Reason::NoTargetAsks };
     }
     decision
 }
 
-/// The target flags that ask for this function.
-fn wants(function: &FunctionFacts, filter: bool) -> u32 {
+/// The target flags that ask for this function at a target that can give its loops this much.
+fn wants(function: &FunctionFacts, gain: LoopGain, filter: bool) -> u32 {
+    let loop_pays = match gain {
+        LoopGain::None => false,
+        LoopGain::DotProducts => function.dot_product_pays,
+        LoopGain::Vectors => function.loop_pays,
+    };
     let facts = [
-        (if filter { function.loop_pays } else { function.has_loop }, CLONE_LOOP),
+        (if filter { loop_pays } else { function.has_loop }, CLONE_LOOP),
         (if filter { function.math_pays } else { function.has_math }, CLONE_MATH),
         (function.has_vectors, CLONE_SIMD),
         (function.asks_cpu, CLONE_CPU),

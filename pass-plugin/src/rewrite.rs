@@ -52,7 +52,7 @@ pub fn multiversion(module: Module, lto: bool) -> Result<bool, String> {
         "the module is annotated but has no target list (flag julia.mv.specs): run jl-annotate first",
     )?;
     let targets = target::from_specs(arch, &specs)?;
-    let target_facts = facts_of(&targets);
+    let target_facts = facts_of(arch, &targets);
     module.set_flag(CLONED, 1);
 
     let report = take_report(module);

@@ -3,7 +3,8 @@
 //! `jl-cc` puts `jl:targets=LIST|march=1|fp=fast` into `llvm.commandline`; before link-time optimisation
 //! that becomes the attribute [`ATTRIBUTE`] of every function, so that it survives the merge of modules.
 
-use image_format::grammar::{DEFAULT_TARGETS_X86_64, NO_TARGETS};
+use image_format::cpu::Arch;
+use image_format::grammar::{NO_TARGETS, default_targets};
 
 /// Prefix of our string in `llvm.commandline`.
 pub const COMMAND_LINE_PREFIX: &str = "jl:";
@@ -80,12 +81,12 @@ impl Settings {
     }
 
     /// The list to build for: as chosen, from `JULIA_CPU_TARGET`, or the default; `None` for no cloning.
-    pub fn target_list(&self, environment: Option<String>) -> Option<String> {
+    pub fn target_list(&self, arch: Arch, environment: Option<String>) -> Option<String> {
         let list = self
             .targets
             .clone()
             .or(environment.filter(|e| !e.trim().is_empty()))
-            .unwrap_or_else(|| DEFAULT_TARGETS_X86_64.to_string());
+            .unwrap_or_else(|| default_targets(arch).to_string());
         (list.trim() != NO_TARGETS).then_some(list)
     }
 }

@@ -60,9 +60,8 @@ impl Target {
 
 /// The architecture of a module that can become a code image: 64-bit ELF on Linux.
 pub fn image_arch(triple: &str) -> Option<Arch> {
-    let elf = triple.contains("linux") && !triple.ends_with("x32");
-    // jl-link does not make images for the others yet.
-    Arch::from_triple(triple).filter(|arch| elf && *arch == Arch::X86_64)
+    let short_pointers = triple.ends_with("x32") || triple.ends_with("ilp32");
+    Arch::from_triple(triple).filter(|_| triple.contains("linux") && !short_pointers)
 }
 
 /// Resolves a target string for `arch`.
@@ -86,7 +85,7 @@ pub fn resolve(arch: Arch, list: &str) -> Result<Vec<Target>, String> {
 
 fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
     let (cpu, mut features) = match target.cpu.as_str() {
-        "native" => architecture::host(arch),
+        "native" => architecture::host(arch).ok_or_else(|| UnknownName::Native { arch }.to_string())?,
         name => {
             let cpu = architecture::canonical_cpu(arch, name);
             let features = architecture::cpu_features(arch, &cpu)
@@ -143,10 +142,10 @@ fn derived_flags(arch: Arch, target: &Target, base: &Target) -> u32 {
     if target.features.difference(&base.features).any(|f| architecture::is_vector_feature(arch, f)) {
         flags |= target_flags::CLONE_SIMD;
     }
-    if new(&["avx512fp16"]) {
+    if new(&["avx512fp16", "fullfp16"]) {
         flags |= target_flags::CLONE_FLOAT16;
     }
-    if new(&["avx512bf16"]) {
+    if new(&["avx512bf16", "bf16"]) {
         flags |= target_flags::CLONE_BFLOAT16;
     }
     flags

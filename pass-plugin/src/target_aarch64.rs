@@ -1,9 +1,11 @@
 //! What is aarch64's own: LLVM's CPU table, and where the ABI depends on features.
 
-use crate::llvm::{Type, TypeKind, push_name};
+use crate::llvm::{Function, Type, TypeKind, push_name};
+use crate::plan::LoopGain;
 use crate::shim::{self, VisitName};
 use crate::target::Features;
 use image_format::cpu::{Arch, aarch64};
+use image_format::report::Reason;
 use std::ffi::c_void;
 
 /// LLVM's name for a CPU given by Julia's or LLVM's own alias.
@@ -68,6 +70,50 @@ pub fn host() -> (String, Features) {
 /// The vector extensions that make a target worth cloning vector code for (julia-protocol, section 2).
 pub fn is_vector_feature(name: &str) -> bool {
     matches!(name, "sve" | "sve2")
+}
+
+/// What loops gain at a target with these features new against its base. NEON has 128 bits at every CPU, so
+/// that without SVE only operations that NEON lacked count: dot products, which do four multiplications of
+/// bytes in one step. LSE's atomic operations gain nothing in a clone: without them the compiler calls a helper
+/// that looks which ones are there.
+pub fn loop_gain(new: &Features) -> LoopGain {
+    let has = |names: &[&str]| names.iter().any(|n| new.contains(*n));
+    if has(&["sve", "sve2"]) {
+        LoopGain::Vectors
+    } else if has(&["dotprod", "i8mm"]) {
+        LoopGain::DotProducts
+    } else {
+        LoopGain::None
+    }
+}
+
+/// As clang says it of every function with SVE: 128 to 2048 bits.
+pub fn vector_scale(features: &Features) -> Option<(u32, u32)> {
+    features.contains("sve").then_some((1, 16))
+}
+
+/// SME's modes belong to the call as arguments do, and the body for one target would change them where that
+/// for another does not; under the pointer-authentication ABI a slot would have to hold a signed pointer.
+pub fn obstacle(function: Function) -> Option<Reason> {
+    const MODES: [&str; 15] = [
+        "aarch64_pstate_sm_enabled",
+        "aarch64_pstate_sm_body",
+        "aarch64_pstate_sm_compatible",
+        "aarch64_za_state_agnostic",
+        "aarch64_new_za",
+        "aarch64_in_za",
+        "aarch64_out_za",
+        "aarch64_inout_za",
+        "aarch64_preserves_za",
+        "aarch64_new_zt0",
+        "aarch64_in_zt0",
+        "aarch64_out_zt0",
+        "aarch64_inout_zt0",
+        "aarch64_preserves_zt0",
+        "ptrauth-calls",
+    ];
+    let has = |name: &&str| function.string_attribute(name).is_some();
+    MODES.iter().any(has).then_some(Reason::CallingConvention)
 }
 
 /// Whether passing or returning this type depends on the target's features: scalable vectors exist only

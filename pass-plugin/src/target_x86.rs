@@ -126,6 +126,3 @@ pub fn abi_differs(ty: Type) -> bool {
 pub fn is_hardened(feature: &str) -> bool {
     feature.starts_with("retpoline") || feature == "harden-sls-ijmp" || feature == "lvi-cfi"
 }
-
-/// Features that let two floating-point operations be contracted to one.
-pub const FUSED_MULTIPLY_ADD: [&str; 2] = ["fma", "fma4"];

@@ -2,14 +2,17 @@
 
 use image_format::report::Reason;
 use image_format::specs::target_flags::*;
-use jl_pass_plugin::plan::{Decision, FunctionFacts, TargetFacts, bind, plan};
+use jl_pass_plugin::plan::{Decision, FunctionFacts, LoopGain, TargetFacts, bind, plan};
 use proptest::prelude::*;
 
 const DERIVED: u32 = CLONE_LOOP | CLONE_CPU | CLONE_MATH | CLONE_SIMD;
 
+fn target(flags: u32, base: usize) -> TargetFacts {
+    TargetFacts { flags, base, loops: LoopGain::Vectors }
+}
+
 fn targets(flags: &[u32]) -> Vec<TargetFacts> {
-    let baseline = [TargetFacts { flags: 0, base: 0 }];
-    baseline.into_iter().chain(flags.iter().map(|f| TargetFacts { flags: *f, base: 0 })).collect()
+    [0].iter().chain(flags).map(|f| target(*f, 0)).collect()
 }
 
 fn calls(list: &[usize]) -> FunctionFacts {
@@ -26,6 +29,18 @@ fn a_loop_that_never_pays_is_cloned_only_without_the_filter() {
     let targets = targets(&[DERIVED]);
     assert_eq!(plan(&functions, &targets, true), [Decision { mask: 1, reason: Reason::NeverPays }]);
     assert_eq!(plan(&functions, &targets, false), [Decision { mask: 3, reason: Reason::Pays }]);
+}
+
+#[test]
+fn a_loop_is_cloned_for_the_targets_that_it_gains_at() {
+    let dot_product = FunctionFacts { dot_product_pays: true, ..pays() };
+    let mut targets = targets(&[DERIVED, DERIVED, DERIVED]);
+    (targets[1].loops, targets[2].loops) = (LoopGain::None, LoopGain::DotProducts);
+    let decisions = plan(&[pays(), dot_product.clone()], &targets, true);
+    assert_eq!(decisions[0], Decision { mask: 0b1001, reason: Reason::Pays });
+    assert_eq!(decisions[1], Decision { mask: 0b1101, reason: Reason::Pays });
+    assert_eq!(plan(&[pays()], &targets[..2], true), [Decision { mask: 1, reason: Reason::NoTargetAsks }]);
+    assert_eq!(plan(&[dot_product], &targets, false), [Decision { mask: 0b1111, reason: Reason::Pays }]);
 }
 
 #[test]
@@ -60,11 +75,7 @@ fn functions_between_clones_are_cloned_too() {
 
 #[test]
 fn bodies_follow_bases() {
-    let targets = [
-        TargetFacts { flags: 0, base: 0 },
-        TargetFacts { flags: CLONE_ALL, base: 0 },
-        TargetFacts { flags: DERIVED, base: 1 },
-    ];
+    let targets = [target(0, 0), target(CLONE_ALL, 0), target(DERIVED, 1)];
     let partial = Decision { mask: 0b011, reason: Reason::Pays };
     assert_eq!((0..3).map(|t| partial.body(t, &targets)).collect::<Vec<_>>(), [0, 1, 1]);
     let full = Decision { mask: 0b111, reason: Reason::Pays };

@@ -1,5 +1,6 @@
 //! Each program in `tests/programs`, in each of its modes: whatever target runs, on whatever CPU, linked by
-//! whichever linker, its output is that of plain clang.
+//! whichever linker, its output is that of plain clang. For this machine and, cross-compiled, for aarch64;
+//! of the latter only [`SHORT_MODES`] unless ignored tests are asked for, too (`-- --include-ignored`).
 
 use anyhow::{Context, Result, bail, ensure};
 use image_format::report::{Reason, parse_lines};
@@ -9,22 +10,23 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use tests::command::{Ran, run, run_ok};
 use tests::elf::Elf;
-use tests::host;
+use tests::machine::{self, Setting};
 use tests::program::{Built, Mode, Program};
 use tests::tools::{LLVM_DWARFDUMP, LLVM_READELF, OPT, Tools, in_tests};
 
-/// CPUs to run on besides this one, and the newest level they have.
-const QEMU_CPUS: [&str; 2] = ["Nehalem", "Haswell"];
-/// Modes that are also run under QEMU: with the C library's loader, and without.
+/// Modes that are also run on other CPUs under QEMU: with the C library's loader, and without.
 const QEMU_MODES: [Mode; 3] = [Mode::Pie, Mode::Static, Mode::PlainLld];
+/// What is built for other machines in a short run.
+const SHORT_MODES: [Mode; 2] = [Mode::Pie, Mode::SharedOnly];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
-    let trials = match Program::read_all(&in_tests("programs")) {
+    let of = |machine| match Program::read_all(&in_tests("programs"), machine) {
         Ok(programs) => programs.into_iter().flat_map(trials).collect(),
         Err(error) => vec![Trial::test("programs", move || Err(format!("{error:#}").into()))],
     };
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let machines = [&machine::HOST, &machine::AARCH64];
+    libtest_mimic::run(&arguments, machines.into_iter().flat_map(of).collect()).exit_code()
 }
 
 /// A program with what plain clang's build of it prints, found when first needed.
@@ -38,25 +40,30 @@ type Test = Box<dyn Fn(&Case, &Tools, &Path) -> Result<()> + Send>;
 
 fn trials(program: Program) -> Vec<Trial> {
     let case = Arc::new(Case { program, reference: OnceLock::new() });
+    let machine = case.program.machine;
+    let prefix = if machine.is_native() { String::new() } else { format!("{}::", machine.arch.name()) };
     let mut trials = Vec::new();
-    let mut add = |name: String, test: Test| {
+    let mut add = |name: String, test: Test, short: bool| {
         let case = case.clone();
-        let name = format!("{}::{name}", case.program.name);
-        trials.push(Trial::test(name.clone(), move || in_folder(&name, |tools, at| test(&case, tools, at))));
+        let name = format!("{prefix}{}::{name}", case.program.name);
+        let trial = Trial::test(name.clone(), move || in_folder(&name, |tools, at| test(&case, tools, at)));
+        trials.push(trial.with_ignored_flag(!short && !machine.is_native()));
     };
     for mode in case.program.modes() {
-        add(mode.name().into(), Box::new(move |case, tools, at| case.build_and_run(tools, mode, "-O2", at)));
+        let test = move |case: &Case, tools: &Tools, at: &Path| case.build_and_run(tools, mode, "-O2", at);
+        add(mode.name().into(), Box::new(test), SHORT_MODES.contains(&mode));
     }
     if case.program.modes().contains(&Mode::Pie) {
         for level in case.program.directives.levels.clone() {
             add(
                 format!("pie{level}"),
                 Box::new(move |case, tools, at| case.build_and_run(tools, Mode::Pie, &level, at)),
+                false,
             );
         }
     }
-    add("plan".into(), Box::new(|case, tools, at| case.check_plan(tools, at)));
-    add("verify".into(), Box::new(|case, tools, at| case.check_ir(tools, at)));
+    add("plan".into(), Box::new(|case, tools, at| case.check_plan(tools, at)), true);
+    add("verify".into(), Box::new(|case, tools, at| case.check_ir(tools, at)), false);
     trials
 }
 
@@ -80,7 +87,7 @@ impl Case {
         let find = || -> Result<Ran> {
             let folder = tempfile::tempdir()?;
             let built = self.program.build_reference(folder.path())?;
-            let ran = built.run(&[], &self.env())?;
+            let ran = built.run(&self.program.machine.best(), &self.env(), None)?;
             ensure!(!ran.stdout.is_empty(), "prints nothing, so nothing is compared: {}", ran.describe());
             Ok(ran)
         };
@@ -99,11 +106,11 @@ impl Case {
                 self.check_output(tools, output)?;
             }
         }
-        // At -O0 nothing is cloned.
-        if level != "-O0" {
+        let cloned = level != "-O0";
+        if cloned {
             self.check_disassembly(mode, &built)?;
         }
-        self.run_everywhere(tools, mode, &built)
+        self.run_everywhere(tools, mode, cloned, &built)
     }
 
     /// What holds for all that jl-link makes.
@@ -138,49 +145,44 @@ impl Case {
         Ok(())
     }
 
-    /// At every target that this machine can run, and on older CPUs.
-    fn run_everywhere(&self, tools: &Tools, mode: Mode, built: &Built) -> Result<()> {
+    /// At every target that the machine can run, and on its other CPUs.
+    fn run_everywhere(&self, tools: &Tools, mode: Mode, cloned: bool, built: &Built) -> Result<()> {
+        let machine = self.program.machine;
         let own;
         let expected = if self.program.directives.own_reference {
-            let mut env = self.env();
-            env.push(("JL_LOAD_TARGET", "0".into()));
-            own = built.run(&[], &env)?.success()?;
+            let baseline = Setting { target: Some(0), ..machine.best() };
+            own = built.run(&baseline, &self.env(), None)?.success()?;
             &own
         } else {
             self.reference()?
         };
-        self.compare(expected, built, &[], &[])?;
-        // A plainly linked file chooses only when the loader is preloaded.
-        let mut env = Vec::new();
+        let targets = self.program.targets();
+        let all_cpus = self.program.directives.qemu && QEMU_MODES.contains(&mode);
+        // A plainly linked file chooses only when the loader is preloaded, which exists for this machine.
+        let preload = mode.is_plain().then(|| tools.preload()).filter(|_| machine.is_native());
         if mode.is_plain() {
-            env.push(("LD_PRELOAD", tools.preload().display().to_string()));
-            self.compare(expected, built, &[], &env)?;
+            self.compare(expected, built, &machine.best(), None, None)?;
         }
-        for (target, name) in self.program.targets().iter().enumerate() {
-            if host::can_run(name) {
-                let mut env = env.clone();
-                env.push(("JL_LOAD_TARGET", target.to_string()));
-                self.compare(expected, built, &[], &env)?;
-            }
-        }
-        if self.program.directives.qemu && QEMU_MODES.contains(&mode) {
-            for cpu in QEMU_CPUS {
-                // QEMU itself must not be given the preloaded library, only what runs in it.
-                let mut prefix = vec!["qemu-x86_64".to_string(), "-cpu".into(), cpu.into()];
-                for (name, value) in &env {
-                    prefix.extend(["-E".into(), format!("{name}={value}")]);
-                }
-                let prefix: Vec<&str> = prefix.iter().map(String::as_str).collect();
-                self.compare(expected, built, &prefix, &[])?;
-            }
+        for setting in machine.settings(&targets, all_cpus) {
+            let chooses = cloned && (!mode.is_plain() || preload.is_some());
+            let chosen = machine.chosen(&setting, &targets).filter(|_| chooses);
+            self.compare(expected, built, &setting, preload.as_deref(), chosen)?;
         }
         Ok(())
     }
 
-    fn compare(&self, expected: &Ran, built: &Built, prefix: &[&str], env: &[(&str, String)]) -> Result<()> {
-        let mut all = self.env();
-        all.extend(env.iter().cloned());
-        let found = built.run(prefix, &all)?;
+    /// Runs it; what it prints must be as expected, and `chosen` the target that it says to have chosen.
+    fn compare(
+        &self,
+        expected: &Ran,
+        built: &Built,
+        setting: &Setting,
+        preload: Option<&Path>,
+        chosen: Option<usize>,
+    ) -> Result<()> {
+        let mut env = self.env();
+        env.push(("JL_LOAD_LOG", "stderr".into()));
+        let found = built.run(setting, &env, preload)?;
         if found.stdout != expected.stdout || found.status != expected.status {
             bail!(
                 "differs from what is expected, {}, {}\n{}",
@@ -189,6 +191,13 @@ impl Case {
                 tests::golden::difference(&expected.stdout, &found.stdout)
             );
         }
+        let Some(chosen) = chosen else { return Ok(()) };
+        let mut said = found.stderr.lines().filter(|l| l.starts_with("julienne: ")).peekable();
+        ensure!(
+            said.peek().is_some() && said.all(|l| l.contains(&format!(": target {chosen} ("))),
+            "was to choose target {chosen}: {}",
+            found.describe()
+        );
         Ok(())
     }
 

@@ -1,3 +1,4 @@
+//! arch: x86_64
 //! flags: -fcf-protection=full
 //! check-cloned: add apply
 //! disasm: apply has endbr64

@@ -1,4 +1,6 @@
-//! targets: x86-64;x86-64-v3;x86-64-v4
+//! targets-x86_64: x86-64;x86-64-v3;x86-64-v4
+//! targets-aarch64: generic;generic,+sve;a64fx
+//! reference-aarch64: baseline -- plain clang fuses less at -O2 than at -O1; an image the same everywhere
 //! opt: -O1 -O3 -Os
 //! check-cloned: saxpy histogram matrix smooth
 //! check-not-cloned: digit never-pays

@@ -1,3 +1,4 @@
+//! arch: x86_64 -- target_clones and __builtin_cpu_supports for aarch64 need a newer libgcc than Debian 12 has
 //! check-cloned: choose
 //! check-not-cloned: wide own-target
 //! check-not-cloned: cold optnone

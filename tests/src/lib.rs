@@ -3,10 +3,12 @@
 pub mod bench;
 pub mod command;
 pub mod conformance;
+pub mod directives;
 pub mod elf;
 pub mod filecheck;
 pub mod golden;
 pub mod host;
 pub mod julia;
+pub mod machine;
 pub mod program;
 pub mod tools;

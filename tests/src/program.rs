@@ -1,18 +1,15 @@
 //! A test program: its sources, the directives in their comments, and the ways to build it.
 //!
-//! Directives stand in lines `//! NAME: VALUE` of the first source: `NAME.c`, `NAME.cpp`, or `main.c` or
-//! `main.cpp` of a folder. Each is explained at its field in [`Directives`].
+//! Directives stand in the first source: `NAME.c`, `NAME.cpp`, or `main.c` or `main.cpp` of a folder.
 
 use crate::command::{Ran, run_ok};
-use crate::elf::Elf;
+use crate::directives::{Directives, Expectation};
+use crate::machine::{Machine, Setting};
 use crate::tools::{CLANG, CLANGXX, LLVM_AR, Tools};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// All functions are cloned for all targets: what most programs test.
-const DEFAULT_TARGETS: &str = "x86-64,clone_all;x86-64-v3,clone_all;x86-64-v4,clone_all";
 
 /// How a program is compiled and linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +65,7 @@ impl Mode {
         MODES.iter().find(|m| m.1 == self).map_or("?", |m| m.0)
     }
 
-    fn parse(name: &str) -> Result<Mode> {
+    pub fn parse(name: &str) -> Result<Mode> {
         let found = MODES.iter().find(|m| m.0 == name).map(|m| m.1);
         found.with_context(|| {
             format!("unknown mode {name:?}, expected one of {}", MODES.map(|m| m.0).join(", "))
@@ -118,62 +115,18 @@ impl Mode {
     }
 }
 
-/// What a program's comments ask for.
-#[derive(Clone, Debug)]
-pub struct Directives {
-    /// `targets:` the target list; all functions at x86-64, v3 and v4 when absent. `default` is jl-cc's own.
-    pub targets: Option<String>,
-    /// `flags:` to compile and link, for the reference too.
-    pub flags: Vec<String>,
-    /// `link-flags:` to link only, for the reference too.
-    pub link_flags: Vec<String>,
-    /// `modes:` only these; all that make sense when absent.
-    pub modes: Vec<Mode>,
-    /// `without:` all modes but these; the rest of the line after ` -- ` says why.
-    pub without: Vec<Mode>,
-    /// `opt:` levels to build in mode pie besides -O2.
-    pub levels: Vec<String>,
-    /// `lib:` these sources of the folder form a shared library in the shared modes.
-    pub lib: Vec<String>,
-    /// `plain:` these sources are compiled by plain clang: code that knows nothing of us.
-    pub plain: Vec<String>,
-    /// `env:` variables for every run, as NAME=VALUE.
-    pub env: Vec<(String, String)>,
-    /// `check-cloned:` functions with a clone for every target, by symbol name.
-    pub cloned: Vec<String>,
-    /// `check-not-cloned:` a function and the reason's word.
-    pub not_cloned: Vec<(String, String)>,
-    /// `disasm:` `A calls B` or `A has TEXT`, in programs that jl-link links from objects.
-    pub disassembly: Vec<Expectation>,
-    /// `disasm-shared:` the same in the shared modes, where exported functions can be replaced.
-    pub shared_disassembly: Vec<Expectation>,
-    /// `notes:` properties that the output's notes must name.
-    pub notes: Vec<String>,
-    /// `reference: baseline`: compared with its own run at target 0 and not with plain clang's build.
-    pub own_reference: bool,
-    /// `qemu: no` and the reason: not run under QEMU.
-    pub qemu: bool,
-}
-
-/// A `disasm:` directive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expectation {
-    /// A call or a tail jump straight to the other function.
-    Calls(String, String),
-    /// A line of the function contains the text.
-    Has(String, String),
-}
-
 /// A test program.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub name: String,
+    pub machine: &'static Machine,
     sources: Vec<PathBuf>,
     pub directives: Directives,
 }
 
 /// Something built, and how to run it.
 pub struct Built {
+    machine: &'static Machine,
     /// The program, or the launcher with the shared object as its argument.
     pub command: Vec<PathBuf>,
     /// What jl-link or the plain linker made.
@@ -181,15 +134,17 @@ pub struct Built {
 }
 
 impl Program {
-    /// All programs in a folder, by name.
-    pub fn read_all(folder: &Path) -> Result<Vec<Program>> {
+    /// All programs in a folder that are for `machine`, by name.
+    pub fn read_all(folder: &Path, machine: &'static Machine) -> Result<Vec<Program>> {
         let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
         let mut paths: Vec<PathBuf> = entries.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
         paths.sort();
-        paths.iter().map(|p| Program::read(p).with_context(|| format!("in {}", p.display()))).collect()
+        let read = |p: &PathBuf| Program::read(p, machine).with_context(|| format!("in {}", p.display()));
+        paths.iter().filter_map(|p| read(p).transpose()).collect()
     }
 
-    pub fn read(path: &Path) -> Result<Program> {
+    /// `None` when it is not for `machine`.
+    pub fn read(path: &Path, machine: &'static Machine) -> Result<Option<Program>> {
         let mut sources = Vec::new();
         if path.is_dir() {
             for entry in fs::read_dir(path)? {
@@ -204,14 +159,14 @@ impl Program {
         let first = sources.first().context("no source")?;
         let text = fs::read_to_string(first)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let directives = Directives::parse(&text)?;
-        let program = Program { name, sources, directives };
+        let Some(directives) = Directives::parse(&text, machine.arch)? else { return Ok(None) };
+        let program = Program { name, machine, sources, directives };
         for named in program.directives.lib.iter().chain(&program.directives.plain) {
             if !program.sources.iter().any(|s| s.ends_with(named)) {
                 bail!("a directive names {named}, which is not there");
             }
         }
-        Ok(program)
+        Ok(Some(program))
     }
 
     /// The modes to build it in.
@@ -228,8 +183,8 @@ impl Program {
     /// The names of the targets, in order.
     pub fn targets(&self) -> Vec<String> {
         let list = match self.directives.targets.as_deref() {
-            None => DEFAULT_TARGETS,
-            Some("default") => image_format::grammar::DEFAULT_TARGETS_X86_64,
+            None => self.machine.targets,
+            Some("default") => image_format::grammar::default_targets(self.machine.arch),
             Some(list) => list,
         };
         list.split(';').map(str::to_string).collect()
@@ -250,10 +205,14 @@ impl Program {
     pub fn build_reference(&self, folder: &Path) -> Result<Built> {
         let output = folder.join("reference");
         let mut command = Command::new(if self.is_cpp() { CLANGXX } else { CLANG });
-        command.arg("-O2").args(&self.directives.flags).args(&self.sources);
+        command.arg("-O2").args(self.machine.flags).args(&self.directives.flags).args(&self.sources);
         command.args(&self.directives.link_flags).arg("-o").arg(&output);
         run_ok(&mut command)?;
-        Ok(Built { command: vec![output], outputs: vec![] })
+        Ok(self.built(vec![output], vec![]))
+    }
+
+    fn built(&self, command: Vec<PathBuf>, outputs: Vec<PathBuf>) -> Built {
+        Built { machine: self.machine, command, outputs }
     }
 
     /// The compiler for a source: the one under test, or the plain one.
@@ -268,7 +227,7 @@ impl Program {
         if !plain {
             command.args(self.target_flag());
         }
-        command.args(&self.directives.flags);
+        command.args(self.machine.flags).args(&self.directives.flags);
         command
     }
 
@@ -279,7 +238,7 @@ impl Program {
             (false, false) => Command::new(tools.jl_cc()),
             (false, true) => Command::new(tools.jl_cxx()),
         };
-        command.args(&self.directives.flags);
+        command.args(self.machine.flags).args(&self.directives.flags);
         command
     }
 
@@ -324,7 +283,7 @@ impl Program {
             command.args(self.target_flag());
         }
         run_ok(command.args(inputs).args(&self.directives.link_flags).arg("-o").arg(&output))?;
-        Ok(Built { command: vec![output.clone()], outputs: vec![output] })
+        Ok(self.built(vec![output.clone()], vec![output]))
     }
 
     /// What the linker is given: the objects, or what they were put into.
@@ -371,8 +330,10 @@ impl Program {
         let program = folder.join("program");
         if !with_lib {
             let launcher = crate::tools::in_tests("launcher.c");
-            run_ok(Command::new(CLANG).arg("-O1").arg(launcher).arg("-o").arg(&program))?;
-            return Ok(Built { command: vec![program, library.clone()], outputs: vec![library] });
+            let mut command = Command::new(CLANG);
+            command.args(self.machine.flags).arg("-O1").arg(launcher).arg("-o").arg(&program);
+            run_ok(&mut command)?;
+            return Ok(self.built(vec![program, library.clone()], vec![library]));
         }
         let plain = mode.is_plain() || mode == Mode::SharedOnly;
         let mut command = self.link(tools, plain);
@@ -386,7 +347,7 @@ impl Program {
         if mode != Mode::SharedOnly {
             outputs.push(program.clone());
         }
-        Ok(Built { command: vec![program], outputs })
+        Ok(self.built(vec![program], outputs))
     }
 
     /// What must be found in the disassembly of what this mode links.
@@ -402,8 +363,12 @@ impl Program {
 }
 
 impl Built {
-    /// Runs it with an environment.
-    pub fn run(&self, prefix: &[&str], env: &[(&str, String)]) -> Result<Ran> {
+    /// Runs it with an environment; `preload` are libraries for it alone, not for QEMU.
+    pub fn run(&self, setting: &Setting, env: &[(&str, String)], preload: Option<&Path>) -> Result<Ran> {
+        let mut prefix = self.machine.prefix(setting);
+        if let Some(library) = preload.filter(|_| !prefix.is_empty()) {
+            prefix.extend(["-E".into(), format!("LD_PRELOAD={}", library.display())]);
+        }
         let mut words = prefix.iter().map(PathBuf::from).chain(self.command.iter().cloned());
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
@@ -411,117 +376,14 @@ impl Built {
             command.env_remove(variable);
         }
         command.envs(env.iter().map(|(name, value)| (name, value)));
+        if let Some(library) = preload.filter(|_| prefix.is_empty()) {
+            command.env("LD_PRELOAD", library);
+        }
+        if let Some(target) = setting.target {
+            command.env("JL_LOAD_TARGET", target.to_string());
+        }
         crate::command::run(&mut command)
     }
-}
-
-impl Directives {
-    fn parse(text: &str) -> Result<Directives> {
-        let mut found = Directives {
-            targets: None,
-            flags: Vec::new(),
-            link_flags: Vec::new(),
-            modes: Vec::new(),
-            without: Vec::new(),
-            levels: words("-O0 -O1 -O3 -Os"),
-            lib: Vec::new(),
-            plain: Vec::new(),
-            env: Vec::new(),
-            cloned: Vec::new(),
-            not_cloned: Vec::new(),
-            disassembly: Vec::new(),
-            shared_disassembly: Vec::new(),
-            notes: Vec::new(),
-            own_reference: false,
-            qemu: true,
-        };
-        for line in text.lines().filter_map(|l| l.strip_prefix("//! ")) {
-            let (name, value) =
-                line.split_once(':').with_context(|| format!("expected NAME: VALUE, found {line:?}"))?;
-            // What stands behind ` -- ` is for the reader.
-            let value = value.split(" -- ").next().unwrap_or("").trim();
-            match name {
-                "targets" => found.targets = Some(value.into()),
-                "flags" => found.flags.extend(words(value)),
-                "link-flags" => found.link_flags.extend(words(value)),
-                "modes" => found.modes = modes(value)?,
-                "without" => found.without.extend(modes(value)?),
-                "opt" => found.levels = words(value),
-                "lib" => found.lib = words(value),
-                "plain" => found.plain = words(value),
-                "env" => {
-                    let (name, value) = value.split_once('=').context("env: expected NAME=VALUE")?;
-                    found.env.push((name.into(), value.into()));
-                }
-                "check-cloned" => found.cloned.extend(words(value)),
-                "check-not-cloned" => match &words(value)[..] {
-                    [function, reason] => found.not_cloned.push((function.clone(), reason.clone())),
-                    _ => bail!("check-not-cloned: expected FUNCTION REASON, found {value:?}"),
-                },
-                "disasm" => found.disassembly.push(Expectation::parse(value)?),
-                "disasm-shared" => found.shared_disassembly.push(Expectation::parse(value)?),
-                "notes" => found.notes = words(value),
-                "reference" if value == "baseline" => found.own_reference = true,
-                "qemu" if value == "no" => found.qemu = false,
-                _ => bail!("unknown directive {line:?}"),
-            }
-        }
-        if found.cloned.is_empty() && found.not_cloned.is_empty() {
-            bail!("neither check-cloned nor check-not-cloned: the test could not fail for want of clones");
-        }
-        for (_, reason) in &found.not_cloned {
-            image_format::report::Reason::from_word(reason)
-                .with_context(|| format!("check-not-cloned: {reason:?} is no reason's word"))?;
-        }
-        Ok(found)
-    }
-}
-
-impl Expectation {
-    fn parse(text: &str) -> Result<Expectation> {
-        if let Some((caller, callee)) = text.split_once(" calls ") {
-            Ok(Expectation::Calls(caller.trim().into(), callee.trim().into()))
-        } else if let Some((function, text)) = text.split_once(" has ") {
-            Ok(Expectation::Has(function.trim().into(), text.trim().into()))
-        } else {
-            bail!("disasm: expected A calls B or A has TEXT, found {text:?}")
-        }
-    }
-
-    /// Checks it in one output file, by its symbol table and disassembly.
-    pub fn check(&self, output: &Path) -> Result<()> {
-        let (Expectation::Calls(function, _) | Expectation::Has(function, _)) = self;
-        let body = disassemble(output, function)?;
-        let holds = match self {
-            Expectation::Calls(_, callee) => {
-                // By address: folded clones are one body under several names.
-                let symbols = Elf::read(output)?.symbols()?;
-                let callees: Vec<u64> =
-                    symbols.iter().filter(|s| s.name == *callee).map(|s| s.address).collect();
-                body.lines().filter_map(branch_target).any(|target| callees.contains(&target))
-            }
-            Expectation::Has(_, text) => body.contains(text.as_str()),
-        };
-        if !holds {
-            bail!("{}: expected {self:?}, found\n{body}", output.display());
-        }
-        Ok(())
-    }
-
-    /// The function whose code is looked at.
-    pub fn function(&self) -> &str {
-        let (Expectation::Calls(function, _) | Expectation::Has(function, _)) = self;
-        function
-    }
-}
-
-/// Where a direct call or jump of a disassembly leads: `callq 0x8e30 <g.1>`.
-fn branch_target(line: &str) -> Option<u64> {
-    let mut words = line.split_whitespace();
-    let mnemonic = words.next()?;
-    let address = words.next()?.strip_prefix("0x")?;
-    let branch = mnemonic.starts_with("call") || mnemonic.starts_with("jmp");
-    u64::from_str_radix(address, 16).ok().filter(|_| branch)
 }
 
 /// The code of one function, AT&T syntax, without encodings.
@@ -532,43 +394,4 @@ pub fn disassemble(file: &Path, function: &str) -> Result<String> {
     let head = format!("<{function}>:");
     let body = ran.stdout.split_once(&head).map(|(_, body)| body.to_string());
     body.with_context(|| format!("{} has no function {function}", file.display()))
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_string).collect()
-}
-
-fn modes(text: &str) -> Result<Vec<Mode>> {
-    text.split_whitespace().map(Mode::parse).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn directives_come_from_comments() {
-        let found = Directives::parse(
-            "//! targets: x86-64;x86-64-v3\n//! flags: -g\n//! without: static -- no static loader\n\
-             //! check-cloned: f g\n//! check-not-cloned: h naked\n//! disasm: f.1 calls g.1\nint f;\n",
-        )
-        .unwrap();
-        assert_eq!(found.targets.as_deref(), Some("x86-64;x86-64-v3"));
-        assert_eq!(found.without, [Mode::Static]);
-        assert_eq!(found.cloned, ["f", "g"]);
-        assert_eq!(found.disassembly, [Expectation::Calls("f.1".into(), "g.1".into())]);
-    }
-
-    #[test]
-    fn mistakes_in_directives_are_errors() {
-        for (text, message) in [
-            ("//! flgas: -g\n", "unknown directive"),
-            ("//! modes: pie exee\n", "unknown mode \"exee\""),
-            ("//! check-not-cloned: f because\n", "no reason's word"),
-            ("//! flags: -g\n", "could not fail"),
-        ] {
-            let error = format!("{:#}", Directives::parse(text).unwrap_err());
-            assert!(error.contains(message), "{error}");
-        }
-    }
 }

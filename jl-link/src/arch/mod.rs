@@ -2,12 +2,14 @@
 //!
 //! Everything above this module speaks of branches, trampolines and references by address.
 
+pub mod aarch64;
 pub mod x86_64;
 mod x86_64_features;
 
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use object::elf::RelocationType;
+use std::ffi::OsStr;
 
 /// How a branch stands in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub struct Branch {
     pub form: Form,
     /// Address of the instruction's first byte that may be rewritten.
     pub start: u64,
-    /// Address of the displacement.
+    /// Address of the displacement, or of the instruction whose bits hold it.
     pub displacement: u64,
     /// Address of the next instruction, from which the displacement counts.
     pub next: u64,
@@ -66,12 +68,21 @@ pub trait Code {
     fn code(&self, address: u64, len: usize) -> Option<&[u8]>;
 }
 
+/// The architecture of an output by the linker's emulation (`-m`); `None` for one that has no code images.
+pub fn of_emulation(emulation: &OsStr) -> Option<Arch> {
+    match emulation.to_str()? {
+        "elf_x86_64" | "elf_amd64" => Some(Arch::X86_64),
+        "aarch64linux" | "aarch64elf" => Some(Arch::Aarch64),
+        _ => None,
+    }
+}
+
 /// The branch, if the relocation of type `kind` at `place` belongs to one. Never an instruction that
 /// takes an address.
 pub fn branch(arch: Arch, code: &impl Code, kind: RelocationType, place: u64) -> Option<Branch> {
     match arch {
         Arch::X86_64 => x86_64::branch(code, kind, place),
-        Arch::Aarch64 => None,
+        Arch::Aarch64 => aarch64::branch(code, kind, place),
     }
 }
 
@@ -79,19 +90,29 @@ pub fn branch(arch: Arch, code: &impl Code, kind: RelocationType, place: u64) ->
 pub fn trampoline(arch: Arch, code: &impl Code, address: u64) -> Option<u64> {
     match arch {
         Arch::X86_64 => x86_64::trampoline(code, address),
-        Arch::Aarch64 => None,
+        Arch::Aarch64 => aarch64::trampoline(code, address),
+    }
+}
+
+/// Where the code that lld put at `address` leads on to, between a branch and a target out of its reach. Only
+/// for a branch that goes elsewhere than its relocation says.
+pub fn thunk(arch: Arch, code: &impl Code, address: u64) -> Option<u64> {
+    match arch {
+        // Two gigabytes are in reach, and no image is larger.
+        Arch::X86_64 => None,
+        Arch::Aarch64 => aarch64::thunk(code, address),
     }
 }
 
 pub fn referent(arch: Arch, kind: RelocationType) -> Referent {
     match arch {
         Arch::X86_64 => x86_64::referent(kind),
-        Arch::Aarch64 => Referent::SymbolPlusAddend,
+        Arch::Aarch64 => aarch64::referent(kind),
     }
 }
 
-/// What to add to symbol + addend of a `Relative` relocation in code to get the address meant: such
-/// an addend counts from the end of the field.
+/// What to add to symbol + addend of a `Relative` relocation in code to get the address meant: on x86-64
+/// such an addend counts from the end of the field.
 pub fn relative_bias(arch: Arch) -> u64 {
     match arch {
         Arch::X86_64 => 4,
@@ -101,11 +122,11 @@ pub fn relative_bias(arch: Arch) -> u64 {
 
 /// Where to write (an address) and the bytes that make the branch go to `target` directly; `None` when it is out
 /// of reach.
-pub fn encode_direct(arch: Arch, branch: &Branch, target: u64) -> Option<(u64, Vec<u8>)> {
+pub fn encode_direct(arch: Arch, code: &impl Code, branch: &Branch, target: u64) -> Option<(u64, Vec<u8>)> {
     let at = if branch.form == Form::Direct { branch.displacement } else { branch.start };
     match arch {
         Arch::X86_64 => Some((at, x86_64::encode_direct(branch, target)?)),
-        Arch::Aarch64 => None,
+        Arch::Aarch64 => Some((at, aarch64::encode_direct(code, branch, target)?)),
     }
 }
 
@@ -113,6 +134,7 @@ pub fn encode_direct(arch: Arch, branch: &Branch, target: u64) -> Option<(u64, V
 pub fn encode_through_memory(arch: Arch, branch: &Branch, slot: u64) -> Option<Vec<u8>> {
     match arch {
         Arch::X86_64 => x86_64::encode_through_memory(branch, slot),
+        // No instruction calls through memory.
         Arch::Aarch64 => None,
     }
 }
@@ -134,18 +156,52 @@ pub fn feature_reader(arch: Arch) -> Option<FeatureReader> {
     }
 }
 
-/// Bits of the property note that say which branch protection all code of a file follows.
-pub fn protection(arch: Arch, property_note: &[u8]) -> u32 {
+/// The type of the property that all code of a file must have for the output to have it, and its bits.
+fn protections(arch: Arch) -> (u32, &'static [(u32, &'static str)]) {
     match arch {
-        Arch::X86_64 => x86_64::protection(property_note),
-        Arch::Aarch64 => 0,
+        Arch::X86_64 => (x86_64::FEATURE_1_AND, &x86_64::PROTECTIONS),
+        Arch::Aarch64 => (aarch64::FEATURE_1_AND, &aarch64::PROTECTIONS),
     }
+}
+
+/// Bits of the property note that say which branch protection all code of a file follows.
+///
+/// `property_note` is the descriptor of an NT_GNU_PROPERTY_TYPE_0 note: {type, size, data, padding to 8}.
+pub fn protection(arch: Arch, property_note: &[u8]) -> u32 {
+    let (wanted, bits) = protections(arch);
+    let known = bits.iter().fold(0, |all, (bit, _)| all | bit);
+    let word = |at: usize| image_format::pod::read_at::<u32>(property_note, at);
+    let mut at = 0;
+    while let (Some(kind), Some(size)) = (word(at), word(at + 4)) {
+        if kind == wanted {
+            return word(at + 8).unwrap_or(0) & known;
+        }
+        at += 8 + (size as usize).next_multiple_of(8);
+    }
+    0
 }
 
 /// Names of the bits of [`protection`].
 pub fn protection_names(arch: Arch, bits: u32) -> String {
-    match arch {
-        Arch::X86_64 => x86_64::protection_names(bits),
-        Arch::Aarch64 => "none".into(),
+    let (_, names) = protections(arch);
+    let set: Vec<_> = names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
+    if set.is_empty() { "none".into() } else { set.join(" and ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branch_protection_by_architecture() {
+        let note = |kind: u32, bits: u32| -> Vec<u8> {
+            // Another property before it: size 4, padded to 8.
+            [0xc000_8002, 4, 1, 0, kind, 4, bits, 0].iter().flat_map(|w: &u32| w.to_le_bytes()).collect()
+        };
+        assert_eq!(protection(Arch::X86_64, &note(0xc000_0002, 3)), 3);
+        assert_eq!(protection(Arch::Aarch64, &note(0xc000_0000, 0x17)), 7);
+        assert_eq!(protection(Arch::Aarch64, &note(0xc000_0002, 3)), 0, "x86's");
+        assert_eq!(protection_names(Arch::Aarch64, 3), "BTI and PAC");
+        assert_eq!(protection_names(Arch::X86_64, 0), "none");
     }
 }

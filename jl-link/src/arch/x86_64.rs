@@ -141,29 +141,9 @@ fn displacement(next: u64, target: u64) -> Option<[u8; 4]> {
     Some(delta.to_le_bytes())
 }
 
-/// psABI: GNU_PROPERTY_X86_FEATURE_1_AND and its bits.
-const FEATURE_1_AND: u32 = 0xc000_0002;
-const IBT: u32 = 1;
-const SHSTK: u32 = 2;
-
-/// `property_note` is the descriptor of an NT_GNU_PROPERTY_TYPE_0 note: {type, size, data, padding to 8}.
-pub fn protection(property_note: &[u8]) -> u32 {
-    let word = |at: usize| image_format::pod::read_at::<u32>(property_note, at);
-    let mut at = 0;
-    while let (Some(kind), Some(size)) = (word(at), word(at + 4)) {
-        if kind == FEATURE_1_AND {
-            return word(at + 8).unwrap_or(0) & (IBT | SHSTK);
-        }
-        at += 8 + (size as usize).next_multiple_of(8);
-    }
-    0
-}
-
-pub fn protection_names(bits: u32) -> String {
-    let names = [(IBT, "IBT"), (SHSTK, "SHSTK")];
-    let set: Vec<_> = names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
-    if set.is_empty() { "none".into() } else { set.join(" and ") }
-}
+/// psABI: GNU_PROPERTY_X86_FEATURE_1_AND, and names of its bits.
+pub const FEATURE_1_AND: u32 = 0xc000_0002;
+pub const PROTECTIONS: [(u32, &str); 2] = [(1, "IBT"), (2, "SHSTK")];
 
 #[cfg(test)]
 mod tests {

@@ -66,8 +66,7 @@ impl Flags {
     /// The architecture that is compiled for: the host's unless a triple says otherwise; `None` for one
     /// whose CPUs are not known here.
     pub fn arch(&self, host: Arch) -> Option<Arch> {
-        let arch = self.triple.as_deref().map_or(Some(host), Arch::from_triple);
-        arch.filter(|arch| *arch == Arch::X86_64)
+        self.triple.as_deref().map_or(Some(host), Arch::from_triple)
     }
 }
 
@@ -95,7 +94,8 @@ mod tests {
     fn other_linkers_and_targets() {
         assert!(!flags(&["-fuse-ld=mold"]).uses_our_linker);
         assert!(flags(&["-fuse-ld=mold", "-fuse-ld=lld"]).uses_our_linker);
-        assert_eq!(flags(&["-target", "aarch64-linux-gnu"]).arch(Arch::X86_64), None);
+        assert_eq!(flags(&["-target", "aarch64-linux-gnu"]).arch(Arch::X86_64), Some(Arch::Aarch64));
+        assert_eq!(flags(&["--target=riscv64-linux-gnu"]).arch(Arch::X86_64), None);
         assert_eq!(flags(&["--target=x86_64-linux-musl"]).arch(Arch::X86_64), Some(Arch::X86_64));
     }
 }

@@ -29,10 +29,12 @@ pub fn check(list: &str, arch: Option<Arch>) -> anyhow::Result<String> {
 }
 
 fn check_cpu(arch: Arch, cpu: &str) -> Result<(), UnknownName> {
-    if cpu == "native" || arch.model(cpu).is_some() {
-        return Ok(());
+    match cpu {
+        "native" if arch == Arch::HOST => Ok(()),
+        "native" => Err(UnknownName::Native { arch }),
+        _ if arch.model(cpu).is_some() => Ok(()),
+        _ => Err(UnknownName::Cpu { arch, name: cpu.into() }),
     }
-    Err(UnknownName::Cpu { arch, name: cpu.into() })
 }
 
 fn check_feature(arch: Arch, feature: &str) -> Result<(), UnknownName> {
@@ -54,6 +56,11 @@ mod tests {
         assert_eq!(checked("none").unwrap(), "none");
         assert!(checked("x86-64;haswel").unwrap_err().to_string().contains("did you mean haswell"));
         assert!(check("cortex-x4", None).is_ok());
+        let aarch64 = |list: &str| check(list, Some(Arch::Aarch64)).map_err(|e| e.to_string());
+        assert_eq!(aarch64("generic;neoverse-n1;a64fx,-sve").unwrap(), "generic;neoverse-n1;a64fx,-sve");
+        assert!(aarch64("generic;haswell").unwrap_err().contains("unknown CPU 'haswell' for aarch64"));
+        let native = check("native", Some(Arch::ALL[1])).unwrap_err().to_string();
+        assert!(native.starts_with("'native' is the machine that compiles, which is "), "{native}");
         assert_eq!(checked("").unwrap_err().to_string(), "Invalid target option: no target given");
     }
 }

@@ -5,7 +5,7 @@ use super::question::Isa;
 use super::targets::Targets;
 use super::uses::{Referrer, referrers};
 use crate::llvm::{Function, Module};
-use crate::plan::{self, TargetFacts};
+use crate::plan::{self, LoopGain, TargetFacts};
 
 /// The function's clone set, as a hexadecimal mask of targets.
 pub const CLONES: &str = "julia.mv.clones";
@@ -22,8 +22,11 @@ const PASSES_VECTORS: &str = "julia.mv.veccall";
 pub fn annotate(module: Module, targets: &Targets) {
     let functions: Vec<Function> = module.functions().filter(|f| !f.is_declaration()).collect();
     let collected = facts::collect(&functions, Isa::from_triple(&module.triple_or_default()));
-    let plain: Vec<TargetFacts> =
-        targets.list.iter().map(|t| TargetFacts { flags: t.flags, base: t.base }).collect();
+    let plain: Vec<TargetFacts> = targets
+        .list
+        .iter()
+        .map(|t| TargetFacts { flags: t.flags, base: t.base, loops: LoopGain::Vectors })
+        .collect();
     let decisions = plan::plan(&collected.facts, &plain, false);
     let partial: u32 = (0..targets.len()).filter(|t| !targets.is_base(*t)).map(|t| 1 << t).sum();
     for (function, decision) in functions.iter().zip(decisions) {

@@ -56,6 +56,18 @@ impl Function {
         llvm!(LLVMAddAttributeAtIndex(self.0.0, FUNCTION_INDEX, attribute));
     }
 
+    /// Sets `vscale_range`, unless the function has one.
+    pub fn set_vector_scale(self, module: Module, least: u32, most: u32) {
+        const NAME: &str = "vscale_range";
+        if self.has_attribute(NAME) {
+            return;
+        }
+        // As LLVM packs the two (`Attribute::getWithVScaleRangeArgs`).
+        let value = u64::from(least) << 32 | u64::from(most);
+        let attribute = llvm!(LLVMCreateEnumAttribute(module.context(), attribute_kind(NAME), value));
+        llvm!(LLVMAddAttributeAtIndex(self.0.0, FUNCTION_INDEX, attribute));
+    }
+
     pub fn remove_attribute(self, name: &str) {
         let kind = attribute_kind(name);
         if kind != 0 {

@@ -11,6 +11,7 @@ mod clone_map;
 mod constant;
 mod forward;
 mod function;
+mod fuse;
 mod global;
 mod module;
 mod subtarget;

@@ -37,6 +37,11 @@ impl Type {
         (self.kind() == TypeKind::LLVMIntegerTypeKind).then(|| llvm!(LLVMGetIntTypeWidth(self.0)))
     }
 
+    /// A vector's element type; any other type itself.
+    pub fn element(self) -> Type {
+        if self.is_vector() { Type(llvm!(LLVMGetElementType(self.0))) } else { self }
+    }
+
     pub fn is_vector(self) -> bool {
         matches!(self.kind(), TypeKind::LLVMVectorTypeKind | TypeKind::LLVMScalableVectorTypeKind)
     }

@@ -1,11 +1,8 @@
 //! Values: uses, operands, instructions, metadata.
 
-use super::{
-    Block, FUNCTION_INDEX, Function, Module, Opcode, Type, attribute_kind, fast_math, llvm, non_null, text,
-};
+use super::{Block, FUNCTION_INDEX, Function, Opcode, Type, attribute_kind, llvm, non_null, text};
 use crate::shim;
 use llvm_sys::core::*;
-use llvm_sys::debuginfo::LLVMInstructionGetDebugLoc;
 use llvm_sys::prelude::*;
 
 /// Any value.
@@ -137,30 +134,6 @@ impl Value {
                 (Value(llvm!(LLVMGetIncomingValue(self.0, i))), Block(llvm!(LLVMGetIncomingBlock(self.0, i))))
             })
             .collect()
-    }
-
-    /// Replaces `llvm.fmuladd(a, b, c)` by a multiplication and an addition with the call's fast-math
-    /// flags but `contract`.
-    pub fn split_multiply_add(self, module: Module) {
-        let builder = llvm!(LLVMCreateBuilderInContext(module.context()));
-        llvm!(LLVMPositionBuilderBefore(builder, self.0));
-        let location = llvm!(LLVMInstructionGetDebugLoc(self.0));
-        if !location.is_null() {
-            llvm!(LLVMSetCurrentDebugLocation2(builder, location));
-        }
-        let (a, b, c) = (self.operand(0), self.operand(1), self.operand(2));
-        let product = Value(llvm!(LLVMBuildFMul(builder, a.0, b.0, c"".as_ptr())));
-        let sum = Value(llvm!(LLVMBuildFAdd(builder, product.0, c.0, c"".as_ptr())));
-        let flags = self.fast_math().unwrap_or(0) & !fast_math::CONTRACT;
-        for value in [product, sum] {
-            // Constant operands fold to constants, which have no flags.
-            if value.is_instruction() {
-                value.set_fast_math(flags);
-            }
-        }
-        self.replace_all_uses_with(sum);
-        llvm!(LLVMDisposeBuilder(builder));
-        self.erase_instruction();
     }
 
     /// Removes an instruction without uses; the handle must not be used again.

@@ -1,7 +1,8 @@
 //! lib: part.c
 //! check-cloned: twice local_first part_first
 //! check-cloned: part_apply
-//! disasm: twice has jmp
+//! disasm-x86_64: twice has jmp
+//! disasm-aarch64: twice has br
 // A function has one address, in tables, in other objects and in other libraries.
 #include <stdio.h>
 

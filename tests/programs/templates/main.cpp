@@ -1,4 +1,5 @@
-//! targets: x86-64;x86-64-v3
+//! targets-x86_64: x86-64;x86-64-v3
+//! targets-aarch64: generic;a64fx
 //! opt: -O1 -O3
 //! check-cloned: sum_all _Z3lowILi3EEiPKii
 //! disasm: sum_all.1 calls _Z6middleILi3EEiPKii.1 -- the surviving group is this object's, the first one
