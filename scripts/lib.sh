@@ -37,3 +37,8 @@ no_arguments() {
 version_at_least() {
     [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
 }
+
+# has_rust_target TRIPLE: whether the compiler has libraries for it.
+has_rust_target() {
+    [ -n "$(ls "$(rustc --print target-libdir --target "$1")" 2>/dev/null)" ]
+}

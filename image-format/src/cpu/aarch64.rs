@@ -258,6 +258,16 @@ fn is_set(hwcaps: Hwcaps, bit: Bit) -> bool {
     hwcaps.get(usize::from(bit / 64)).is_none_or(|word| word >> (bit % 64) & 1 == 1)
 }
 
+/// The words out of an auxiliary vector's bytes; zero for what an older kernel does not give.
+pub fn hwcaps(auxiliary: &[u8]) -> Hwcaps {
+    let (words, _) = auxiliary.as_chunks::<8>();
+    let word = |at: usize| words.get(at).map(|word| u64::from_le_bytes(*word));
+    AT_HWCAPS.map(|tag| {
+        let mut entries = (0..words.len()).step_by(2).map(|at| (word(at), word(at + 1)));
+        entries.find(|(found, _)| *found == Some(tag as u64)).and_then(|(_, value)| value).unwrap_or(0)
+    })
+}
+
 pub fn model(name: &str) -> Option<FeatureSet> {
     model_by_bytes(name.as_bytes())
 }
@@ -286,6 +296,16 @@ mod tests {
         assert!(has([0, 1 << 1, 0], "sve2") && !has([1 << 1, 0, 0], "sve2"));
         assert!(has([0, 0, 1 << 2], "lsfe") && !has([0, 1 << 2, 0], "lsfe"));
         assert_eq!(features(FeatureSet::EMPTY, [!0; 3]), FeatureSet::EMPTY);
+    }
+
+    #[test]
+    fn words_by_their_tags() {
+        let mut vector = [0; 64];
+        for (at, word) in [6u64, 4096, 26, 7, 16, 3, 0, 0].into_iter().enumerate() {
+            vector[8 * at..8 * at + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        assert_eq!(hwcaps(&vector), [3, 7, 0]);
+        assert_eq!(hwcaps(&vector[..20]), [0, 0, 0], "cut off");
     }
 
     #[test]
