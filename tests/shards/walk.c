@@ -7,17 +7,20 @@
 enum { TAG = 0x80000000u, FUNCTIONS = 5, TARGETS = 4 };
 
 struct shard {
-    const size_t *fvar_count;
+    size_t *fvar_count;
     void **fvar_ptrs;
-    const uint32_t *fvar_idxs, *clone_slots, *clone_idxs;
-    void *const *clone_ptrs;
+    uint32_t *fvar_idxs, *clone_slots, *clone_idxs;
+    void **clone_ptrs;
 };
 
+/* Not const: slots are found by their distance from a table, and what is written there must not look to the
+ * compiler like a change of the table. */
+
 #define SHARD(k)                                                                                               \
-    extern const size_t jl_fvar_count_##k;                                                                     \
+    extern size_t jl_fvar_count_##k;                                                                           \
     extern void *jl_fvar_ptrs_##k[];                                                                           \
-    extern const uint32_t jl_fvar_idxs_##k[], jl_clone_slots_##k[], jl_clone_idxs_##k[];                       \
-    extern void *const jl_clone_ptrs_##k[];                                                                    \
+    extern uint32_t jl_fvar_idxs_##k[], jl_clone_slots_##k[], jl_clone_idxs_##k[];                             \
+    extern void *jl_clone_ptrs_##k[];                                                                          \
     static const struct shard shard_##k = {&jl_fvar_count_##k,  jl_fvar_ptrs_##k,  jl_fvar_idxs_##k,           \
                                            jl_clone_slots_##k, jl_clone_idxs_##k, jl_clone_ptrs_##k};
 SHARD(0)
@@ -30,7 +33,7 @@ static void write_slots(const struct shard *s, uint32_t function, void *body) {
     for (uint32_t i = 0; i < s->clone_slots[0]; i++) {
         const uint32_t *pair = s->clone_slots + 1 + 2 * i;
         if (pair[0] != function) continue;
-        *(void **)((const char *)s->clone_slots + (int32_t)pair[1]) = body;
+        *(void **)((uintptr_t)s->clone_slots + (uintptr_t)(intptr_t)(int32_t)pair[1]) = body;
         found = 1;
     }
     if (!found) printf("function %u has no slot to write\n", function);

@@ -51,7 +51,7 @@ pub fn annotate(module: Module, targets: &Targets) {
 /// Which attribute the references to a function ask for. Between bases no code needs a slot: the body for a
 /// base calls bodies for the same base.
 fn how_referred_to(function: Function, partly_cloned: bool) -> Option<&'static str> {
-    let found = referrers(function);
+    let found = referrers(*function);
     let any = |wanted: fn(&Referrer) -> bool| found.iter().any(wanted);
     let by_code = partly_cloned && any(|r| matches!(r, Referrer::Instruction(_)));
     if by_code || any(|r| matches!(r, Referrer::Alias(_))) {

@@ -2,7 +2,8 @@
 
 use super::annotate::CLONES;
 use super::targets::{Target, Targets};
-use crate::llvm::{CloneMap, Function, Module};
+use super::uses::{Referrer, referrers};
+use crate::llvm::{Block, CloneMap, Function, Module};
 use image_format::specs::target_flags::{MIN_SIZE, OPT_SIZE};
 use std::collections::HashSet;
 
@@ -43,11 +44,24 @@ pub fn families(module: Module, targets: &Targets) -> Result<Vec<Family>, String
             continue;
         }
         let mask = text.map_or(Ok(0), |t| targets.clone_mask(name, &t))? & !1;
+        if mask != 0 && label_in_data(original) {
+            return Err(format!(
+                "'{name}' has clones, and data holds the address of one of its labels: which body is meant cannot \
+                 be told"
+            ));
+        }
         let mut bodies = vec![None; targets.len()];
         bodies[0] = Some(original);
         families.push(Family { original, mask, bodies });
     }
     Ok(families)
+}
+
+/// Whether a variable's initial value holds a label address (`&&label`) of a function. One in code is the clone's
+/// own.
+fn label_in_data(function: Function) -> bool {
+    let data = |address| referrers(address).iter().any(|r| matches!(r, Referrer::Variable(_)));
+    function.blocks().flat_map(Block::addresses).any(data)
 }
 
 /// Declares all clones, `NAME.TARGET`. Bodies follow in [`clone_bodies`]: they refer to each other.

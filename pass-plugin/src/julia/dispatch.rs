@@ -91,7 +91,7 @@ impl Slots {
     /// A sentence, when an alias is not the function's very address, or no slot is there for it.
     pub fn replace_aliases(&self, families: &[Family]) -> Result<(), String> {
         for function in families.iter().filter(|f| f.mask != 0).map(|f| f.original) {
-            for referrer in referrers(function) {
+            for referrer in referrers(*function) {
                 let Referrer::Alias(alias) = referrer else { continue };
                 self.replace_alias(alias, function)?;
             }
@@ -140,8 +140,7 @@ impl Slots {
         let cloned: HashSet<Value> = families.iter().filter(|f| f.mask != 0).map(|f| *f.original).collect();
         let mut holders: HashSet<Value> = HashSet::new();
         for function in &cloned {
-            let found = function.as_function().map(referrers).unwrap_or_default();
-            holders.extend(found.into_iter().filter_map(|r| match r {
+            holders.extend(referrers(*function).into_iter().filter_map(|r| match r {
                 Referrer::Variable(variable) => Some(variable),
                 _ => None,
             }));
@@ -184,7 +183,7 @@ impl Slots {
                     continue;
                 }
                 let body = family.base_body(base);
-                for referrer in referrers(body) {
+                for referrer in referrers(*body) {
                     let Referrer::Instruction(user) = referrer else { continue };
                     if !here.contains(&user.parent().function()) {
                         continue;

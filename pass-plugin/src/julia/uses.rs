@@ -1,9 +1,9 @@
-//! Who refers to a function, directly or inside constants.
+//! Who refers to a function or a label, directly or inside constants.
 
-use crate::llvm::{ConstantKind, Function, Value};
+use crate::llvm::{ConstantKind, Value};
 use std::collections::HashSet;
 
-/// What refers to a function.
+/// What refers to a constant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Referrer {
     Instruction(Value),
@@ -14,11 +14,11 @@ pub enum Referrer {
     Other,
 }
 
-/// Everything that refers to `function`, each once.
-pub fn referrers(function: Function) -> Vec<Referrer> {
+/// Everything that refers to `constant`, each once.
+pub fn referrers(constant: Value) -> Vec<Referrer> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
-    let mut work = vec![*function];
+    let mut work = vec![constant];
     while let Some(value) = work.pop() {
         for user in value.users() {
             if !seen.insert(user) {

@@ -17,7 +17,13 @@ impl Block {
 
     /// Whether a label address (`&&label`) of this block is used anywhere.
     pub fn has_address_taken(self) -> bool {
-        Value(llvm!(LLVMBasicBlockAsValue(self.0))).users().into_iter().any(Value::is_block_address)
+        !self.addresses().is_empty()
+    }
+
+    /// The constants that are this block's label address.
+    pub fn addresses(self) -> Vec<Value> {
+        let users = Value(llvm!(LLVMBasicBlockAsValue(self.0))).users();
+        users.into_iter().filter(|u| u.is_block_address()).collect()
     }
 
     pub fn function(self) -> Function {
