@@ -258,7 +258,11 @@ fn symbols(bytes: &[u8], header: &Header) -> Vec<Symbol> {
                 continue;
             }
             let name = names.get(symbol.st_name..).and_then(|tail| tail.split(|byte| *byte == 0).next());
-            if let Some(name) = name.filter(|name| !name.is_empty()) {
+            // Mapping symbols (AAELF64, 5.5.4: where code and data begin) name nothing.
+            let is_mapping = |name: &[u8]| {
+                symbol.st_type() == 0 && matches!(name, [b'$', b'd' | b'x'] | [b'$', b'd' | b'x', b'.', ..])
+            };
+            if let Some(name) = name.filter(|name| !name.is_empty() && !is_mapping(name)) {
                 let name = String::from_utf8_lossy(name).into_owned();
                 found.push(Symbol { name, address: symbol.st_value, is_function });
             }

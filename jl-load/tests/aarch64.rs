@@ -177,6 +177,8 @@ fn the_commands_know_images_of_another_architecture() {
         let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
         assert_eq!(found["lists"][0]["chosen"], target, "{cpu}");
         assert_eq!(found["functions"][0]["runs"], target, "{cpu}: through the trampoline");
+        assert_eq!(found["functions"][0]["name"], "f1");
+        assert_eq!(found["functions"][0]["bodies"][2]["symbol"], "f1.2");
     }
     let lacking = text(&jl_load(&["explain", "libf.so", "--cpu", "cortex-a53"]));
     assert!(lacking.contains("for 3 targets (aarch64)") && lacking.contains("rejected: lacks "), "{lacking}");
