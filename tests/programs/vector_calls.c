@@ -1,6 +1,6 @@
 //! arch: aarch64
 //! check-cloned: vector_call many
-//! check-not-cloned: scalable own-target
+//! check-not-cloned: scalable abi-differs
 //! check-not-cloned: streaming_compatible calling-convention
 // Calling conventions with vectors: a trampoline keeps every register that the vector PCS and ordinary calls use for
 // arguments, results and what the callee preserves. Functions of SVE types are for SVE alone.
