@@ -64,7 +64,7 @@ pub enum Error {
     )]
     TargetLists { first: String, first_list: String, second: String, second_list: String },
     #[error(
-        "{file}: {cause}: the tables of Julia's shards do not fit together; compile all of them again together"
+        "{file}: {cause}; the tables of Julia's shards do not fit together: compile all of them again together"
     )]
     Julia { file: String, cause: TableError },
     #[error("{}: {what}: found {found}, expected {expected}; {advice}", file.display())]

@@ -2,8 +2,10 @@
 
 use crate::elf::ElfFile;
 use crate::image::{Content, LoadError, Merged, Plain, arch, content};
+use crate::julia;
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
+use image_format::julia::TableError;
 use image_format::layout::{Extent, IMAGE_EXECUTABLE, IMAGE_SLOTS_CONTIGUOUS, ImageHeader, image_state};
 use image_format::specs::Specs;
 
@@ -25,8 +27,20 @@ impl std::fmt::Display for Problem {
 /// What kind of image was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    Merged { functions: usize },
-    Plain { functions: usize, shards: usize },
+    Merged {
+        functions: usize,
+    },
+    Plain {
+        functions: usize,
+        shards: usize,
+    },
+    /// From Julia, with its tables.
+    Julia {
+        functions: usize,
+        data: usize,
+        shards: usize,
+        targets: usize,
+    },
     Nothing,
 }
 
@@ -34,7 +48,7 @@ pub enum Kind {
 pub fn check(file: &ElfFile) -> Result<(Kind, Vec<Problem>), LoadError> {
     let mut problems = Vec::new();
     let kind = match content(file)? {
-        Content::Nothing => Kind::Nothing,
+        Content::Nothing => check_julia(file, &mut problems)?,
         Content::Merged(merged) => {
             arch(file)?;
             check_merged(file, &merged, &mut problems);
@@ -47,6 +61,21 @@ pub fn check(file: &ElfFile) -> Result<(Kind, Vec<Problem>), LoadError> {
         }
     };
     Ok((kind, problems))
+}
+
+fn check_julia(file: &ElfFile, problems: &mut Vec<Problem>) -> Result<Kind, LoadError> {
+    let Some(image) = julia::image(file)? else { return Ok(Kind::Nothing) };
+    let problem = |TableError { table, found, expected }| Problem {
+        place: table,
+        text: format!("found {found}, expected {expected}"),
+    };
+    problems.extend(julia::problems(file, &image).into_iter().map(problem));
+    Ok(Kind::Julia {
+        functions: image.functions as usize,
+        data: image.data as usize,
+        shards: image.shards.len(),
+        targets: image.targets.targets.len(),
+    })
 }
 
 fn check_merged(file: &ElfFile, merged: &Merged, problems: &mut Vec<Problem>) {

@@ -42,6 +42,8 @@ pub struct ElfFile {
     relro: Vec<Range<u64>>,
     notes: Vec<Note>,
     symbols: Vec<Symbol>,
+    /// Tags and values of the dynamic section.
+    dynamic: Vec<[u64; 2]>,
 }
 
 struct Segment {
@@ -124,6 +126,7 @@ impl ElfFile {
             relro: Vec::new(),
             notes: Vec::new(),
             symbols: Vec::new(),
+            dynamic: Vec::new(),
             bytes,
         };
         for p in &program {
@@ -136,6 +139,12 @@ impl ElfFile {
                     file.segments.push(Segment { memory, file: file_range, executable });
                 }
                 PT_GNU_RELRO => file.relro.push(memory),
+                PT_DYNAMIC => {
+                    let range = file.range(p.p_offset, p.p_filesz).ok_or_else(wrong)?;
+                    let words = file.bytes[range].as_chunks::<8>().0;
+                    let word = |word: &[u8; 8]| u64::from_le_bytes(*word);
+                    file.dynamic = words.as_chunks::<2>().0.iter().map(|[a, b]| [word(a), word(b)]).collect();
+                }
                 PT_NOTE => {
                     let range = file.range(p.p_offset, p.p_filesz).ok_or_else(wrong)?;
                     let notes = notes(&file.bytes, range, p.p_vaddr, p.p_align);
@@ -189,6 +198,13 @@ impl ElfFile {
         self.relro
             .iter()
             .any(|r| r.contains(&address) && address.checked_add(size).is_some_and(|end| end <= r.end))
+    }
+
+    /// The value of the first entry of the dynamic section with this tag.
+    pub fn dynamic(&self, tag: u64) -> Option<u64> {
+        // The null entry ends it; what stands behind is not looked at.
+        let entries = self.dynamic.iter().take_while(|[found, _]| *found != 0);
+        entries.into_iter().find(|[found, _]| *found == tag).map(|[_, value]| *value)
     }
 
     /// Notes with our name.

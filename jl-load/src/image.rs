@@ -3,6 +3,7 @@
 use crate::elf::{ElfError, ElfFile};
 use image_format::cpu::Arch;
 use image_format::image::{ImageError, Table, parse_header};
+use image_format::julia::TableError;
 use image_format::layout::{
     FORMAT_VERSION, ImageHeader, ImageNote, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD, ShardNote,
 };
@@ -62,6 +63,8 @@ pub enum LoadError {
     Image { path: PathBuf, cause: ImageError },
     #[error("{path}: {cause}{}", specs_advice(cause))]
     Specs { path: PathBuf, cause: SpecsError },
+    #[error("{path}: {cause}{RESTORE}")]
+    Julia { path: PathBuf, cause: TableError },
     #[error("{path}: {cause}{}", record_advice(cause))]
     Record { path: PathBuf, cause: RecordError },
     #[error(

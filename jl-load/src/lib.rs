@@ -10,6 +10,8 @@ pub mod elf;
 pub mod explain;
 mod explain_text;
 pub mod image;
+pub mod julia;
+mod julia_text;
 pub mod matrix;
 pub mod run;
 mod trampoline;

@@ -1,12 +1,14 @@
 //! The command `jl-load`.
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use image_format::cpu::Arch;
+use image_format::julia::Dialect;
 use jl_load::check::{Kind, check};
 use jl_load::cpu::Cpu;
 use jl_load::elf::ElfFile;
 use jl_load::explain::explain;
+use jl_load::julia;
 use jl_load::matrix::{self, CpuReport, Plan};
 use jl_load::run::{Request, architecture, find_preload, variables};
 use std::ffi::OsString;
@@ -28,6 +30,8 @@ const EXAMPLES: &str = "Examples:
   jl-load explain libxxhash.so --cpu nehalem   what would run on another CPU
   jl-load explain libarm.so --cpu neoverse-n1  of a library for another architecture
   jl-load explain libxxhash.so --function XXH3_64bits
+  jl-load explain sys.so --cpu znver3          an image from Julia: what Julia would take, in its words
+  jl-load explain libxxhash.so --rules julia-r what Julia would take of our targets
   jl-load check lib/*.so                       exit status 1 if one is damaged
   jl-load run --cpu x86-64-v3 -- ./program     no code above x86-64-v3 in any image
   jl-load run --target 0 --log stderr -- ./program
@@ -81,9 +85,20 @@ struct Explain {
     /// Also say which body of this function runs (#N: the function with number N)
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
+    /// By whose rules: ours, or Julia's of 1.9 to 1.13 or of its master of 2026; without it those of the image
+    #[arg(long, value_name = "RULES")]
+    rules: Option<Rules>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Whose rules choose a target.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Rules {
+    Jl,
+    JuliaR,
+    JuliaM,
 }
 
 #[derive(Args)]
@@ -163,6 +178,27 @@ fn explain_file(options: &Explain) -> Result<()> {
         None => Cpu::host(),
         Some(name) => Cpu::model(name, jl_load::image::arch(&file).unwrap_or(Arch::HOST))?,
     };
+    let rules = match options.rules {
+        Some(Rules::JuliaR) => Some(Dialect::R),
+        Some(Rules::JuliaM) => Some(Dialect::M),
+        Some(Rules::Jl) | None => None,
+    };
+    if options.rules != Some(Rules::Jl)
+        && let Some(explanation) = julia::explain(&file, &cpu, rules)?
+    {
+        if options.target.is_some() || options.function.is_some() {
+            bail!(
+                "--target and --function ask about images that choose by our rules: {}",
+                options.file.display()
+            );
+        }
+        if options.json {
+            println!("{}", serde_json::to_string_pretty(&explanation).context("cannot write JSON")?);
+        } else {
+            print!("{}", explanation.text());
+        }
+        return Ok(());
+    }
     let explanation = explain(&file, &cpu, options.target, options.function.as_deref())?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&explanation).context("cannot write JSON")?);
@@ -187,6 +223,11 @@ fn check_files(options: &Check) -> ExitCode {
                     }
                     Kind::Plain { functions, shards } => println!(
                         "{}: right: plainly linked image, {functions} functions from {shards} objects",
+                        path.display()
+                    ),
+                    Kind::Julia { functions, data, shards, targets } => println!(
+                        "{}: right: image from Julia, {functions} functions and {data} data for {targets} targets \
+                         in {shards} shards",
                         path.display()
                     ),
                     Kind::Nothing => println!("{}: no code image", path.display()),

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 use tests::command::run_ok;
-use tests::tools::{CLANG, OPT, Tools, in_tests};
+use tests::julia::plugin_shard;
+use tests::tools::{CLANG, Tools, in_tests};
 
 /// What `level` in `tests/shards/near.ll` returns for each target.
 const LEVELS: [i32; 4] = [0, 1, 3, 7];
@@ -21,27 +22,12 @@ impl Work {
         Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
     }
 
-    /// An object of a shard; `autoinit` as the environment's switch.
-    fn object(&self, shard: &str, autoinit: &str) -> Result<PathBuf> {
-        let ir = self.folder.path().join(format!("{shard}.bc"));
-        let object = self.folder.path().join(format!("{shard}.o"));
-        let mut opt = Command::new(OPT);
-        opt.env("JL_JULIA_AUTOINIT", autoinit);
-        opt.arg(format!("-load-pass-plugin={}", self.tools.plugin().display()));
-        opt.arg("-passes=JuliaMultiVersioning,CPUFeatures,default<O2>,verify");
-        run_ok(opt.arg(in_tests(&format!("shards/{shard}.ll"))).arg("-o").arg(&ir))?;
-        let mut clang = Command::new(CLANG);
-        clang.args(["-O2", "-fPIC", "-Wno-override-module", "-c"]);
-        run_ok(clang.arg(&ir).arg("-o").arg(&object))?;
-        Ok(object)
-    }
-
     fn program(&self, autoinit: &str, options: &[&str]) -> Result<PathBuf> {
         let program = self.folder.path().join("walk");
         let mut clang = Command::new(CLANG);
         clang.args(["-O1", "-Wall", "-Werror"]).args(options).arg(in_tests("shards/walk.c"));
         for shard in ["near", "far"] {
-            clang.arg(self.object(shard, autoinit)?);
+            clang.arg(plugin_shard(&self.tools, self.folder.path(), shard, autoinit)?);
         }
         run_ok(clang.arg("-o").arg(&program))?;
         Ok(program)

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef int function(void);
+// Those without a parameter leave it alone.
+typedef int function(int);
 typedef struct { uint32_t version, nshards, nfvars, ngvars; } header;
 typedef struct {
     const uintptr_t *fvar_count;
@@ -114,12 +115,12 @@ int main(int argc, char **argv) {
         }
         printf("target %u:", target);
         for (uint32_t i = 0; i < h->nfvars; i++)
-            printf(" %d%s", (clones[i] ? clones[i] : fvars[i])(), clones[i] ? "*" : "");
+            printf(" %d%s", (clones[i] ? clones[i] : fvars[i])(3), clones[i] ? "*" : "");
         printf("\n  data:");
         for (uint32_t i = 0; i < h->ngvars; i++) printf(" %d", *data[i]);
         qsort(slots, slot_count, sizeof *slots, by_address);
         printf("\n  slots:");
-        for (size_t i = 0; i < slot_count; i++) printf(" %d", (*slots[i].slot)());
+        for (size_t i = 0; i < slot_count; i++) printf(" %d", (*slots[i].slot)(3));
         printf("\n");
     }
     return 0;

@@ -1,8 +1,13 @@
 //! Sources of images from Julia, as its compiler makes objects of them: shards with their tables, and the root.
 
+use crate::command::run_ok;
+use crate::tools::{CLANG, OPT, Tools, in_tests};
+use anyhow::Result;
 use image_format::julia::targets::{Target, write};
 use image_format::julia::{Dialect, TAG};
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What a target has in every shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +148,11 @@ impl Sample {
 
     /// C of the object with the root.
     pub fn root(&self) -> String {
+        self.root_with_data(self.first_data(self.shards.len()))
+    }
+
+    /// As [`Sample::root`], for so many pieces of data in all shards.
+    pub fn root_with_data(&self, data: usize) -> String {
         let shards = self.shards.len();
         let list: Vec<Target> = self.targets.iter().map(|(target, _)| target.clone()).collect();
         let list: Vec<String> = write(self.dialect, &list).iter().map(u8::to_string).collect();
@@ -174,11 +184,26 @@ impl Sample {
              static const unsigned char list[] = {{ {} }};\n\
              P jl_image_pointers[] = {{ header, jl_shard_tables, ptls, ptls, list{string} }};\n",
             self.functions(),
-            self.first_data(shards),
+            data,
             list.join(", ")
         );
         c
     }
+}
+
+/// Compiles `tests/shards/NAME.ll` with the plugin to `NAME.o` in `folder`; `autoinit` as the environment's switch.
+pub fn plugin_shard(tools: &Tools, folder: &Path, name: &str, autoinit: &str) -> Result<PathBuf> {
+    let ir = folder.join(format!("{name}.bc"));
+    let object = folder.join(format!("{name}.o"));
+    let mut opt = Command::new(OPT);
+    opt.env("JL_JULIA_AUTOINIT", autoinit);
+    opt.arg(format!("-load-pass-plugin={}", tools.plugin().display()));
+    opt.arg("-passes=JuliaMultiVersioning,CPUFeatures,default<O2>,verify");
+    run_ok(opt.arg(in_tests(&format!("shards/{name}.ll"))).arg("-o").arg(&ir))?;
+    let mut clang = Command::new(CLANG);
+    clang.args(["-O2", "-fPIC", "-Wno-override-module", "-c"]);
+    run_ok(clang.arg(&ir).arg("-o").arg(&object))?;
+    Ok(object)
 }
 
 fn slots(number: usize) -> usize {

@@ -7,6 +7,7 @@
 use super::Dialect;
 use super::targets::Target;
 use crate::cpu::Arch;
+use crate::feature::FeatureSet;
 
 /// A dialect's numbers for one architecture.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,11 @@ impl Numbering {
         self.bits.iter().find(|(_, known)| usize::from(*known) == bit).map(|(name, _)| *name)
     }
 
+    /// All names, in the order of their numbers.
+    pub fn all(self) -> impl Iterator<Item = &'static str> {
+        self.bits.iter().map(|(name, _)| *name)
+    }
+
     /// The names of a target's enabled features, in the order of their numbers.
     pub fn names(self, target: &Target) -> impl Iterator<Item = &'static str> {
         self.bits.iter().filter(|(_, bit)| target.enables(usize::from(*bit))).map(|(name, _)| *name)
@@ -70,6 +76,29 @@ impl Numbering {
             words[bit / 32] |= 1 << (bit % 32);
         }
         words
+    }
+}
+
+/// Whether a CPU with `features` has what Julia calls `name`. Names that this release does not probe are
+/// parts of others, are on every CPU that code is compiled for, or are counted as missing.
+pub fn host_has(arch: Arch, features: FeatureSet, name: &str) -> bool {
+    let has = |name| arch.feature(name).is_some_and(|id| features.contains(id));
+    match (arch, name) {
+        (Arch::X86_64, "64bit" | "nopl" | "ermsb" | "fsrm") => true,
+        (Arch::X86_64, "evex512") => has("avx512f"),
+        (Arch::X86_64, "egpr" | "ndd" | "nf" | "ppx" | "push2pop2" | "ccmp" | "cf" | "zu") => has("apxf"),
+        _ => has(name),
+    }
+}
+
+/// Size in bytes of the largest vector register of a target with these features, as Julia counts.
+pub fn vector_bytes(rules: Dialect, arch: Arch, names: &[&str]) -> u32 {
+    let has = |name: &str| names.contains(&name);
+    match arch {
+        Arch::X86_64 if has("avx512f") => 64,
+        Arch::X86_64 if has("avx") => 32,
+        Arch::Aarch64 if rules == Dialect::M && has("sve") => 256,
+        Arch::X86_64 | Arch::Aarch64 => 16,
     }
 }
 

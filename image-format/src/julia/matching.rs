@@ -58,6 +58,11 @@ pub struct Match {
 }
 
 impl Match {
+    /// Nobody could be asked.
+    pub fn none() -> Match {
+        Match { best: None, steps: Vec::new() }
+    }
+
     /// Julia's message when there is no target; `names` are the targets'.
     pub fn message<'a>(&self, rules: Dialect, names: impl Iterator<Item = &'a str>) -> Option<String> {
         if self.best.is_some() {
