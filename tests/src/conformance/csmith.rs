@@ -4,6 +4,7 @@ use super::case::{Case, Expected};
 use super::cases::{Listing, judge_all};
 use super::findings::Findings;
 use super::level::Level;
+use super::platform::Platform;
 use super::split::{HEADER, split};
 use super::{Context, Suite};
 use crate::command::run_ok;
@@ -33,8 +34,8 @@ const VARIANTS: [&[&str]; 8] = [
     &["--no-bitfields", "--no-packed-struct", "--max-pointer-depth", "4"],
     &["--no-structs", "--no-unions", "--max-array-dim", "4"],
     &["--float"],
-    &["--max-funcs", "25", "--inline-function", "--inline-function-prob", "80"],
-    &["--strict-volatile-rule", "--no-const-pointers", "--max-block-depth", "7"],
+    &["--max-funcs", "12", "--inline-function", "--inline-function-prob", "80"],
+    &["--strict-volatile-rule", "--no-const-pointers"],
 ];
 
 /// Where Debian's libcsmith-dev puts csmith.h.
@@ -57,7 +58,7 @@ impl Suite for Csmith {
 
     fn run(&self, context: &Context) -> Result<Findings> {
         let short = context.options.short;
-        let indices = self.indices(short);
+        let indices = self.indices(short, context.platform);
         let cases = self.cases(context, &indices)?;
         let mut work = Vec::new();
         for level in context.levels(&Level::ALL) {
@@ -76,11 +77,13 @@ impl Suite for Csmith {
 
 impl Csmith {
     /// Which programs to make: every 8 have all variants, and every 64 of them all ways to build.
-    fn indices(self, short: bool) -> Vec<u64> {
-        match (self, short) {
-            (_, false) => (0..1000).collect(),
-            (Csmith::Whole, true) => (0..50).collect(),
-            (Csmith::Split, true) => (0..16).map(|n| n * 9).collect(),
+    fn indices(self, short: bool, platform: Platform) -> Vec<u64> {
+        match (self, short, platform) {
+            (_, false, Platform::X86_64) => (0..1000).collect(),
+            (_, false, Platform::Aarch64) => (0..128).collect(),
+            (Csmith::Whole, true, _) => (0..50).collect(),
+            // Of those, so that no more need to be made.
+            (Csmith::Split, true, _) => (0..50).step_by(3).collect(),
         }
     }
 
@@ -193,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_short_selection_has_every_variant_and_every_way_to_build() {
-        let indices = Csmith::Split.indices(true);
+        let indices = Csmith::Split.indices(true, Platform::X86_64);
         let variants: BTreeSet<u64> = indices.iter().map(|i| i % VARIANTS.len() as u64).collect();
         let levels: BTreeSet<Level> = indices.iter().flat_map(|i| Csmith::Split.levels(*i, true)).collect();
         let ways: BTreeSet<bool> = indices.iter().map(|i| Csmith::by_pointer(*i)).collect();

@@ -37,7 +37,7 @@ impl Platform {
     pub fn targets(self) -> &'static str {
         match self {
             Platform::X86_64 => "generic;x86-64-v2,clone_all;x86-64-v3,clone_all;x86-64-v4,clone_all",
-            Platform::Aarch64 => "generic;neoverse-n1,clone_all;a64fx,clone_all;neoverse-v2,clone_all",
+            Platform::Aarch64 => "generic;neoverse-n1,clone_all;a64fx,clone_all",
         }
     }
 
