@@ -30,7 +30,7 @@ define i32 @plain() noinline {
 }
 
 ; Cloned for every target, because it loops: calls its own target's.
-define i32 @looping(i32 %n) noinline {
+define i32 @looping() noinline {
 start:
   br label %again
 again:
@@ -39,7 +39,7 @@ again:
   %r = call i32 @level()
   %sum.next = add i32 %sum, %r
   %next = add i32 %i, 1
-  %more = icmp ult i32 %next, %n
+  %more = icmp ult i32 %next, 3
   br i1 %more, label %again, label %done
 done:
   ret i32 %sum.next

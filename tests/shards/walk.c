@@ -91,7 +91,7 @@ int main(int argc, char **argv) {
     printf("first %d\n", c_level());
     for (uint32_t target = 0; target < TARGETS; target++) {
         load(target);
-        int level = ((int (*)(void))image[0])(), looping = ((int (*)(int))image[1])(3);
+        int level = ((int (*)(void))image[0])(), looping = ((int (*)(void))image[1])();
         int by_data = ((int (*)(void))image[2])(), plain = ((int (*)(void))image[3])();
         int far = ((int (*)(void))image[4])();
         printf("%u: alias %d level %d looping %d by_data %d plain %d far %d\n", target, c_level(), level, looping,
