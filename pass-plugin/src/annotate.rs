@@ -211,8 +211,10 @@ fn features_of(arch: Arch, cpu: &str, list: &str) -> Features {
     features
 }
 
+/// What a CPU may lack among those that run code of this architecture at all.
 fn hardware(arch: Arch, features: &Features) -> Features {
-    features.iter().filter(|f| arch.feature(f).is_some()).cloned().collect()
+    let asks = |f: &&String| arch.feature(f).is_some() && !architecture::is_implied_by_triple(arch, f);
+    features.iter().filter(asks).cloned().collect()
 }
 
 /// What is not cloned is baseline code too: a target 0 above what the front end wrote holds for all.

@@ -75,6 +75,14 @@ pub fn is_hardened(arch: Arch, feature: &str) -> bool {
     }
 }
 
+/// Whether the platform's name already says so: LLVM's tables leave such a feature out, Zig names it.
+pub fn is_implied_by_triple(arch: Arch, feature: &str) -> bool {
+    match arch {
+        Arch::X86_64 => feature == target_x86::MODE,
+        Arch::Aarch64 => false,
+    }
+}
+
 /// Features that let two floating-point operations of a type be contracted to one.
 pub fn fused_multiply_add(arch: Arch, precision: Precision) -> &'static [&'static str] {
     match (arch, precision) {

@@ -122,6 +122,9 @@ pub fn abi_differs(ty: Type) -> bool {
     }
 }
 
+/// What every x86-64 CPU has, and runs in.
+pub const MODE: &str = "64bit";
+
 /// Features under which a jump through memory is not to be emitted.
 pub fn is_hardened(feature: &str) -> bool {
     feature.starts_with("retpoline") || feature == "harden-sls-ijmp" || feature == "lvi-cfi"

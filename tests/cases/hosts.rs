@@ -107,8 +107,8 @@ fn a_list_of_all_features_asks_for_none() -> Result<()> {
     let work = Work::new()?;
     let arch = image_format::cpu::Arch::X86_64;
     let names = (0..=u8::MAX).filter_map(|id| arch.feature_name(image_format::feature::FeatureId(id)));
-    let spelt_out: Vec<String> =
-        names.map(|n| format!("{}{n}", if n == "sse2" { '+' } else { '-' })).collect();
+    let has = |name: &str| matches!(name, "64bit" | "cx8" | "cmov" | "fxsr" | "mmx" | "sse" | "sse2" | "x87");
+    let spelt_out: Vec<String> = names.map(|n| format!("{}{n}", if has(n) { '+' } else { '-' })).collect();
     let clone = |features: &str| -> Result<String> {
         let text = format!(
             "target triple = \"x86_64-pc-linux-gnu\"\n\
