@@ -311,6 +311,29 @@ void jl_cpp_aarch64_canonical_cpu(const char *Name, size_t Len, void *Data,
   Visit(Data, CPU.data(), CPU.size());
 }
 
+// The value of an integer constant of at most 128 bits, low word first.
+bool jl_cpp_constant_integer(LLVMValueRef V, uint64_t *Words) {
+  auto *Constant = dyn_cast<ConstantInt>(unwrap(V));
+  if (!Constant || Constant->getBitWidth() > 128)
+    return false;
+  APInt Value = Constant->getValue().zext(128);
+  Words[0] = Value.getRawData()[0];
+  Words[1] = Value.getRawData()[1];
+  return true;
+}
+
+// The global variable that an address lies a constant distance from, or null.
+LLVMValueRef jl_cpp_constant_address(LLVMModuleRef M, LLVMValueRef Address, int64_t *Offset) {
+  const DataLayout &Layout = unwrap(M)->getDataLayout();
+  Value *Pointer = unwrap(Address);
+  if (!Pointer->getType()->isPointerTy())
+    return nullptr;
+  APInt Distance(Layout.getIndexTypeSizeInBits(Pointer->getType()), 0);
+  Value *Base = Pointer->stripAndAccumulateConstantOffsets(Layout, Distance, /*AllowNonInbounds=*/true);
+  *Offset = Distance.getSExtValue();
+  return isa<GlobalVariable>(Base) ? wrap(Base) : nullptr;
+}
+
 // Visits the strings of `llvm.commandline` that start with `prefix` and drops them from the module.
 void jl_cpp_take_command_line(LLVMModuleRef M, const char *Prefix, size_t Len, void *Data,
                               void (*Visit)(void *, const char *, size_t)) {

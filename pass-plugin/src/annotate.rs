@@ -272,6 +272,7 @@ pub fn facts_of(arch: Arch, targets: &[Target]) -> Vec<TargetFacts> {
             flags: target.flags,
             base: target.base as usize,
             loops: architecture::loop_gain(arch, &new),
+            gains: target.required(arch).difference(base.required(arch)),
         }
     };
     targets.iter().map(facts).collect()

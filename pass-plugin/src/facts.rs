@@ -3,6 +3,7 @@
 use crate::arch as architecture;
 use crate::llvm::{Block, Function, LoopBlock, Module, Opcode, TypeKind, Value, fast_math};
 use crate::plan::FunctionFacts;
+use crate::questions::fold::Sources;
 use image_format::cpu::Arch;
 use image_format::report::Reason;
 use std::collections::{HashMap, HashSet};
@@ -33,10 +34,12 @@ pub fn collect(module: Module, arch: Arch, own_target: impl Fn(Function) -> bool
     let index: HashMap<Function, usize> = functions.iter().enumerate().map(|(i, f)| (*f, i)).collect();
     let special = special_functions(module);
     let gains = architecture::gains(arch);
+    let sources = Sources::of(module, arch);
     let facts = functions
         .iter()
         .map(|f| {
             let mut facts = function_facts(*f, gains, &index);
+            facts.asks = sources.asked(module, *f);
             facts.obstacle = special
                 .get(f)
                 .copied()

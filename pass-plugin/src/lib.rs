@@ -26,6 +26,7 @@ pub mod floating_point;
 pub mod julia;
 pub mod llvm;
 pub mod plan;
+pub mod questions;
 pub mod rewrite;
 pub mod settings;
 pub mod shim;

@@ -3,6 +3,7 @@
 //! Julia's rules (julia-protocol, section 2), behind a filter that keeps out what never pays: entropy
 //! coders, SQL engines and the like have loops, but none that a target could do better.
 
+use image_format::feature::FeatureSet;
 use image_format::report::Reason;
 use image_format::specs::target_flags::*;
 
@@ -20,6 +21,8 @@ pub struct FunctionFacts {
     pub has_vectors: bool,
     pub has_math: bool,
     pub asks_cpu: bool,
+    /// Features that it asks the CPU for at run time.
+    pub asks: FeatureSet,
     pub has_float16: bool,
     pub has_bfloat16: bool,
     /// A loop, or straight-line code, that wider vectors or bit instructions can make faster.
@@ -33,23 +36,26 @@ pub struct FunctionFacts {
 }
 
 /// What the loops of [`FunctionFacts::loop_pays`] can gain at a target over its base.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LoopGain {
     /// Nothing: the same vectors with the same operations.
     None,
     /// Only sums of 8-bit numbers and of their products, four at a time.
     DotProducts,
     /// Any: longer vectors, or operations that the base's vectors lack.
+    #[default]
     Vectors,
 }
 
 /// A target as the plan sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetFacts {
     /// `image_format::specs::target_flags`.
     pub flags: u32,
     pub base: usize,
     pub loops: LoopGain,
+    /// What it requires and its base does not.
+    pub gains: FeatureSet,
 }
 
 /// What becomes of one function.
@@ -100,19 +106,27 @@ fn first_decision(function: &FunctionFacts, targets: &[TargetFacts], filter: boo
     if let Some(reason) = function.obstacle {
         return Decision { mask: 1, reason };
     }
+    let mut asked_for = wants(function, LoopGain::Vectors, filter) != 0;
     let mut decision = Decision { mask: 1, reason: Reason::NeverPays };
     for (i, target) in targets.iter().enumerate().skip(1) {
+        let answers = answers(target, function);
+        asked_for |= answers;
         if target.flags & CLONE_ALL != 0 {
             decision.mask |= 1 << i;
             decision.reason = Reason::CloneAll;
-        } else if target.flags & wants(function, target.loops, filter) != 0 {
+        } else if target.flags & wants(function, target.loops, filter) != 0 || answers {
             decision.mask |= 1 << i;
         }
     }
-    if wants(function, LoopGain::Vectors, filter) != 0 {
+    if asked_for {
         decision.reason = if decision.is_cloned() { Reason::Pays } else { Reason::NoTargetAsks };
     }
     decision
+}
+
+/// Whether a target decides a question of the function that its base leaves open.
+fn answers(target: &TargetFacts, function: &FunctionFacts) -> bool {
+    target.flags & CLONE_CPU != 0 && !function.asks.intersection(target.gains).is_empty()
 }
 
 /// The target flags that ask for this function at a target that can give its loops this much.

@@ -9,9 +9,11 @@ use crate::floating_point;
 use crate::julia::multiversion;
 use crate::llvm::{Function, Module};
 use crate::plan::{self, Decision, TargetFacts};
+use crate::questions::asks;
 use crate::tables::{self, ModuleTables};
 use crate::target::{self, Target};
 use image_format::cpu::Arch;
+use image_format::feature::FeatureSet;
 use image_format::report::{Line, Reason};
 use image_format::specs::{SPECS_FP_FAST, SPECS_RAISED, target_flags};
 use std::collections::HashMap;
@@ -28,6 +30,8 @@ pub struct Cloned {
     pub decision: Decision,
     /// The body for each target with one of its own.
     pub bodies: Vec<Option<Function>>,
+    /// Features that its bodies rely on as far as their targets require them.
+    pub asks: FeatureSet,
 }
 
 impl Cloned {
@@ -61,8 +65,10 @@ pub fn multiversion(module: Module, lto: bool) -> Result<bool, String> {
     }
     let tunable = module.has_flag(TUNABLE);
     let mut cloned = clone_all(module, arch, &targets)?;
+    asks::answer(module, arch, &targets, &mut cloned)?;
     if !tunable {
         bind_calls(&cloned, &target_facts);
+        asks::spread(&mut cloned);
     }
     cloned.retain(|c| !erase_unused_trampoline(c));
 
@@ -167,7 +173,7 @@ fn clone_one(
         body.remove_attribute("alwaysinline");
     }
     trampoline.set_name(&name);
-    Cloned { name, trampoline, decision, bodies }
+    Cloned { name, trampoline, decision, bodies, asks: FeatureSet::EMPTY }
 }
 
 /// What a target says about size.

@@ -77,6 +77,12 @@ unsafe extern "C" {
         data: *mut c_void,
         visit: VisitName,
     );
+    pub fn jl_cpp_constant_integer(value: LLVMValueRef, words: *mut u64) -> bool;
+    pub fn jl_cpp_constant_address(
+        module: LLVMModuleRef,
+        address: LLVMValueRef,
+        offset: *mut i64,
+    ) -> LLVMValueRef;
     pub fn jl_cpp_x86_features_for_cpu(name: *const c_char, len: usize, data: *mut c_void, visit: VisitName);
     pub fn jl_cpp_x86_implied_features(
         name: *const c_char,

@@ -8,6 +8,7 @@ use crate::plan::TargetFacts;
 use crate::rewrite::Cloned;
 use image_format::cpu::Arch;
 use image_format::layout::*;
+use image_format::pod::bytes_of;
 use image_format::report::Line;
 use image_format::specs::{self, TargetDescription};
 use std::mem::{offset_of, size_of};
@@ -65,17 +66,23 @@ impl ModuleTables {
     fn add_record(&mut self, function: &Cloned, slot: Value, targets: &[TargetFacts], tunable: bool) {
         let module = self.module;
         let int = |v: u32| module.int(32, u64::from(v));
-        let zero: Vec<Value> = vec![int(0); record_size(targets.len(), 0) / 4];
+        let asks = if function.asks.is_empty() { 0 } else { RECORD_ASKS };
+        let flags = asks | if tunable { RECORD_TUNABLE } else { 0 };
+        let zero: Vec<Value> = vec![int(0); record_size(targets.len(), flags) / 4];
         let record = module.add_global("", module.packed_struct(&zero).ty());
         let mut fields = vec![
             int(record_head(targets.len())),
             module.distance(self.specs, record, offset_of!(RecordHead, specs) as u64),
             module.distance(slot, record, offset_of!(RecordHead, slot) as u64),
-            int(if tunable { RECORD_TUNABLE } else { 0 }),
+            int(flags),
         ];
         for target in 0..targets.len() {
             let field = size_of::<RecordHead>() + 4 * target;
             fields.push(module.distance(*function.body(target, targets), record, field as u64));
+        }
+        if asks != 0 {
+            let words = bytes_of(&function.asks).chunks_exact(4);
+            fields.extend(words.map(|w| int(u32::from_le_bytes([w[0], w[1], w[2], w[3]]))));
         }
         record.set_initializer(module.packed_struct(&fields));
         place(record, RECORD_SECTION, 4);

@@ -39,6 +39,11 @@ impl Target {
         self.features.iter().filter_map(|f| arch.feature(f)).collect()
     }
 
+    /// The features that every CPU has which runs this target.
+    pub fn required(&self, arch: Arch) -> FeatureSet {
+        self.declared(arch).difference(arch.never_rejects())
+    }
+
     pub fn has(&self, feature: &str) -> bool {
         self.features.contains(feature)
     }
@@ -52,7 +57,7 @@ impl Target {
             flags: self.flags,
             base: self.base,
             vector_bits: arch.vector_bits(declared),
-            required: declared.difference(arch.never_rejects()),
+            required: self.required(arch),
             declared,
         }
     }

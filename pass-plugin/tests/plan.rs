@@ -1,5 +1,6 @@
 //! The plan, tested without LLVM.
 
+use image_format::feature::FeatureSet;
 use image_format::report::Reason;
 use image_format::specs::target_flags::*;
 use jl_pass_plugin::plan::{Decision, FunctionFacts, LoopGain, TargetFacts, bind, plan};
@@ -8,7 +9,7 @@ use proptest::prelude::*;
 const DERIVED: u32 = CLONE_LOOP | CLONE_CPU | CLONE_MATH | CLONE_SIMD;
 
 fn target(flags: u32, base: usize) -> TargetFacts {
-    TargetFacts { flags, base, loops: LoopGain::Vectors }
+    TargetFacts { flags, base, ..TargetFacts::default() }
 }
 
 fn targets(flags: &[u32]) -> Vec<TargetFacts> {
@@ -41,6 +42,18 @@ fn a_loop_is_cloned_for_the_targets_that_it_gains_at() {
     assert_eq!(decisions[1], Decision { mask: 0b1101, reason: Reason::Pays });
     assert_eq!(plan(&[pays()], &targets[..2], true), [Decision { mask: 1, reason: Reason::NoTargetAsks }]);
     assert_eq!(plan(&[dot_product], &targets, false), [Decision { mask: 0b1111, reason: Reason::Pays }]);
+}
+
+#[test]
+fn a_question_is_cloned_for_the_targets_that_decide_it() {
+    let set = |bits| FeatureSet([bits, 0, 0, 0]);
+    let gaining = |flags, bits| TargetFacts { flags, gains: set(bits), ..TargetFacts::default() };
+    let targets = [gaining(0, 0), gaining(DERIVED, 1), gaining(DERIVED, 3), gaining(0, 7)];
+    let asking = |bits| FunctionFacts { asks: set(bits), ..FunctionFacts::default() };
+    let masks: Vec<u32> =
+        plan(&[asking(2), asking(4), asking(8)], &targets, true).iter().map(|d| d.mask).collect();
+    assert_eq!(masks, [0b0101, 1, 1]);
+    assert_eq!(plan(&[asking(1)], &targets, true), [Decision { mask: 0b111, reason: Reason::Pays }]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use image_format::cpu::EM_X86_64;
 use image_format::feature::FeatureSet;
-use image_format::layout::{RECORD_SECTION, SHARD_NOTE_SECTION, SPECS_SECTION, record_head};
+use image_format::layout::{RECORD_ASKS, RECORD_SECTION, SHARD_NOTE_SECTION, SPECS_SECTION, record_head};
 use image_format::specs::{self, TargetDescription};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub struct Function {
     /// Assembly of each body.
     pub bodies: Vec<String>,
     pub flags: u32,
+    /// Questions that its bodies take as answered.
+    pub asks: FeatureSet,
 }
 
 impl Function {
@@ -41,6 +43,7 @@ impl Function {
             rows: (0..targets).collect(),
             bodies: (0..targets).map(body).collect(),
             flags: 0,
+            asks: FeatureSet::EMPTY,
         }
     }
 
@@ -87,17 +90,23 @@ fn visibility(name: &str, linkage: Linkage) -> String {
 
 /// The list of targets, none of which asks anything of the CPU, so that every test machine can run all.
 pub fn target_list(names: &[&str]) -> Vec<u8> {
-    let target = |name: &&str| TargetDescription {
+    let targets: Vec<_> = names.iter().map(|name| (*name, FeatureSet::EMPTY)).collect();
+    target_list_with(&targets)
+}
+
+/// The list of targets with what each declares; bases are target 0.
+pub fn target_list_with(targets: &[(&str, FeatureSet)]) -> Vec<u8> {
+    let target = |(name, declared): &(&str, FeatureSet)| TargetDescription {
         name: name.to_string(),
         features: String::new(),
         tune: String::new(),
         flags: 0,
         base: 0,
         vector_bits: 128,
-        required: FeatureSet::EMPTY,
-        declared: FeatureSet::EMPTY,
+        required: *declared,
+        declared: *declared,
     };
-    specs::write(EM_X86_64, 0, &names.iter().map(target).collect::<Vec<_>>())
+    specs::write(EM_X86_64, 0, &targets.iter().map(target).collect::<Vec<_>>())
 }
 
 /// The assembly of an object. `extra` is appended.
@@ -136,7 +145,8 @@ const PROTECTION: &str = ".section .note.gnu.property,\"a\",@note\n.p2align 3\n 
     .asciz \"GNU\"\n  .long 0xc0000002, 4, 3, 0\n";
 
 fn function_assembly(text: &mut String, list: &str, function: &Function) {
-    let Function { name, linkage, rows, bodies, flags } = function;
+    let Function { name, linkage, rows, bodies, flags, asks } = function;
+    let flags = if asks.is_empty() { *flags } else { flags | RECORD_ASKS };
     let group = if *linkage == Linkage::Comdat { format!(",{name},comdat") } else { String::new() };
     let g = if group.is_empty() { "" } else { "G" };
     *text += &section(name, *linkage);
@@ -172,6 +182,9 @@ fn function_assembly(text: &mut String, list: &str, function: &Function) {
     );
     for body in rows {
         let _ = writeln!(text, "  .long {name}.{body} - .");
+    }
+    if !asks.is_empty() {
+        let _ = writeln!(text, "  .quad {}, {}, {}, {}", asks.0[0], asks.0[1], asks.0[2], asks.0[3]);
     }
 }
 

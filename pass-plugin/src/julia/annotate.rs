@@ -5,7 +5,7 @@ use super::question::Isa;
 use super::targets::Targets;
 use super::uses::{Referrer, referrers};
 use crate::llvm::{Function, Module};
-use crate::plan::{self, LoopGain, TargetFacts};
+use crate::plan::{self, TargetFacts};
 
 /// The function's clone set, as a hexadecimal mask of targets.
 pub const CLONES: &str = "julia.mv.clones";
@@ -25,7 +25,7 @@ pub fn annotate(module: Module, targets: &Targets) {
     let plain: Vec<TargetFacts> = targets
         .list
         .iter()
-        .map(|t| TargetFacts { flags: t.flags, base: t.base, loops: LoopGain::Vectors })
+        .map(|t| TargetFacts { flags: t.flags, base: t.base, ..TargetFacts::default() })
         .collect();
     let decisions = plan::plan(&collected.facts, &plain, false);
     let partial: u32 = (0..targets.len()).filter(|t| !targets.is_base(*t)).map(|t| 1 << t).sum();

@@ -13,6 +13,7 @@ mod forward;
 mod function;
 mod fuse;
 mod global;
+mod integer;
 mod module;
 mod subtarget;
 mod types;
