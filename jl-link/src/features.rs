@@ -31,11 +31,21 @@ pub struct Facts {
     pub bodies: Vec<Vec<usize>>,
     /// Per target what it declares, without what never rejects.
     pub declared: Vec<FeatureSet>,
+    /// Per target its base, an earlier one; 0 for target 0.
+    pub bases: Vec<usize>,
     /// All code of the image together, where the baseline is more than what every CPU has: what is not cloned
     /// is compiled for it as well.
     pub everything: Option<Piece>,
     /// Features whose instructions cannot be read.
     pub unreadable: FeatureSet,
+}
+
+impl Facts {
+    /// A target, its base, that one's base and so on.
+    fn chain(&self, target: usize) -> impl Iterator<Item = usize> {
+        let next = |target: &usize| Some(self.bases[*target]).filter(|base| base < target);
+        std::iter::successors(Some(target), next)
+    }
 }
 
 /// What a target uses.
@@ -77,9 +87,16 @@ fn used_by(facts: &Facts, target: usize) -> Used {
     let mut work: Vec<(usize, usize)> = facts.bodies[target].iter().map(|body| (*body, target)).collect();
     while let Some((index, on_behalf_of)) = work.pop() {
         let piece = &facts.pieces[index];
-        let owner = piece.made_for.unwrap_or(on_behalf_of);
+        // Bodies lead to bodies of their own target or its bases only. One of another target is there because the
+        // linker folded it with code of the program's own, which it is in this place.
+        let made_for = piece.made_for.filter(|target| facts.chain(on_behalf_of).any(|base| base == *target));
+        let owner = made_for.unwrap_or(on_behalf_of);
         if seen.insert((index, owner)) {
-            used.add(piece, facts.declared[owner], facts.unreadable);
+            let declared = match made_for {
+                Some(target) => facts.declared[target],
+                None => facts.chain(owner).fold(FeatureSet::EMPTY, |set, t| set.union(facts.declared[t])),
+            };
+            used.add(piece, declared, facts.unreadable);
             work.extend(piece.leads_to.iter().map(|next| (*next, owner)));
         }
     }
@@ -111,6 +128,7 @@ mod tests {
             pieces: vec![piece(Some(0), 1, &[]), piece(Some(1), 2, &[2]), piece(None, 4 | 8, &[])],
             bodies: vec![vec![0], vec![1], vec![1]],
             declared: vec![set(1), set(3), set(7)],
+            bases: vec![0, 0, 1],
             everything: None,
             unreadable: set(1 << 20),
         }
@@ -125,7 +143,10 @@ mod tests {
         assert_eq!(features(&facts()), [1, 3, 3], "4 and 8 stand in the second target's code by hand");
         let mut facts = facts();
         facts.pieces[2].made_for = Some(2);
-        assert_eq!(features(&facts), [1, 7, 7], "what runs counts, whoever it was compiled for");
+        assert_eq!(features(&facts), [1, 3, 3], "folded with code that the second target may not need");
+        facts.pieces[1].made_for = Some(2);
+        facts.bodies[1] = vec![0];
+        assert_eq!(features(&facts), [1, 1, 7]);
     }
 
     #[test]
@@ -170,25 +191,29 @@ mod tests {
                  proptest::collection::vec(0usize..6, 0..3)), 6),
             bodies in proptest::collection::vec(proptest::collection::vec(0usize..6, 0..4), 3),
             declared in proptest::collection::vec(0u64..64, 3),
+            base in 0usize..2,
         ) {
             let pieces: Vec<Piece> = shape.into_iter().map(|(made_for, features, is_understood, asks, leads_to)| {
                 Piece { made_for, features: set(features), is_understood, asks: set(asks), leads_to }
             }).collect();
             let declared = declared.into_iter().map(set).collect();
-            let facts = Facts { pieces, bodies, declared, everything: None, unreadable: FeatureSet::EMPTY };
+            let bases = vec![0, 0, base];
+            let facts = Facts { pieces, bodies, declared, bases, everything: None, unreadable: FeatureSet::EMPTY };
             let all = used(&facts);
             let declared_by_anyone = facts.declared.iter().fold(FeatureSet::EMPTY, |a, b| a.union(*b));
             for (target, used) in all.iter().enumerate() {
                 prop_assert!(used.features.is_subset(declared_by_anyone));
                 prop_assert!(all[0].features.is_subset(used.features));
+                let allowed = |t| facts.chain(t).fold(FeatureSet::EMPTY, |set, t| set.union(facts.declared[t]));
+                prop_assert!(used.features.is_subset(allowed(target).union(all[0].features)));
                 for body in &facts.bodies[target] {
                     let piece = &facts.pieces[*body];
-                    let declared = facts.declared[piece.made_for.unwrap_or(target)];
+                    let own = piece.made_for.filter(|t| facts.chain(target).any(|base| base == *t));
+                    let declared = own.map_or(allowed(target), |own| facts.declared[own]);
                     let needs = if piece.is_understood { piece.features.union(piece.asks) } else { declared };
                     prop_assert!(needs.intersection(declared).is_subset(used.features));
-                    for next in &piece.leads_to {
-                        let owner = facts.pieces[*next].made_for.or(piece.made_for).unwrap_or(target);
-                        let needs = facts.pieces[*next].features.intersection(facts.declared[owner]);
+                    for next in piece.leads_to.iter().filter(|next| facts.pieces[**next].made_for.is_none()) {
+                        let needs = facts.pieces[*next].features.intersection(allowed(own.unwrap_or(target)));
                         prop_assert!(needs.is_subset(used.features) || !facts.pieces[*next].is_understood);
                     }
                 }

@@ -29,7 +29,8 @@ pub fn collect(
     let every_cpu = elf.arch.model("generic").unwrap_or(FeatureSet::EMPTY);
     let is_raised = !declared.first().is_some_and(|baseline| baseline.is_subset(every_cpu));
     let everything = is_raised.then(|| everything(elf, code));
-    Facts { pieces: reader.pieces, bodies, declared, everything, unreadable: code.unreadable }
+    let bases = specs.entries().map(|entry| entry.base as usize).collect();
+    Facts { pieces: reader.pieces, bodies, declared, bases, everything, unreadable: code.unreadable }
 }
 
 /// Reads pieces: first the units of the map, by their numbers, then other code as it is found.

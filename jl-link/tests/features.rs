@@ -104,6 +104,23 @@ fn a_part_counts_for_every_function_of_its_name() {
 }
 
 #[test]
+fn a_clone_folded_with_code_of_the_programs_own() {
+    let bench = Bench::new();
+    // The linker keeps one copy: a function that the baseline calls behind a question of its own.
+    let by_hand = local("by_hand", FMA);
+    let mut asks = function("f", "  nop\n");
+    asks.bodies[0] = "  call by_hand\n  ret\n".into();
+    let mut clone = function("g", FMA);
+    clone.bodies[1] = format!("{FMA}  ret\n");
+    let bodies = assembly(&list(), &[asks, clone], &by_hand).replace("g.1:\n  endbr64\n", "g.1:\n");
+    let object = p(&bench.assemble("a", &bodies));
+    bench.link_ok(&["-shared", "-nostdlib", "-o", "libx.so", &object]);
+    let callees = bench.callees(&bench.path("libx.so"), "f.0");
+    assert!(callees == ["g.1"] || callees == ["by_hand"], "{callees:?}");
+    assert_eq!(required(&bench.path("libx.so")), [vec![], vec!["fma"]]);
+}
+
+#[test]
 fn code_of_others_is_not_followed() {
     let bench = Bench::new();
     let global = |name: &str, text: &str| format!(".globl {name}\n{}", local(name, text));

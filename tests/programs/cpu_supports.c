@@ -1,3 +1,4 @@
+//! arch: x86_64
 //! targets: x86-64;x86-64-v3;x86-64-v4
 //! check-cloned: pick level
 //! check-not-cloned: sum_avx2 own-target

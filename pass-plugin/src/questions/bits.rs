@@ -48,7 +48,7 @@ impl Bits {
 
     /// The word's bits that are in it.
     pub fn indices(self) -> impl Iterator<Item = u32> {
-        (0..128).filter(move |i| self.mask >> i & 1 == 1).map(move |i| (i as i32 + self.shift) as u32)
+        (0..128i32).filter(move |i| self.mask >> i & 1 == 1).map(move |i| (i + self.shift) as u32)
     }
 
     /// What is known of the value when the word's bits that `is_set` names are set: those of its bits, and whether
