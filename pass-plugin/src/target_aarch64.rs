@@ -29,7 +29,8 @@ pub fn cpu_features(cpu: &str) -> Option<Features> {
     (!listed.is_empty()).then(|| listed.into_iter().collect())
 }
 
-/// `feature` with all that it implies (on), or with all that imply it (off).
+/// `feature` with all that it implies (on), or with all that imply it (off); without LLVM's words for the
+/// tuning of single CPUs, which imply features, too (`oryon-1`).
 pub fn implied(feature: &str, on: bool) -> Features {
     let mut listed = collect(|data, visit| {
         // SAFETY: as in `canonical_cpu`.
@@ -37,6 +38,8 @@ pub fn implied(feature: &str, on: bool) -> Features {
             shim::jl_cpp_aarch64_implied_features(feature.as_ptr().cast(), feature.len(), on, data, visit);
         }
     });
+    let known = |name: &String| Arch::Aarch64.feature(name).is_some() || Arch::Aarch64.is_not_hardware(name);
+    listed.retain(known);
     listed.push(feature.to_string());
     listed.into_iter().collect()
 }

@@ -95,6 +95,19 @@ fn branch_protection_is_kept() -> Result<()> {
 }
 
 #[test]
+fn a_cpu_without_one_of_its_features() -> Result<()> {
+    let work = Work::new()?;
+    // Later features and LLVM's tuning of single CPUs imply it.
+    let list = "--jl-targets=generic;neoverse-v2,-dit,-lse2,clone_all";
+    work.compile("far", FAR, &["-fPIE", list])?;
+    fs::write(work.path("near.c"), NEAR)?;
+    run_ok(work.cc().args([list, "-pie", "near.c", "far.o", "-o", "program"]))?;
+    let ran = work.at_target("program", 1)?;
+    ensure!(ran.stdout == "31\n", "{}", ran.describe());
+    Ok(())
+}
+
+#[test]
 fn the_machine_that_compiles_is_another() -> Result<()> {
     let work = Work::new()?;
     fs::write(work.path("empty.c"), "")?;
