@@ -169,3 +169,32 @@ fn runs_under_the_preloaded_shim() {
     run_with(&["--target", "0", "--log", log.to_str().unwrap()]);
     assert!(std::fs::read_to_string(log).unwrap().contains("target 0 (x86-64): chosen by JL_LOAD_TARGET"));
 }
+
+#[test]
+fn a_target_that_requires_what_it_does_not_declare_is_damaged() {
+    use image_format::feature::{FeatureId, FeatureSet};
+    use image_format::specs::{SPECS_MAGIC, Specs, set_decoded};
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read(merged(folder.path())).unwrap();
+    let lists = bytes.windows(4).enumerate().filter(|(_, window)| **window == SPECS_MAGIC);
+    let mut lists = lists.filter_map(|(at, _)| Some((at, Specs::parse(&bytes[at..]).ok()?)));
+    let (at, specs) = lists.next().unwrap();
+    let size = specs.bytes().len();
+    let mut required: Vec<FeatureSet> = specs.entries().map(|entry| entry.required).collect();
+    let x86 = image_format::cpu::Arch::X86_64;
+    // A feature that no CPU has together with what the sample declares.
+    let foreign: FeatureId = x86.feature("xop").unwrap();
+    required[0] = required[0].with(foreign);
+    set_decoded(&mut bytes[at..at + size], &required);
+    let damaged = folder.path().join("damaged.so");
+    std::fs::write(&damaged, &bytes).unwrap();
+    let output = jl_load(&["check", damaged.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let expected = "requires features that it does not declare (xop): the target list is damaged";
+    assert!(text(&output).contains(expected), "{}", text(&output));
+    // A list that was changed without its checksum is no list at all.
+    bytes[at + size / 2] ^= 1;
+    std::fs::write(&damaged, &bytes).unwrap();
+    let output = jl_load(&["check", damaged.to_str().unwrap()]);
+    assert!(text(&output).contains("target list is damaged: its checksum"), "{}", text(&output));
+}

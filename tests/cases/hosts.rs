@@ -235,6 +235,53 @@ fn rustc_by_the_nightly_switch_and_by_link_time_optimisation() -> Result<()> {
     holds_clones(&program)
 }
 
+/// A program that asks before it calls a function with features of its own.
+const RUST_QUESTION: &str = r#"
+#[target_feature(enable = "avx2")]
+#[inline(never)]
+unsafe fn wide(data: &[i32]) -> i64 { data.iter().map(|x| *x as i64 * 3).sum() }
+#[inline(never)]
+fn plain(data: &[i32]) -> i64 { data.iter().map(|x| *x as i64 * 3).sum() }
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub fn pick(data: &[i32]) -> i64 {
+    if is_x86_feature_detected!("avx2") { unsafe { wide(data) } } else { plain(data) }
+}
+fn main() {
+    let data: Vec<i32> = (0..std::env::args().count() as i32 * 100).collect();
+    println!("{}", pick(&data));
+}
+"#;
+
+#[test]
+fn rusts_questions_are_answered_by_link_time_optimisation() -> Result<()> {
+    let version = run_ok(Command::new("rustc").arg("-V"))?.stdout;
+    if !version.starts_with("rustc 1.95.") {
+        eprintln!("{version}: its bits are not known, and its questions stay");
+        return Ok(());
+    }
+    let work = Work::new()?;
+    let (source, program) = (work.write("ask.rs", RUST_QUESTION)?, work.path("ask"));
+    let mut rustc = work.host("rustc");
+    rustc.env("JULIA_CPU_TARGET", "x86-64;x86-64-v3");
+    rustc.args(["--edition=2024", "-O", "-Clinker-plugin-lto", "-Clink-arg=-fuse-ld=lld"]);
+    rustc.arg(format!("-Clinker={}", work.tools.jl_cc().display()));
+    run_ok(rustc.arg(&source).arg("-o").arg(&program))?;
+    let body = |number: u32| -> Result<String> {
+        let mut objdump = Command::new("llvm-objdump-22");
+        objdump.arg("-d").arg(format!("--disassemble-symbols=pick.{number}"));
+        Ok(run_ok(objdump.arg(&program))?.stdout)
+    };
+    let (asks, answers) = (body(0)?, body(1)?);
+    ensure!(asks.contains("detect_and_initialize") && asks.contains("4wide"), "{asks}");
+    ensure!(answers.contains("4wide") && !answers.contains("std_detect"), "{answers}");
+    for cpu in ["Nehalem", "Haswell"] {
+        let ran = run_ok(Command::new("qemu-x86_64").args(["-cpu", cpu]).arg(&program))?;
+        ensure!(ran.stdout == "14850\n", "{cpu}: {}", ran.describe());
+    }
+    Ok(())
+}
+
 #[test]
 fn the_cpu_models_are_llvms() -> Result<()> {
     let work = Work::new()?;
