@@ -5,6 +5,8 @@ use crate::arch::{self, Branch, Form, Referent};
 use crate::calls::{Facts, FunctionId, Origin, UnitId};
 use crate::elf::{Elf, Relocation, Section, Symbol};
 use crate::merge::{Function, Merged};
+use image_format::cpu::Arch;
+use image_format::feature::FeatureId;
 use image_format::layout::RECORD_SECTION;
 use object::elf;
 use std::collections::{HashMap, HashSet};
@@ -143,6 +145,13 @@ pub fn functions_of(elf: &Elf) -> impl Iterator<Item = &Symbol> {
 /// What GCC puts before the number of a function that it made out of another.
 const GCC_SUFFIXES: &[&str] = &[".part", ".constprop", ".isra", ".lto_priv", ".localalias", ".cold"];
 
+/// Whether a name is what clang makes of `target_clones`, before its number: `f.avx2.0`, `f.arch_haswell.1`.
+fn is_multiversion(arch: Arch, base: &str) -> bool {
+    let mut features = (0..=u8::MAX).map_while(|id| arch.feature_name(FeatureId(id)));
+    let is_suffix = |word: &str| base.strip_suffix(word).is_some_and(|rest| rest.ends_with('.'));
+    features.any(is_suffix) || base.rsplit_once('.').is_some_and(|(_, word)| word.starts_with("arch_"))
+}
+
 /// Clones whose every use was bound at compile time have no slot and no record; they are told by their names.
 ///
 /// LLVM makes names like `f.1` for other functions, too (`__cxx_global_var_init.1`), and those may be
@@ -159,7 +168,7 @@ fn clones_without_record(elf: &Elf, targets: usize) -> Vec<u64> {
             continue;
         }
         let Some((base, number)) = elf.symbol_name(symbol).rsplit_once('.') else { continue };
-        if GCC_SUFFIXES.iter().any(|suffix| base.ends_with(suffix)) {
+        if GCC_SUFFIXES.iter().any(|suffix| base.ends_with(suffix)) || is_multiversion(elf.arch, base) {
             continue;
         }
         if number == "0" {
@@ -364,6 +373,25 @@ impl Surveyor<'_> {
             if let Some(unit) = unit {
                 self.refer(Origin::Everywhere, unit);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_target_clones_makes_is_not_ours() {
+        for (base, theirs) in [
+            ("f.avx2", true),
+            ("f.sse4.2", true),
+            ("f.arch_haswell", true),
+            ("f", false),
+            ("favx2", false),
+            ("f.default.1", false),
+        ] {
+            assert_eq!(is_multiversion(Arch::X86_64, base), theirs, "{base}");
         }
     }
 }

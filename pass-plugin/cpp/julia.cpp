@@ -100,6 +100,18 @@ void jl_cpp_set_max_flag(LLVMModuleRef M, const char *Name, size_t Len, unsigned
   unwrap(M)->addModuleFlag(Module::Max, StringRef(Name, Len), Value);
 }
 
+// Visits all features that there are for this triple. False, and no visit, when this LLVM was built without
+// the target.
+bool jl_cpp_known_features(const char *TripleName, size_t TripleLen, void *Data,
+                           void (*Visit)(void *, const char *, size_t)) {
+  auto Info = jl::subtarget(StringRef(TripleName, TripleLen), "", "");
+  if (!Info)
+    return false;
+  for (const SubtargetFeatureKV &Feature : jl::allFeatures(*Info))
+    Visit(Data, Feature.Key, strlen(Feature.Key));
+  return true;
+}
+
 // Visits the features that code for this triple, CPU and feature list may use. False, and no visit, when
 // this LLVM was built without the target.
 bool jl_cpp_subtarget_features(const char *TripleName, size_t TripleLen, const char *CPU, size_t CPULen,

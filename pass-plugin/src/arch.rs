@@ -3,12 +3,13 @@
 
 use crate::facts::Gains;
 use crate::floating_point::Precision;
-use crate::llvm::{Function, Type};
+use crate::llvm::{self, Function, Type};
 use crate::plan::LoopGain;
 use crate::target::Features;
 use crate::{target_aarch64, target_x86, trampoline_aarch64, trampoline_x86};
 use image_format::cpu::Arch;
 use image_format::report::Reason;
+use std::collections::HashSet;
 
 /// LLVM's name for a CPU that may be given by an alias.
 pub fn canonical_cpu(arch: Arch, name: &str) -> String {
@@ -31,6 +32,20 @@ pub fn implied(arch: Arch, feature: &str, on: bool) -> Features {
     match arch {
         Arch::X86_64 => target_x86::implied(feature, on),
         Arch::Aarch64 => target_aarch64::implied(feature, on),
+    }
+}
+
+/// The features that the LLVM at work knows; `None` where it was built without the architecture.
+pub fn known_features(arch: Arch) -> Option<HashSet<String>> {
+    llvm::known_features(&format!("{}-unknown-linux-gnu", arch.name()))
+}
+
+/// Features that older LLVMs have and LLVM 22 has no more: no compiler needs them, and nothing asks a CPU for
+/// them.
+pub fn withdrawn(arch: Arch) -> &'static [&'static str] {
+    match arch {
+        Arch::X86_64 => &target_x86::WITHDRAWN,
+        Arch::Aarch64 => &[],
     }
 }
 

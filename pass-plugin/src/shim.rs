@@ -22,6 +22,12 @@ pub type VisitLoop = extern "C" fn(*mut c_void, LLVMBasicBlockRef, LLVMBasicBloc
 
 unsafe extern "C" {
     // `cpp/julia.cpp`.
+    pub fn jl_cpp_known_features(
+        triple: *const c_char,
+        triple_len: usize,
+        data: *mut c_void,
+        visit: VisitName,
+    ) -> bool;
     pub fn jl_cpp_subtarget_features(
         triple: *const c_char,
         triple_len: usize,

@@ -1,6 +1,7 @@
 //! From target strings to what LLVM and the image need: features, tuning, requirements.
 
 use crate::arch as architecture;
+use crate::entry::LLVM_VERSION;
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use image_format::grammar::{self, TargetString};
@@ -89,24 +90,46 @@ pub fn resolve(arch: Arch, list: &str) -> Result<Vec<Target>, String> {
 }
 
 fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
+    // Names are looked up in image-format's table, which is LLVM 22's.
+    let known = architecture::known_features(arch);
+    let is_known = |feature: &String| known.as_ref().is_none_or(|known| known.contains(feature));
     let (cpu, mut features) = match target.cpu.as_str() {
-        "native" => architecture::host(arch).ok_or_else(|| UnknownName::Native { arch }.to_string())?,
+        "native" => {
+            let host = architecture::host(arch);
+            let (cpu, mut features) = host.ok_or_else(|| UnknownName::Native { arch }.to_string())?;
+            features.retain(is_known);
+            (cpu, features)
+        }
         name => {
             let cpu = architecture::canonical_cpu(arch, name);
-            let features = architecture::cpu_features(arch, &cpu)
-                .ok_or_else(|| UnknownName::Cpu { arch, name: name.into() }.to_string())?;
+            let features = architecture::cpu_features(arch, &cpu).ok_or_else(|| unknown_cpu(arch, name))?;
             (cpu, features)
         }
     };
-    let mut disabled = Features::new();
+    // Turned off, for the CPU's name alone turns them on in an older LLVM.
+    let withdrawn = architecture::withdrawn(arch).iter().filter(|f| features.remove(**f));
+    let mut disabled: Features = withdrawn.map(|f| f.to_string()).collect();
     for (name, on) in &target.features {
         if arch.is_not_hardware(name) {
             // Tuning and code generation modes go to LLVM as they are.
             if *on { &mut features } else { &mut disabled }.insert(name.clone());
             continue;
         }
+        if architecture::withdrawn(arch).contains(&name.as_str()) && !on {
+            // As this very function writes it.
+            disabled.insert(name.clone());
+            continue;
+        }
         if arch.feature(name).is_none() {
             return Err(UnknownName::Feature { arch, name: name.clone() }.to_string());
+        }
+        if !is_known(name) {
+            if *on {
+                return Err(format!(
+                    "LLVM {LLVM_VERSION} does not know the CPU feature '{name}'; a later one does"
+                ));
+            }
+            continue;
         }
         let implied = architecture::implied(arch, name, *on);
         if *on {
@@ -132,6 +155,14 @@ fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
         flags: target.flags,
         base: target.base,
     })
+}
+
+/// A name that another LLVM knows is no spelling mistake.
+fn unknown_cpu(arch: Arch, name: &str) -> String {
+    if arch.model(name).is_some() {
+        return format!("LLVM {LLVM_VERSION} does not know the CPU '{name}'; a later one does");
+    }
+    UnknownName::Cpu { arch, name: name.into() }.to_string()
 }
 
 /// Julia's rules for what a target is cloned for (julia-protocol, section 2).

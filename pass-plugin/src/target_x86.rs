@@ -129,3 +129,6 @@ pub const MODE: &str = "64bit";
 pub fn is_hardened(feature: &str) -> bool {
     feature.starts_with("retpoline") || feature == "harden-sls-ijmp" || feature == "lvi-cfi"
 }
+
+/// AMD's 3DNow! and what only Xeon Phi had.
+pub const WITHDRAWN: [&str; 5] = ["3dnow", "3dnowa", "avx512er", "avx512pf", "prefetchwt1"];

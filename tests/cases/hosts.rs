@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
-use tests::command::run_ok;
+use tests::command::{Ran, run, run_ok};
 use tests::elf::Elf;
-use tests::tools::{CLANG, OPT, Tools, workspace};
+use tests::tools::{ALL_LLVMS, DEFAULT_LLVM, Llvm, OPT, Tools, workspace};
 
 /// A loop that pays, called from a program that prints its result.
 const C_SOURCE: &str = "
@@ -45,7 +45,17 @@ struct Work {
 
 impl Work {
     fn new() -> Result<Work> {
-        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
+        Work::with(DEFAULT_LLVM)
+    }
+
+    fn with(llvm: Llvm) -> Result<Work> {
+        let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
+        Ok(Work { folder, tools: Tools::find_for(llvm)? })
+    }
+
+    /// A tool of LLVM's own, in the plugin's version.
+    fn llvm(&self, tool: &str) -> String {
+        self.tools.llvm.tool(tool)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
@@ -70,6 +80,13 @@ impl Work {
     }
 }
 
+/// Runs a test with each LLVM and its plugin.
+fn in_each_llvm(test: impl Fn(&Work) -> Result<()>) -> Result<()> {
+    ALL_LLVMS.into_iter().try_for_each(|llvm| {
+        test(&Work::with(llvm)?).with_context(|| format!("the plugin for LLVM {}", llvm.0))
+    })
+}
+
 /// The program prints what it must, and holds both bodies of `scale`.
 fn holds_clones(program: &Path) -> Result<()> {
     let ran = run_ok(&mut Command::new(program))?;
@@ -84,59 +101,68 @@ fn holds_clones(program: &Path) -> Result<()> {
 
 #[test]
 fn a_pass_takes_parameters() -> Result<()> {
-    let work = Work::new()?;
-    let ir = work.write(
+    in_each_llvm(|work| {
+        let ir = work.write(
         "a.ll",
         "target triple = \"x86_64-pc-linux-gnu\"\ndefine i32 @f(i32 %x) {\n  %y = add i32 %x, 1\n  ret i32 %y\n}\n",
     )?;
-    let annotate = |parameters: &str| {
-        let mut opt = work.host(OPT);
-        opt.arg(work.plugin_option("-load-pass-plugin=")).arg(format!("-passes=jl-annotate{parameters}"));
-        run_ok(opt.arg("-S").arg(&ir))
-    };
-    let ran = annotate("<targets=x86-64|haswell|znver4;fp=fast>")?;
-    ensure!(ran.stdout.contains("!\"znver4\"") && ran.stdout.contains("jl.fp.fast"), "{}", ran.describe());
-    let ran = annotate("")?;
-    ensure!(!ran.stdout.contains("znver4") && ran.stdout.contains("jl.fp.strict"), "{}", ran.describe());
-    ensure!(annotate("<nonsense=1>").is_err_and(|e| format!("{e:#}").contains("unknown plugin setting")));
-    Ok(())
+        let annotate = |parameters: &str| {
+            let mut opt = work.host(&work.llvm("opt"));
+            opt.arg(work.plugin_option("-load-pass-plugin=")).arg(format!("-passes=jl-annotate{parameters}"));
+            run_ok(opt.arg("-S").arg(&ir))
+        };
+        let ran = annotate("<targets=x86-64|haswell|znver4;fp=fast>")?;
+        ensure!(
+            ran.stdout.contains("!\"znver4\"") && ran.stdout.contains("jl.fp.fast"),
+            "{}",
+            ran.describe()
+        );
+        let ran = annotate("")?;
+        ensure!(!ran.stdout.contains("znver4") && ran.stdout.contains("jl.fp.strict"), "{}", ran.describe());
+        ensure!(annotate("<nonsense=1>").is_err_and(|e| format!("{e:#}").contains("unknown plugin setting")));
+        Ok(())
+    })
 }
 
 #[test]
 fn a_list_of_all_features_asks_for_none() -> Result<()> {
-    let work = Work::new()?;
-    let arch = image_format::cpu::Arch::X86_64;
-    let names = (0..=u8::MAX).filter_map(|id| arch.feature_name(image_format::feature::FeatureId(id)));
-    let has = |name: &str| matches!(name, "64bit" | "cx8" | "cmov" | "fxsr" | "mmx" | "sse" | "sse2" | "x87");
-    let spelt_out: Vec<String> = names.map(|n| format!("{}{n}", if has(n) { '+' } else { '-' })).collect();
-    let clone = |features: &str| -> Result<String> {
-        let text = format!(
-            "target triple = \"x86_64-pc-linux-gnu\"\n\
+    in_each_llvm(|work| {
+        let arch = image_format::cpu::Arch::X86_64;
+        let names = (0..=u8::MAX).filter_map(|id| arch.feature_name(image_format::feature::FeatureId(id)));
+        let has =
+            |name: &str| matches!(name, "64bit" | "cx8" | "cmov" | "fxsr" | "mmx" | "sse" | "sse2" | "x87");
+        let spelt_out: Vec<String> =
+            names.map(|n| format!("{}{n}", if has(n) { '+' } else { '-' })).collect();
+        let clone = |features: &str| -> Result<String> {
+            let text = format!(
+                "target triple = \"x86_64-pc-linux-gnu\"\n\
              define i32 @f(i32 %x) #0 {{\n  %y = add i32 %x, 1\n  ret i32 %y\n}}\n\
              attributes #0 = {{ \"target-cpu\"=\"x86-64\" \"target-features\"=\"{features}\" }}\n"
-        );
-        let ir = work.write("a.ll", &text)?;
-        let mut opt = work.host(OPT);
-        opt.env("JULIA_CPU_TARGET", "x86-64;haswell,clone_all").arg(work.plugin_option("-load-pass-plugin="));
-        let ran = run_ok(opt.args(["-passes=jl-annotate,jl-multiversion", "-S"]).arg(&ir))?;
-        let haswell = ran.stdout.lines().find(|l| l.contains("\"target-cpu\"=\"haswell\""));
-        Ok(haswell.with_context(|| ran.describe())?.to_string())
-    };
-    // As Zig writes it for plain x86-64: all that the CPU lacks is off.
-    let found = clone(&spelt_out.join(","))?;
-    ensure!(found.contains("+avx2") && found.contains("+bmi2") && !found.contains("-avx2"), "{found}");
-    // As clang writes it: what the user does without, the clones do without.
-    let found = clone("+sse2,-avx2,-avx512f")?;
-    ensure!(!found.contains("+avx2") && found.contains("+avx,") && found.contains("+bmi2"), "{found}");
-    Ok(())
+            );
+            let ir = work.write("a.ll", &text)?;
+            let mut opt = work.host(&work.llvm("opt"));
+            opt.env("JULIA_CPU_TARGET", "x86-64;haswell,clone_all")
+                .arg(work.plugin_option("-load-pass-plugin="));
+            let ran = run_ok(opt.args(["-passes=jl-annotate,jl-multiversion", "-S"]).arg(&ir))?;
+            let haswell = ran.stdout.lines().find(|l| l.contains("\"target-cpu\"=\"haswell\""));
+            Ok(haswell.with_context(|| ran.describe())?.to_string())
+        };
+        // As Zig writes it for plain x86-64: all that the CPU lacks is off.
+        let found = clone(&spelt_out.join(","))?;
+        ensure!(found.contains("+avx2") && found.contains("+bmi2") && !found.contains("-avx2"), "{found}");
+        // As clang writes it: what the user does without, the clones do without.
+        let found = clone("+sse2,-avx2,-avx512f")?;
+        ensure!(!found.contains("+avx2") && found.contains("+avx,") && found.contains("+bmi2"), "{found}");
+        Ok(())
+    })
 }
 
 #[test]
 fn a_front_end_names_targets_by_module_flag() -> Result<()> {
-    let work = Work::new()?;
-    let ir = work.write(
-        "a.ll",
-        "target triple = \"x86_64-pc-linux-gnu\"\n\
+    in_each_llvm(|work| {
+        let ir = work.write(
+            "a.ll",
+            "target triple = \"x86_64-pc-linux-gnu\"\n\
          define i32 @f(i32 %x) {\n  ret i32 %x\n}\n\
          !llvm.module.flags = !{!0}\n\
          !0 = !{i32 2, !\"julia.mv.specs\", !1}\n\
@@ -144,72 +170,160 @@ fn a_front_end_names_targets_by_module_flag() -> Result<()> {
          !2 = !{!\"x86-64\", !\"\", i32 0, i32 0}\n\
          !3 = !{!\"haswell\", !\"-rdrnd\", i32 0, i32 2}\n\
          !4 = !{!\"znver4\", !\"\", i32 1, i32 2}\n",
-    )?;
-    // The flag counts more than the environment, which `host` sets.
-    let mut opt = work.host(OPT);
-    opt.arg(work.plugin_option("-load-pass-plugin=")).arg("-passes=jl-annotate,jl-multiversion,verify");
-    let ran = run_ok(opt.arg("-S").arg(&ir))?;
-    for name in ["@f.0", "@f.1", "@f.2", "\"target-cpu\"=\"haswell\"", "\"target-cpu\"=\"znver4\""] {
-        ensure!(ran.stdout.contains(name), "no {name}: {}", ran.describe());
-    }
-    Ok(())
+        )?;
+        // The flag counts more than the environment, which `host` sets.
+        let mut opt = work.host(&work.llvm("opt"));
+        opt.arg(work.plugin_option("-load-pass-plugin=")).arg("-passes=jl-annotate,jl-multiversion,verify");
+        let ran = run_ok(opt.arg("-S").arg(&ir))?;
+        for name in ["@f.0", "@f.1", "@f.2", "\"target-cpu\"=\"haswell\"", "\"target-cpu\"=\"znver4\""] {
+            ensure!(ran.stdout.contains(name), "no {name}: {}", ran.describe());
+        }
+        Ok(())
+    })
 }
 
 #[test]
 fn march_raises_the_baseline_and_says_so() -> Result<()> {
-    let work = Work::new()?;
-    let source = work.write("a.c", C_SOURCE)?;
-    let compile = |option: &str| {
-        let mut command = Command::new(work.tools.jl_cc());
-        command.args(["-O2", "-S", "-emit-llvm", "-o", "-", option]).arg(&source);
-        run_ok(&mut command)
-    };
-    let ran = compile("-march=haswell")?;
-    ensure!(ran.stderr.lines().count() == 1, "{}", ran.describe());
-    ensure!(
-        ran.stderr.contains("-march raises the baseline (target 0, x86-64) to haswell"),
-        "{}",
-        ran.describe()
-    );
-    ensure!(ran.stdout.contains("@scale.1"), "{}", ran.describe());
-    // For a dispatch of its own: left alone, and nothing is said.
-    let ran = compile("-mavx2")?;
-    ensure!(ran.stderr.is_empty() && !ran.stdout.contains("@scale.1"), "{}", ran.describe());
-    ensure!(ran.stdout.contains("own-target"), "{}", ran.describe());
-    Ok(())
+    in_each_llvm(|work| {
+        let source = work.write("a.c", C_SOURCE)?;
+        let compile = |option: &str| {
+            let mut command = work.tools.compiler(false);
+            command.args(["-O2", "-S", "-emit-llvm", "-o", "-", option]).arg(&source);
+            run_ok(&mut command)
+        };
+        let ran = compile("-march=haswell")?;
+        ensure!(ran.stderr.lines().count() == 1, "{}", ran.describe());
+        ensure!(
+            ran.stderr.contains("-march raises the baseline (target 0, x86-64) to haswell"),
+            "{}",
+            ran.describe()
+        );
+        ensure!(ran.stdout.contains("@scale.1"), "{}", ran.describe());
+        // For a dispatch of its own: left alone, and nothing is said.
+        let ran = compile("-mavx2")?;
+        ensure!(ran.stderr.is_empty() && !ran.stdout.contains("@scale.1"), "{}", ran.describe());
+        ensure!(ran.stdout.contains("own-target"), "{}", ran.describe());
+        Ok(())
+    })
 }
 
 #[test]
 fn hardened_code_gets_no_jump_through_memory() -> Result<()> {
-    let work = Work::new()?;
-    let source = work.write("a.c", C_SOURCE)?;
-    for option in ["-mretpoline", "-mharden-sls=all"] {
-        let mut command = Command::new(work.tools.jl_cc());
-        command.args(["-O2", "-S", "-emit-llvm", "-o", "-", option]).arg(&source);
-        let ran = run_ok(&mut command)?;
-        ensure!(!ran.stdout.contains("@scale.1"), "cloned under {option}: {}", ran.describe());
-        ensure!(ran.stdout.contains("hardened"), "{option}: {}", ran.describe());
+    in_each_llvm(|work| {
+        let source = work.write("a.c", C_SOURCE)?;
+        for option in ["-mretpoline", "-mharden-sls=all"] {
+            let mut command = work.tools.compiler(false);
+            command.args(["-O2", "-S", "-emit-llvm", "-o", "-", option]).arg(&source);
+            let ran = run_ok(&mut command)?;
+            ensure!(!ran.stdout.contains("@scale.1"), "cloned under {option}: {}", ran.describe());
+            ensure!(ran.stdout.contains("hardened"), "{option}: {}", ran.describe());
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn lld_clones_in_link_time_optimisation_only() -> Result<()> {
+    in_each_llvm(|work| {
+        let source = work.write("a.c", C_SOURCE)?;
+        for mode in ["full", "thin"] {
+            let (object, program) = (work.path(&format!("{mode}.o")), work.path(mode));
+            let lto = format!("-flto={mode}");
+            let mut compile = work.host(&work.llvm("clang"));
+            compile.args(["-O2", &lto]).arg(work.plugin_option("-fpass-plugin="));
+            run_ok(compile.arg("-c").arg(&source).arg("-o").arg(&object))?;
+            let dump = run_ok(Command::new(work.llvm("llvm-dis")).arg(&object).args(["-o", "-"]))?;
+            ensure!(!dump.stdout.contains("@scale.1"), "cloned before {mode} LTO");
+            ensure!(dump.stdout.contains("\"jl.settings\""), "{mode} LTO would not know the target list");
+            let mut link = Command::new(work.llvm("clang"));
+            link.args(["-O2", &lto, "-fuse-ld=lld"]).arg(work.plugin_option("-Wl,--load-pass-plugin="));
+            run_ok(link.arg(&object).arg("-o").arg(&program))?;
+            holds_clones(&program).with_context(|| format!("{mode} LTO"))?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_an_older_llvm_does_not_know_is_said_with_its_version() -> Result<()> {
+    let ir = "target triple = \"x86_64-pc-linux-gnu\"\ndefine i32 @f(i32 %x) {\n  ret i32 %x\n}\n";
+    let annotate = |llvm: Llvm, cpu: &str| {
+        let work = Work::with(llvm)?;
+        let file = work.write("a.ll", ir)?;
+        let mut opt = work.host(&work.llvm("opt"));
+        opt.env("JULIA_CPU_TARGET", format!("x86-64;{cpu}")).arg("-passes=jl-annotate").arg("-S").arg(&file);
+        run(opt.arg(work.plugin_option("-load-pass-plugin=")))
+    };
+    for (llvm, cpu, unknown) in [
+        (16, "znver5", "CPU 'znver5'"),
+        (19, "novalake", "CPU 'novalake'"),
+        (16, "haswell,+usermsr", "CPU feature 'usermsr'"),
+    ] {
+        let ran = annotate(Llvm(llvm), cpu)?;
+        let message = format!("LLVM {} does not know the {unknown}", version(Llvm(llvm))?);
+        ensure!(!ran.status.success() && ran.stderr.contains(&message), "{}", ran.describe());
+        annotate(DEFAULT_LLVM, cpu)?.success()?;
+    }
+    // What is off anyway, and features that LLVM has given up since.
+    for cpu in ["haswell,-usermsr", "knl", "k8"] {
+        let ran = annotate(Llvm(16), cpu)?.success()?;
+        ensure!(ran.stderr.is_empty(), "{}", ran.describe());
     }
     Ok(())
 }
 
 #[test]
-fn lld_clones_in_link_time_optimisation_only() -> Result<()> {
-    let work = Work::new()?;
-    let source = work.write("a.c", C_SOURCE)?;
-    for mode in ["full", "thin"] {
-        let (object, program) = (work.path(&format!("{mode}.o")), work.path(mode));
-        let lto = format!("-flto={mode}");
-        let mut compile = work.host(CLANG);
-        compile.args(["-O2", &lto]).arg(work.plugin_option("-fpass-plugin="));
-        run_ok(compile.arg("-c").arg(&source).arg("-o").arg(&object))?;
-        let dump = run_ok(Command::new("llvm-dis-22").arg(&object).args(["-o", "-"]))?;
-        ensure!(!dump.stdout.contains("@scale.1"), "cloned before {mode} LTO");
-        ensure!(dump.stdout.contains("\"jl.settings\""), "{mode} LTO would not know the target list");
-        let mut link = Command::new(CLANG);
-        link.args(["-O2", &lto, "-fuse-ld=lld"]).arg(work.plugin_option("-Wl,--load-pass-plugin="));
-        run_ok(link.arg(&object).arg("-o").arg(&program))?;
-        holds_clones(&program).with_context(|| format!("{mode} LTO"))?;
+fn debug_info_changes_no_decision() -> Result<()> {
+    in_each_llvm(|work| {
+        let source = work.write("a.c", C_SOURCE)?;
+        let reports = ["-g0", "-g"].map(|debug| -> Result<_> {
+            let object = work.path("a.o");
+            run_ok(
+                work.tools.compiler(false).args(["-O2", "-c", debug]).arg(&source).arg("-o").arg(&object),
+            )?;
+            let report = Elf::read(&object)?.section_bytes(image_format::layout::REPORT_SECTION)?;
+            Ok(String::from_utf8_lossy(&report.context("no report")?).into_owned())
+        });
+        let [without, with] = reports;
+        let (without, with) = (without?, with?);
+        ensure!(without.contains("scale") && with == without, "{without}and with debug info\n{with}");
+        Ok(())
+    })
+}
+
+/// The whole version of an LLVM, as the plugin was told when it was built.
+fn version(llvm: Llvm) -> Result<String> {
+    let config = run_ok(Command::new(llvm.tool("llvm-config")).arg("--version"))?;
+    Ok(config.stdout.trim().to_string())
+}
+
+#[test]
+fn a_wrong_pairing_is_refused_in_one_line_with_both_versions() -> Result<()> {
+    for llvm in ALL_LLVMS {
+        let work = Work::with(llvm)?;
+        let (ir, source) = (work.write("a.ll", "")?, work.write("a.c", "int main(void) { return 0; }\n")?);
+        for host in ALL_LLVMS.into_iter().filter(|host| *host != llvm) {
+            let bitcode = work.path("a.bc");
+            let mut compile = Command::new(host.tool("clang"));
+            run_ok(compile.args(["-O2", "-flto", "-c"]).arg(&source).arg("-o").arg(&bitcode))?;
+            let (built_for, found) = (version(llvm)?, version(host)?);
+            let refused = |ran: Ran| {
+                let message = format!("was built for LLVM {built_for}, but the host runs LLVM {found}: ");
+                let lines: Vec<&str> = ran.stderr.lines().collect();
+                ensure!(!ran.status.success() && ran.status.code().is_some(), "{}", ran.describe());
+                ensure!(lines.len() == 1 && lines[0].contains(&message), "{}", ran.describe());
+                ensure!(lines[0].contains(&format!("scripts/build-plugin {}", host.0)), "{}", ran.describe());
+                Ok(())
+            };
+            let mut opt = work.host(&host.tool("opt"));
+            opt.arg(work.plugin_option("-load-pass-plugin=")).arg("-passes=jl-annotate");
+            refused(run(opt.arg("-disable-output").arg(&ir))?)?;
+            let mut clang = work.host(&host.tool("clang"));
+            clang.args(["-O2", "-c"]).arg(work.plugin_option("-fpass-plugin="));
+            refused(run(clang.arg(&source).arg("-o").arg(work.path("a.o")))?)?;
+            let mut lld = work.host(&host.tool("ld.lld"));
+            refused(run(lld.arg(work.plugin_option("--load-pass-plugin=")).arg(&bitcode))?)?;
+        }
     }
     Ok(())
 }

@@ -5,12 +5,12 @@ use libtest_mimic::{Arguments, Trial};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::filecheck::RunLine;
-use tests::tools::{Tools, in_tests};
+use tests::tools::{ALL_LLVMS, Llvm, Tools, in_tests};
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let trials = match files(&in_tests("ir")) {
-        Ok(files) => files.into_iter().map(trial).collect(),
+        Ok(files) => files.iter().flat_map(|file| ALL_LLVMS.map(|llvm| trial(file.clone(), llvm))).collect(),
         Err(error) => vec![Trial::test("ir", move || Err(format!("{error:#}").into()))],
     };
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -31,15 +31,17 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn trial(file: PathBuf) -> Trial {
+fn trial(file: PathBuf, llvm: Llvm) -> Trial {
     let root = in_tests("ir");
     let name = file.strip_prefix(&root).unwrap_or(&file).with_extension("");
     let name = name.to_string_lossy().replace('/', "::");
-    Trial::test(name, move || check(&file).map_err(|error| format!("{error:#}").into()))
+    Trial::test(format!("{name}::llvm{}", llvm.0), move || {
+        check(&file, llvm).map_err(|error| format!("{error:#}").into())
+    })
 }
 
-fn check(file: &Path) -> Result<()> {
-    let tools = Tools::find()?;
+fn check(file: &Path, llvm: Llvm) -> Result<()> {
+    let tools = Tools::find_for(llvm)?;
     let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
     for line in RunLine::parse_all(&fs::read_to_string(file)?)? {
         line.execute(&tools, file, folder.path())?;

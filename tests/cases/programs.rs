@@ -12,49 +12,71 @@ use tests::command::{Ran, run, run_ok};
 use tests::elf::Elf;
 use tests::machine::{self, Setting};
 use tests::program::{Built, Mode, Program};
-use tests::tools::{LLVM_DWARFDUMP, LLVM_READELF, OPT, Tools, in_tests};
+use tests::tools::{DEFAULT_LLVM, LLVM_DWARFDUMP, LLVM_READELF, Llvm, OLDER_LLVMS, Tools, in_tests};
 
 /// Modes that are also run on other CPUs under QEMU: with the C library's loader, and without.
 const QEMU_MODES: [Mode; 3] = [Mode::Pie, Mode::Static, Mode::PlainLld];
 /// What is built for other machines in a short run.
 const SHORT_MODES: [Mode; 2] = [Mode::Pie, Mode::SharedOnly];
+/// What the plugin is tested in with older LLVMs: one way to link, and link-time optimisation, where LLVM's own
+/// pipelines differ most.
+const OLDER_MODES: [Mode; 3] = [Mode::Pie, Mode::Lto, Mode::ThinLto];
+const OLDER_LEVELS: [&str; 2] = ["-O0", "-O3"];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
-    let of = |machine| match Program::read_all(&in_tests("programs"), machine) {
-        Ok(programs) => programs.into_iter().flat_map(trials).collect(),
+    let of = |machine, llvm| match Program::read_all(&in_tests("programs"), machine) {
+        Ok(programs) => programs.into_iter().flat_map(|program| trials(program, llvm)).collect(),
         Err(error) => vec![Trial::test("programs", move || Err(format!("{error:#}").into()))],
     };
-    let machines = [&machine::HOST, &machine::AARCH64];
-    libtest_mimic::run(&arguments, machines.into_iter().flat_map(of).collect()).exit_code()
+    let [older, old] = OLDER_LLVMS;
+    let here = [DEFAULT_LLVM, old, older].map(|llvm| (&machine::HOST, llvm));
+    let all = here.into_iter().chain([(&machine::AARCH64, DEFAULT_LLVM)]);
+    libtest_mimic::run(&arguments, all.flat_map(|(machine, llvm)| of(machine, llvm)).collect()).exit_code()
 }
 
 /// A program with what plain clang's build of it prints, found when first needed.
 struct Case {
     program: Program,
+    llvm: Llvm,
     reference: OnceLock<Result<Ran, String>>,
 }
 
 /// A test of one program, given the tools and a folder of its own.
 type Test = Box<dyn Fn(&Case, &Tools, &Path) -> Result<()> + Send>;
 
-fn trials(program: Program) -> Vec<Trial> {
-    let case = Arc::new(Case { program, reference: OnceLock::new() });
+fn trials(program: Program, llvm: Llvm) -> Vec<Trial> {
+    let case = Arc::new(Case { program, llvm, reference: OnceLock::new() });
     let machine = case.program.machine;
-    let prefix = if machine.is_native() { String::new() } else { format!("{}::", machine.arch.name()) };
+    let prefix = match llvm {
+        _ if !machine.is_native() => format!("{}::", machine.arch.name()),
+        DEFAULT_LLVM => String::new(),
+        older => format!("llvm{}::", older.0),
+    };
     let mut trials = Vec::new();
+    let left_out = |name: &str| {
+        let lists = case.program.directives.without_llvm.iter().filter(|(version, _)| *version == llvm);
+        lists.flat_map(|(_, names)| names).any(|n| n == name)
+    };
     let mut add = |name: String, test: Test, short: bool| {
+        if left_out(&name) {
+            return;
+        }
         let case = case.clone();
         let name = format!("{prefix}{}::{name}", case.program.name);
-        let trial = Trial::test(name.clone(), move || in_folder(&name, |tools, at| test(&case, tools, at)));
+        let run = |name: String| move || in_folder(llvm, &name, |tools, at| test(&case, tools, at));
+        let trial = Trial::test(name.clone(), run(name));
         trials.push(trial.with_ignored_flag(!short && !machine.is_native()));
     };
-    for mode in case.program.modes() {
+    let tested = |mode: &Mode| llvm == DEFAULT_LLVM || OLDER_MODES.contains(mode);
+    for mode in case.program.modes().into_iter().filter(tested) {
         let test = move |case: &Case, tools: &Tools, at: &Path| case.build_and_run(tools, mode, "-O2", at);
         add(mode.name().into(), Box::new(test), SHORT_MODES.contains(&mode));
     }
     if case.program.modes().contains(&Mode::Pie) {
-        for level in case.program.directives.levels.clone() {
+        let mut levels = case.program.directives.levels.clone();
+        levels.retain(|level| llvm == DEFAULT_LLVM || OLDER_LEVELS.contains(&level.as_str()));
+        for level in levels {
             add(
                 format!("pie{level}"),
                 Box::new(move |case, tools, at| case.build_and_run(tools, Mode::Pie, &level, at)),
@@ -68,9 +90,9 @@ fn trials(program: Program) -> Vec<Trial> {
 }
 
 /// Gives a test the tools and a folder that goes away with it.
-fn in_folder(name: &str, test: impl Fn(&Tools, &Path) -> Result<()>) -> Result<(), Failed> {
+fn in_folder(llvm: Llvm, name: &str, test: impl Fn(&Tools, &Path) -> Result<()>) -> Result<(), Failed> {
     let all = || -> Result<()> {
-        let tools = Tools::find()?;
+        let tools = Tools::find_for(llvm)?;
         let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
         let result = test(&tools, folder.path());
         if std::env::var_os("JL_KEEP").is_some_and(|v| v == "1") {
@@ -83,10 +105,10 @@ fn in_folder(name: &str, test: impl Fn(&Tools, &Path) -> Result<()>) -> Result<(
 
 impl Case {
     /// What plain clang's build prints, and its exit status.
-    fn reference(&self) -> Result<&Ran> {
+    fn reference(&self, tools: &Tools) -> Result<&Ran> {
         let find = || -> Result<Ran> {
             let folder = tempfile::tempdir()?;
-            let built = self.program.build_reference(folder.path())?;
+            let built = self.program.build_reference(tools, folder.path())?;
             let ran = built.run(&self.program.machine.best(), &self.env(), None)?;
             ensure!(!ran.stdout.is_empty(), "prints nothing, so nothing is compared: {}", ran.describe());
             Ok(ran)
@@ -154,10 +176,12 @@ impl Case {
             own = built.run(&baseline, &self.env(), None)?.success()?;
             &own
         } else {
-            self.reference()?
+            self.reference(tools)?
         };
         let targets = self.program.targets();
-        let all_cpus = self.program.directives.qemu && QEMU_MODES.contains(&mode);
+        // On other CPUs the loader is tested, which is the same whatever compiled the image.
+        let all_cpus =
+            self.program.directives.qemu && self.llvm == DEFAULT_LLVM && QEMU_MODES.contains(&mode);
         // A plainly linked file chooses only when the loader is preloaded, which exists for this machine.
         let preload = mode.is_plain().then(|| tools.preload()).filter(|_| machine.is_native());
         if mode.is_plain() {
@@ -238,7 +262,7 @@ impl Case {
         for debug in ["-g0", "-g"] {
             let flags = ["-O2", "-fPIC", "-emit-llvm", debug];
             for module in self.program.compile_all(tools, folder, &flags, |_| false)? {
-                let mut command = Command::new(OPT);
+                let mut command = Command::new(self.llvm.tool("opt"));
                 let verified = run(command.args(["-passes=verify", "-disable-output"]).arg(&module))?;
                 // Broken debug info is a warning to opt, and the debug info is dropped.
                 ensure!(

@@ -1,6 +1,7 @@
 //! check-cloned: sum
 //! check-not-cloned: resolve runs-early
 //! qemu: no -- what the resolver picks is printed
+//! without-llvm: 16 lto thinlto -- its link-time optimisation crashes on any IFUNC, also in plain lld
 //! without: shared plain-shared -- the resolver's result would be exported as an IFUNC
 // An IFUNC of the program's own: its resolver runs before anything is chosen, what it picks may be a clone.
 #include <stdio.h>

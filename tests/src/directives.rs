@@ -5,6 +5,7 @@
 
 use crate::elf::Elf;
 use crate::program::{Mode, disassemble};
+use crate::tools::{ALL_LLVMS, Llvm};
 use anyhow::{Context, Result, bail};
 use image_format::cpu::Arch;
 use std::path::Path;
@@ -22,6 +23,8 @@ pub struct Directives {
     pub modes: Vec<Mode>,
     /// `without:` all modes but these; the rest of the line after ` -- ` says why.
     pub without: Vec<Mode>,
+    /// `without-llvm:` a version and the names of tests that are left out with it; ` -- ` says why.
+    pub without_llvm: Vec<(Llvm, Vec<String>)>,
     /// `opt:` levels to build in mode pie besides -O2.
     pub levels: Vec<String>,
     /// `lib:` these sources of the folder form a shared library in the shared modes.
@@ -64,6 +67,7 @@ impl Directives {
             link_flags: Vec::new(),
             modes: Vec::new(),
             without: Vec::new(),
+            without_llvm: Vec::new(),
             levels: words("-O0 -O1 -O3 -Os"),
             lib: Vec::new(),
             plain: Vec::new(),
@@ -93,6 +97,13 @@ impl Directives {
                 "link-flags" => found.link_flags.extend(words(value)),
                 "modes" => found.modes = modes(value)?,
                 "without" => found.without.extend(modes(value)?),
+                "without-llvm" => {
+                    let (version, tests) =
+                        value.split_once(' ').context("without-llvm: expected N TEST...")?;
+                    let version = ALL_LLVMS.into_iter().find(|l| l.0.to_string() == version);
+                    let version = version.with_context(|| format!("no such LLVM: {value:?}"))?;
+                    found.without_llvm.push((version, words(tests)));
+                }
                 "opt" => found.levels = words(value),
                 "lib" => found.lib = words(value),
                 "plain" => found.plain = words(value),

@@ -5,7 +5,7 @@
 //! single quotes keep blanks in a word.
 
 use crate::command::{run, run_ok};
-use crate::tools::{FILECHECK, OPT, Tools};
+use crate::tools::{FILECHECK, Tools};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::Path;
@@ -63,7 +63,7 @@ impl RunLine {
         let words = |list: &[String]| -> Vec<String> {
             list.iter().map(|w| w.replace("%s", &file.to_string_lossy())).collect()
         };
-        let mut opt = Command::new(OPT);
+        let mut opt = Command::new(tools.llvm.tool("opt"));
         // What the tests' own environment says must not decide.
         opt.env_remove("JULIA_CPU_TARGET").env_remove("JL_JULIA_DIALECT").env_remove("JL_JULIA_AUTOINIT");
         opt.envs(self.environment.iter().cloned());

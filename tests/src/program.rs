@@ -5,7 +5,7 @@
 use crate::command::{Ran, run_ok};
 use crate::directives::{Directives, Expectation};
 use crate::machine::{Machine, Setting};
-use crate::tools::{CLANG, CLANGXX, LLVM_AR, Tools};
+use crate::tools::{CLANG, LLVM_AR, Tools};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -202,9 +202,9 @@ impl Program {
     }
 
     /// Builds it with plain clang: what all else is compared with.
-    pub fn build_reference(&self, folder: &Path) -> Result<Built> {
+    pub fn build_reference(&self, tools: &Tools, folder: &Path) -> Result<Built> {
         let output = folder.join("reference");
-        let mut command = Command::new(if self.is_cpp() { CLANGXX } else { CLANG });
+        let mut command = tools.plain_compiler(self.is_cpp());
         command.arg("-O2").args(self.machine.flags).args(&self.directives.flags).args(&self.sources);
         command.args(&self.directives.link_flags).arg("-o").arg(&output);
         run_ok(&mut command)?;
@@ -218,12 +218,7 @@ impl Program {
     /// The compiler for a source: the one under test, or the plain one.
     fn compile(&self, tools: &Tools, source: &Path, plain: bool) -> Command {
         let cpp = source.extension().is_some_and(|e| e == "cpp");
-        let mut command = match (plain, cpp) {
-            (true, false) => Command::new(CLANG),
-            (true, true) => Command::new(CLANGXX),
-            (false, false) => Command::new(tools.jl_cc()),
-            (false, true) => Command::new(tools.jl_cxx()),
-        };
+        let mut command = if plain { tools.plain_compiler(cpp) } else { tools.compiler(cpp) };
         if !plain {
             command.args(self.target_flag());
         }
@@ -232,12 +227,8 @@ impl Program {
     }
 
     fn link(&self, tools: &Tools, plain: bool) -> Command {
-        let mut command = match (plain, self.is_cpp()) {
-            (true, false) => Command::new(CLANG),
-            (true, true) => Command::new(CLANGXX),
-            (false, false) => Command::new(tools.jl_cc()),
-            (false, true) => Command::new(tools.jl_cxx()),
-        };
+        let cpp = self.is_cpp();
+        let mut command = if plain { tools.plain_compiler(cpp) } else { tools.compiler(cpp) };
         command.args(self.machine.flags).args(&self.directives.flags);
         command
     }

@@ -10,9 +10,12 @@ use std::ffi::c_void;
 pub struct Block(pub(super) LLVMBasicBlockRef);
 
 impl Block {
+    /// The block's instructions, without those that only say where variables are (before LLVM 19 those are
+    /// calls): what is decided must not depend on debug info.
     pub fn instructions(self) -> impl Iterator<Item = Value> {
         let first = llvm!(LLVMGetFirstInstruction(self.0));
-        std::iter::successors(non_null(first), |v| non_null(llvm!(LLVMGetNextInstruction(*v)))).map(Value)
+        let all = std::iter::successors(non_null(first), |v| non_null(llvm!(LLVMGetNextInstruction(*v))));
+        all.map(Value).filter(|i| !cfg!(feature = "llvm16") || !i.is_debug_intrinsic())
     }
 
     /// Whether a label address (`&&label`) of this block is used anywhere.

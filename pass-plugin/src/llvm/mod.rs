@@ -26,7 +26,7 @@ pub use forward::ConstantLoad;
 pub use function::Function;
 pub use llvm_sys::{LLVMLinkage as Linkage, LLVMOpcode as Opcode, LLVMTypeKind as TypeKind};
 pub use module::{Module, Severity};
-pub use subtarget::subtarget_features;
+pub use subtarget::{known_features, subtarget_features};
 pub use types::Type;
 pub use value::Value;
 

@@ -21,3 +21,13 @@ pub fn subtarget_features(triple: &str, cpu: &str, features: &str) -> Option<Has
     ));
     known.then(|| names.into_iter().collect())
 }
+
+/// All features of the triple's architecture that this LLVM knows; `None` when the host was built without the
+/// target.
+pub fn known_features(triple: &str) -> Option<HashSet<String>> {
+    let mut names: Vec<String> = Vec::new();
+    let data: *mut Vec<String> = &mut names;
+    let known =
+        llvm!(shim::jl_cpp_known_features(triple.as_ptr().cast(), triple.len(), data.cast(), push_name));
+    known.then(|| names.into_iter().collect())
+}

@@ -95,6 +95,11 @@ impl Value {
         (Value(llvm!(LLVMGetCalledValue(self.0))), Type(llvm!(LLVMGetCalledFunctionType(self.0))))
     }
 
+    pub(super) fn is_debug_intrinsic(self) -> bool {
+        let callee = self.is_call().then(|| self.callee().0.as_function()).flatten();
+        callee.is_some_and(|f| f.name().starts_with("llvm.dbg."))
+    }
+
     /// Makes a call call `callee`, which must have the same type.
     pub fn set_callee(self, callee: Function) {
         // The callee is the last operand of call, invoke and callbr alike.
