@@ -300,7 +300,9 @@ impl Reader<'_> {
                 .is_none_or(|selector| selects(selector, &known));
             match (name.as_str(), &arguments[..]) {
                 ("options" | "additional-options", [options, ..]) if meant => {
-                    case.flags.extend(words(options).into_iter().filter(|flag| self.is_known(flag)));
+                    // Parameters of gcc's passes are two words.
+                    let options = format!(" {options}").replace(" --param ", " --param=");
+                    case.flags.extend(words(&options).into_iter().filter(|flag| self.is_known(flag)));
                 }
                 ("additional-sources", [sources, ..]) if meant => {
                     case.sources.extend(words(sources).iter().map(|source| file.with_file_name(source)));
