@@ -38,6 +38,11 @@ impl Ran {
 
 /// Runs a command to its end, whatever its status.
 pub fn run(command: &mut Command) -> Result<Ran> {
+    run_within(command, LIMIT)
+}
+
+/// Runs a command that may take longer, or must not take as long, as others.
+pub fn run_within(command: &mut Command, limit: Duration) -> Result<Ran> {
     let text = shell_text(command);
     // Files, not pipes: a child that fills one pipe while we read the other would never end.
     let mut stdout = tempfile::tempfile()?;
@@ -54,10 +59,10 @@ pub fn run(command: &mut Command) -> Result<Ran> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        if begin.elapsed() > LIMIT {
+        if begin.elapsed() > limit {
             child.kill()?;
             child.wait()?;
-            bail!("not finished after {} s: {text}", LIMIT.as_secs());
+            bail!("not finished after {} s: {text}", limit.as_secs());
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));

@@ -106,6 +106,10 @@ impl Tools {
         self.folder.join("jl-flang")
     }
 
+    pub fn cargo_jl(&self) -> PathBuf {
+        self.folder.join("cargo-jl")
+    }
+
     pub fn jl_link(&self) -> PathBuf {
         self.folder.join("jl-link")
     }

@@ -286,7 +286,7 @@ pub fn how_it_ended(ran: &Ran) -> String {
 
 /// For each target, how many of a program's functions run another body than the baseline's, by `jl-load
 /// explain`; nothing for a program without clones.
-fn clones_of_program(context: &Context, program: &Path) -> Result<Vec<u64>> {
+pub(super) fn clones_of_program(context: &Context, program: &Path) -> Result<Vec<u64>> {
     let ran = run(Command::new(context.tools.jl_load()).arg("explain").arg(program))?;
     Ok(bodies_by_target(&ran.stdout))
 }

@@ -15,7 +15,8 @@ type Verdict = Result<Option<Judged>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
     Listed,
-    /// Generated programs: which of them come to an end in time depends on the machine.
+    /// Generated programs, of which it depends on the machine which come to an end in time; and Fortran, where
+    /// what flang does not do yet is not for us to record.
     Unlisted,
 }
 

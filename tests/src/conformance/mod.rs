@@ -7,10 +7,12 @@
 
 pub mod case;
 pub mod cases;
+pub mod crates;
 pub mod csmith;
 pub mod dg;
 pub mod document;
 pub mod findings;
+pub mod fortran;
 pub mod kept;
 pub mod level;
 pub mod list;
@@ -19,6 +21,7 @@ pub mod reference;
 pub mod sources;
 pub mod split;
 pub mod torture;
+pub mod zig;
 
 use crate::bench::progress::Progress;
 use crate::tools::{CLANG, Tools, workspace};
@@ -41,6 +44,11 @@ pub trait Suite: Sync {
     /// One line: what it is and where it comes from.
     fn about(&self) -> &'static str;
 
+    /// Whether a selection of it is small enough for `scripts/test`.
+    fn has_selection(&self) -> bool {
+        true
+    }
+
     /// Runs it. Failures of ours are findings; an error means that it could not be run.
     fn run(&self, context: &Context) -> Result<Findings>;
 }
@@ -55,6 +63,9 @@ pub fn suites() -> Vec<Box<dyn Suite + Send>> {
         Box::new(Torture::Cxx),
         Box::new(Csmith::Whole),
         Box::new(Csmith::Split),
+        Box::new(fortran::Fortran),
+        Box::new(crates::Crates),
+        Box::new(zig::Zig),
     ]
 }
 
@@ -168,8 +179,10 @@ pub fn run(context: &Context) -> Result<Findings> {
         bail!("unknown suite {unknown:?}, expected one of {}", names.join(", "));
     }
     let only = &context.options.only;
+    let asked = |s: &dyn Suite| only.is_empty() || only.iter().any(|name| name == s.name());
+    let fits = |s: &dyn Suite| !context.options.short || s.has_selection();
     let mut findings = Findings::default();
-    for suite in suites.iter().filter(|s| only.is_empty() || only.iter().any(|name| name == s.name())) {
+    for suite in suites.iter().filter(|s| asked(&***s) && fits(&***s)) {
         findings.extend(suite.run(context).with_context(|| format!("suite {}", suite.name()))?);
     }
     Ok(findings)

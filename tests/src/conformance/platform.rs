@@ -1,7 +1,7 @@
 //! What is compiled for, and on what it runs.
 
 use crate::host;
-use crate::tools::{CLANG, CLANGXX, Tools};
+use crate::tools::{CLANG, CLANGXX, FLANG, Tools};
 use std::path::Path;
 use std::process::Command;
 
@@ -25,11 +25,12 @@ pub struct Place {
     platform: Platform,
 }
 
-/// C or C++.
+/// The languages that clang and flang compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     C,
     Cxx,
+    Fortran,
 }
 
 impl Platform {
@@ -77,6 +78,7 @@ impl Platform {
         let mut command = Command::new(match language {
             Language::C => tools.jl_cc(),
             Language::Cxx => tools.jl_cxx(),
+            Language::Fortran => tools.jl_flang(),
         });
         command.args(self.flags()).arg(format!("--jl-targets={}", self.targets()));
         command.env_remove("JULIA_CPU_TARGET");
@@ -88,6 +90,7 @@ impl Platform {
         let mut command = Command::new(match language {
             Language::C => CLANG,
             Language::Cxx => CLANGXX,
+            Language::Fortran => FLANG,
         });
         command.args(self.flags()).arg("-fuse-ld=lld");
         command

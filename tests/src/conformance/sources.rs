@@ -9,31 +9,42 @@ use std::process::Command;
 /// Where the package `gcc-12-source` puts its files.
 const PACKAGE: &str = "/usr/src/gcc-12";
 /// What is unpacked of it, below the archive's own top folder.
+const FORTRAN: &str = "gcc/testsuite/gfortran.fortran-torture/execute";
 const PARTS: [&str; 2] = ["gcc/testsuite/gcc.c-torture", "gcc/testsuite/g++.dg"];
 
 /// The folder `gcc/testsuite` of gcc's sources; unpacked into `folder` when it is not there yet.
 pub fn gcc_testsuite(folder: &Path) -> Result<PathBuf> {
+    Ok(unpack(folder, "sources", &PARTS)?.join("gcc/testsuite"))
+}
+
+/// gfortran's torture tests that are run.
+pub fn gfortran_torture(folder: &Path) -> Result<PathBuf> {
+    Ok(unpack(folder, "fortran-sources", &[FORTRAN])?.join(FORTRAN))
+}
+
+/// Unpacks parts of gcc's sources to a folder of that name in `folder`, if it is not there yet. Gives back what
+/// stands for the archive's top folder.
+fn unpack(folder: &Path, name: &str, parts: &[&str]) -> Result<PathBuf> {
     let archive = archive()?;
-    let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
     // gcc-12.2.0-dfsg.tar.xz holds the folder gcc-12.2.0.
-    let top = name.trim_end_matches(".tar.xz").trim_end_matches("-dfsg").to_string();
-    let unpacked = folder.join("sources");
-    let tests = unpacked.join(&top).join("gcc/testsuite");
-    if tests.is_dir() {
-        return Ok(tests);
+    let top = file.trim_end_matches(".tar.xz").trim_end_matches("-dfsg").to_string();
+    let unpacked = folder.join(name).join(&top);
+    if unpacked.is_dir() {
+        return Ok(unpacked);
     }
     // To the side and renamed: an interrupted run leaves nothing that looks complete.
     let aside = tempfile::Builder::new().prefix("unpack-").tempdir_in(folder)?;
     let mut command = Command::new("tar");
     command.arg("-xJf").arg(&archive).arg("-C").arg(aside.path());
-    run_ok(command.args(PARTS.map(|part| format!("{top}/{part}"))))?;
-    fs::create_dir_all(&unpacked)?;
-    match fs::rename(aside.path().join(&top), unpacked.join(&top)) {
+    run_ok(command.args(parts.iter().map(|part| format!("{top}/{part}"))))?;
+    fs::create_dir_all(folder.join(name))?;
+    match fs::rename(aside.path().join(&top), &unpacked) {
         // Another process was quicker, with the same files.
-        Err(_) if tests.is_dir() => Ok(tests),
+        Err(_) if unpacked.is_dir() => Ok(unpacked),
         result => {
-            result.with_context(|| format!("cannot make {}", tests.display()))?;
-            Ok(tests)
+            result.with_context(|| format!("cannot make {}", unpacked.display()))?;
+            Ok(unpacked)
         }
     }
 }
