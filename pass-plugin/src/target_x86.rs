@@ -24,8 +24,9 @@ pub fn cpu_features(cpu: &str) -> Option<Features> {
         return None;
     }
     // The table leaves out what other features imply. SSE2 is part of the 64-bit ABI: LLVM's table has it
-    // for every CPU but plain x86-64, where clang adds it.
-    listed.push("sse2".to_string());
+    // for every CPU but plain x86-64, where clang adds it. CMOV is part of 64-bit mode, but not of
+    // the tables of LLVM 16 and 19.
+    listed.extend(["sse2", "cmov"].map(str::to_string));
     Some(listed.iter().flat_map(|f| implied(f, true)).collect())
 }
 
