@@ -108,7 +108,7 @@ pub fn scan(invocation: &Invocation) -> Result<Inputs> {
         if machine.is_none() {
             machine = machine_of(&member).map(|m| Arch::from_elf_machine(m.into()));
         }
-        scan_member(invocation, member, &mut found)
+        scan_member(invocation, machine.flatten(), member, &mut found)
     })?;
     found.arch = machine.unwrap_or(Some(Arch::HOST));
     check_lists(&found)?;
@@ -120,7 +120,13 @@ fn machine_of(member: &Member<'_>) -> Option<u16> {
     Some(Header::parse(member.bytes).ok()?.e_machine.get(LittleEndian).0)
 }
 
-fn scan_member(invocation: &Invocation, member: Member<'_>, found: &mut Inputs) -> Result<()> {
+/// `link` is the architecture of this link, as far as it is known.
+fn scan_member(
+    invocation: &Invocation,
+    link: Option<Arch>,
+    member: Member<'_>,
+    found: &mut Inputs,
+) -> Result<()> {
     if inputs::is_bitcode(member.bytes) {
         found.bitcode = true;
         return Ok(());
@@ -132,7 +138,17 @@ fn scan_member(invocation: &Invocation, member: Member<'_>, found: &mut Inputs) 
     }
     let Ok(sections) = header.sections(LittleEndian, member.bytes) else { return Ok(()) };
     match header.e_type.get(LittleEndian) {
-        elf::ET_REL => scan_object(invocation, &member, header, &sections, found),
+        elf::ET_REL => {
+            let machine = header.e_machine.get(LittleEndian).0;
+            let ours = |section| {
+                let name = sections.section_name(LittleEndian, section).unwrap_or(b"");
+                name == RECORD_SECTION.as_bytes() || name == SPECS_SECTION.as_bytes()
+            };
+            if sections.iter().any(ours) {
+                check_machine(&member, machine, link)?;
+            }
+            scan_object(invocation, &member, machine, &sections, found)
+        }
         elf::ET_DYN => {
             found.relr_supported |= provides_relr(&member, &sections);
             Ok(())
@@ -164,11 +180,10 @@ fn section_data<'a>(
 fn scan_object(
     invocation: &Invocation,
     member: &Member<'_>,
-    header: &Header,
+    machine: u16,
     sections: &SectionTable<'_, Header>,
     found: &mut Inputs,
 ) -> Result<()> {
-    let machine = header.e_machine.get(LittleEndian).0;
     let (mut specs, mut targets, mut protection) = (None, None, 0);
     for section in sections.iter() {
         let name = sections.section_name(LittleEndian, section).unwrap_or(b"");
@@ -178,7 +193,6 @@ fn scan_object(
             let data = section_data(member, section, RECORD_SECTION)?;
             targets = check_records(member, data)?.or(targets);
         } else if name == SPECS_SECTION.as_bytes() {
-            check_machine(member, machine)?;
             let data = section_data(member, section, SPECS_SECTION)?;
             specs = Some(check_specs(member, data, machine)?);
         } else if name == REPORT_SECTION.as_bytes() {
@@ -244,16 +258,22 @@ fn check_records(member: &Member<'_>, data: &[u8]) -> Result<Option<usize>> {
     Ok(targets)
 }
 
-fn check_machine(member: &Member<'_>, machine: u16) -> Result<()> {
-    if Arch::from_elf_machine(machine.into()).is_some() {
-        return Ok(());
-    }
-    Err(Error::Input {
-        file: member.name.clone(),
-        problem: "function records for an architecture that this release does not know".into(),
-        found: format!("ELF machine {machine}, expected {EM_X86_64} (x86-64) or {EM_AARCH64} (aarch64)"),
-        advice: "compile for one of these, or without jl-cc",
-    })
+/// Whether code of `machine` can become part of an image, and of one for `link`.
+fn check_machine(member: &Member<'_>, machine: u16, link: Option<Arch>) -> Result<()> {
+    let (problem, found, advice) = match (Arch::from_elf_machine(machine.into()), link) {
+        (Some(arch), Some(link)) if arch != link => (
+            "function records for another architecture than this link's",
+            format!("{} (ELF machine {machine}), expected {}", arch.name(), link.name()),
+            "compile all objects of an image for one architecture",
+        ),
+        (Some(_), _) => return Ok(()),
+        (None, _) => (
+            "function records for an architecture that this release does not know",
+            format!("ELF machine {machine}, expected {EM_X86_64} (x86-64) or {EM_AARCH64} (aarch64)"),
+            "compile for one of these, or without jl-cc",
+        ),
+    };
+    Err(Error::Input { file: member.name.clone(), problem: problem.into(), found, advice })
 }
 
 fn check_specs(member: &Member<'_>, data: &[u8], machine: u16) -> Result<Vec<u8>> {

@@ -111,7 +111,9 @@ fn other_architectures() {
     let text = ".section jl_targets,\"a\",@progbits\n.long 0\n.section jl_records,\"a\",@progbits\n.long 0\n";
     let source = bench.write("arm.s", text);
     bench.ok("clang-22", &["--target=aarch64-linux-gnu", "-c", &p(&source), "-o", "arm.o"]);
-    refused(&bench, &[&p(&good), "arm.o"], &["arm.o", "architecture", "183"]);
+    refused(&bench, &[&p(&good), "arm.o"], &["arm.o", "another architecture", "aarch64", "183", "x86_64"]);
+    bench.ok("clang-22", &["--target=riscv64-linux-gnu", "-c", &p(&source), "-o", "riscv.o"]);
+    refused(&bench, &[&p(&good), "riscv.o"], &["riscv.o", "does not know", "243"]);
     let plain = bench.write("plain.s", ".globl x\nx: ret\n");
     bench.ok("clang-22", &["--target=aarch64-linux-gnu", "-c", &p(&plain), "-o", "plain.o"]);
     refused(&bench, &[&p(&good), "plain.o"], &["plain.o"]);
