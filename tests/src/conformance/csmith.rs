@@ -58,7 +58,8 @@ impl Suite for Csmith {
 
     fn run(&self, context: &Context) -> Result<Findings> {
         let short = context.options.short;
-        let indices = self.indices(short, context.platform);
+        let mut indices = self.indices(short, context.platform);
+        indices.retain(|index| context.wants(&name(*index)));
         let cases = self.cases(context, &indices)?;
         let mut work = Vec::new();
         for level in context.levels(&Level::ALL) {
@@ -66,7 +67,6 @@ impl Suite for Csmith {
                 indices.iter().zip(&cases).filter(|(index, _)| self.levels(**index, short).contains(&level));
             work.extend(here.map(|(_, case)| (case, level)));
         }
-        work.retain(|(case, _)| context.wants(&case.name));
         let mut findings = judge_all(context, self.name(), &work, Listing::Unlisted)?;
         for failure in &mut findings.failures {
             failure.what += &advice(&failure.test);
@@ -136,7 +136,7 @@ impl Csmith {
             // Most take milliseconds; one in ten never ends.
             cpu_seconds: 2,
             expected: Some(Expected { sources: vec![whole.clone()], level: Level::O0 }),
-            ..Case::of_source(&format!("seed-{seed}"), whole)
+            ..Case::of_source(&name(index), whole)
         })
     }
 }
@@ -150,6 +150,11 @@ fn advice(test: &str) -> String {
          finds something.",
         variant(seed - FIRST_SEED).join(" "),
     )
+}
+
+/// A test's name.
+fn name(index: u64) -> String {
+    format!("seed-{}", FIRST_SEED + index)
 }
 
 /// The options for the program with this index.
