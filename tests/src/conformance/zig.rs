@@ -5,12 +5,13 @@ use super::case::clones_of_program;
 use super::findings::{Failure, Findings, Outcome, Tally};
 use super::platform::Platform;
 use super::{Context, Suite};
-use crate::command::{run, run_ok, shell_text};
+use crate::command::{run, run_ok, run_within, shell_text};
 use crate::tools::in_tests;
 use anyhow::{Context as _, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// The release whose LLVM is ours, 22 (0.16 has 21); from the Python package index.
 const PACKAGE: &str = "ziglang==0.17.0";
@@ -88,12 +89,17 @@ fn install(folder: &Path) -> Result<PathBuf> {
         };
         run_ok(Command::new("python3").args(["-m", "venv"]).arg(&home)).with_context(advice)?;
         let mut pip = Command::new(&python);
-        run_ok(pip.args(["-m", "pip", "install", "--quiet", PACKAGE])).with_context(advice)?;
+        build(pip.args(["-m", "pip", "install", "--quiet", PACKAGE])).with_context(advice)?;
         fs::write(&ready, PACKAGE)?;
     }
     let version = run_ok(Command::new(&python).args(["-m", "ziglang", "cc", "--version"]))?.stdout;
     ensure!(version.contains("version 22."), "{PACKAGE} has another LLVM than ours: {version}");
     Ok(python)
+}
+
+/// Zig's standard library comes along as source and is cloned too: a busy machine needs minutes for that.
+fn build(command: &mut Command) -> Result<()> {
+    run_within(command, Duration::from_secs(3600))?.success().map(drop)
 }
 
 fn zig(python: &Path, command: &str, level: &str) -> Command {
@@ -105,18 +111,18 @@ fn zig(python: &Path, command: &str, level: &str) -> Command {
 
 fn build_plain(python: &Path, level: &str, folder: &Path) -> Result<PathBuf> {
     let program = folder.join("plain");
-    run_ok(zig(python, "build-exe", level).arg(format!("-femit-bin={}", program.display())))?;
+    build(zig(python, "build-exe", level).arg(format!("-femit-bin={}", program.display())))?;
     Ok(program)
 }
 
 fn build_ours(context: &Context, python: &Path, level: &str, folder: &Path) -> Result<PathBuf> {
     let (bitcode, program) = (folder.join("words.o"), folder.join("image"));
     let mut object = zig(python, "build-obj", level);
-    run_ok(object.args(["-flto=thin", "-fPIE"]).arg(format!("-femit-bin={}", bitcode.display())))?;
+    build(object.args(["-flto=thin", "-fPIE"]).arg(format!("-femit-bin={}", bitcode.display())))?;
     let mut link = Command::new(context.tools.jl_cc());
     link.arg("-O2")
         .arg(format!("--jl-targets={}", context.platform.targets()))
         .env_remove("JULIA_CPU_TARGET");
-    run_ok(link.arg(&bitcode).arg("-o").arg(&program))?;
+    build(link.arg(&bitcode).arg("-o").arg(&program))?;
     Ok(program)
 }
