@@ -56,7 +56,7 @@ fn trials(program: Program, llvm: Llvm) -> Vec<Trial> {
     let mut trials = Vec::new();
     let left_out = |name: &str| {
         let lists = case.program.directives.without_llvm.iter().filter(|(version, _)| *version == llvm);
-        lists.flat_map(|(_, names)| names).any(|n| n == name)
+        lists.flat_map(|(_, names)| names).any(|n| n == name || n == "all")
     };
     let mut add = |name: String, test: Test, short: bool| {
         if left_out(&name) {

@@ -5,6 +5,7 @@
 //! disasm: pick.1 calls sum_avx2
 //! disasm: pick.2 calls sum_avx2
 //! disasm: pick.0 has __cpu_model
+//! without-llvm: 16 all -- its clang does not know the levels' names in __builtin_cpu_supports
 // A dispatch by hand: each target that decides its questions goes straight to the answer; the others ask.
 #include <stdio.h>
 

@@ -23,7 +23,7 @@ pub struct Directives {
     pub modes: Vec<Mode>,
     /// `without:` all modes but these; the rest of the line after ` -- ` says why.
     pub without: Vec<Mode>,
-    /// `without-llvm:` a version and the names of tests that are left out with it; ` -- ` says why.
+    /// `without-llvm:` a version and the names of tests that are left out with it, or `all`; ` -- ` says why.
     pub without_llvm: Vec<(Llvm, Vec<String>)>,
     /// `opt:` levels to build in mode pie besides -O2.
     pub levels: Vec<String>,
