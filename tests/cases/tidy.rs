@@ -89,7 +89,16 @@ fn scripts_say_what_they_do() -> Result<()> {
 #[test]
 fn every_environment_variable_is_documented() -> Result<()> {
     let readme = fs::read_to_string(workspace().join("README.md"))?;
-    for variable in ["JL_LOAD_CPU", "JL_LOAD_TARGET", "JL_LOAD_LOG", "JULIA_CPU_TARGET"] {
+    let variables = [
+        "JL_LOAD_CPU",
+        "JL_LOAD_TARGET",
+        "JL_LOAD_LOG",
+        "JULIA_CPU_TARGET",
+        "JL_LLVM",
+        "JL_JULIA_DIALECT",
+        "JL_JULIA_AUTOINIT",
+    ];
+    for variable in variables {
         ensure!(readme.contains(variable), "README.md does not mention {variable}");
     }
     Ok(())

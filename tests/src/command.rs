@@ -1,7 +1,7 @@
 //! Running tools with a time limit, and errors that show what was run.
 
 use anyhow::{Context, Result, bail};
-use std::io::{Read, Seek};
+use std::io::{ErrorKind, Read, Seek};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -47,13 +47,18 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<Ran> {
     // Files, not pipes: a child that fills one pipe while we read the other would never end.
     let mut stdout = tempfile::tempfile()?;
     let mut stderr = tempfile::tempfile()?;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(stdout.try_clone()?)
-        .stderr(stderr.try_clone()?)
-        .spawn()
-        .with_context(|| format!("cannot run {text}"))?;
     let begin = Instant::now();
+    command.stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    let mut child = loop {
+        match command.spawn() {
+            // Another test forked while this one wrote the program, and its child still holds that file
+            // open: until the child's exec closes it.
+            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy && begin.elapsed() < limit => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            child => break child.with_context(|| format!("cannot run {text}"))?,
+        }
+    };
     let mut pause = Duration::from_micros(500);
     let status = loop {
         if let Some(status) = child.try_wait()? {
