@@ -8,7 +8,6 @@ use super::{Context, Suite, shorten};
 use crate::command::{Ran, run, run_ok, run_within, shell_text};
 use crate::tools::in_tests;
 use anyhow::{Context as _, Result, bail, ensure};
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -153,11 +152,9 @@ impl Member<'_> {
             };
             let expected = self.run(Command::new(&reference.path), reference)?;
             let clones = clones_of_program(context, &image.path)?;
-            let found: Vec<Result<(Outcomes, String)>> = context
-                .pool
-                .install(|| context.places.par_iter().map(|place| self.run_at(place, image)).collect());
-            for (place, found) in context.places.iter().zip(found) {
-                let (found, command) = found?;
+            // One after the other: some tests take a network port for themselves.
+            for place in &context.places {
+                let (found, command) = self.run_at(place, image)?;
                 let with_clones = place.target > 0 && clones.get(place.target).is_some_and(|n| *n > 0);
                 for (test, plain) in &expected {
                     let outcome = judge(plain, found.get(test));
