@@ -42,7 +42,7 @@ impl Target {
 
     /// The features that every CPU has which runs this target.
     pub fn required(&self, arch: Arch) -> FeatureSet {
-        self.declared(arch).difference(arch.never_rejects())
+        required(arch, self.features.iter().map(String::as_str))
     }
 
     pub fn has(&self, feature: &str) -> bool {
@@ -62,6 +62,11 @@ impl Target {
             declared,
         }
     }
+}
+
+/// The features that every CPU has which runs code compiled for `features`, by LLVM's names.
+pub fn required<'a>(arch: Arch, features: impl Iterator<Item = &'a str>) -> FeatureSet {
+    features.filter_map(|f| arch.feature(f)).collect::<FeatureSet>().difference(arch.never_rejects())
 }
 
 /// The architecture of a module that can become a code image: 64-bit ELF on Linux.

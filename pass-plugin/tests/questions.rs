@@ -4,6 +4,7 @@ use image_format::cpu::{Arch, x86_64};
 use image_format::feature::FeatureSet;
 use jl_pass_plugin::questions::bits::Bits;
 use jl_pass_plugin::questions::words::{self, COMPILER_BITS, RUST_1_95_BITS, Word};
+use jl_pass_plugin::target;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::process::Command;
@@ -60,6 +61,16 @@ fn words_tell_features() {
     assert!(words::is_known_rust([clang, rust].into_iter()));
     assert!(!words::is_known_rust([clang].into_iter()));
     assert!(!words::is_known_rust([rust, "rustc version 1.96.0 (abc 2026-05-28)"].into_iter()));
+}
+
+/// What answers with yes is what every CPU has that may run the code, and no more.
+#[test]
+fn certain_is_what_is_compiled_for_but_for_what_never_rejects() {
+    let avx2 = words::compiler_word("__cpu_model", 12).unwrap().features(10);
+    let required = target::required(Arch::X86_64, ["sse2", "avx2", "rdrnd", "fast-gather"].into_iter());
+    assert!(avx2.is_subset(required));
+    assert_eq!(required, avx2.union(named("sse2")), "CPUs of one name may lack RDRAND; tuning is no feature");
+    assert!(!avx2.is_subset(target::required(Arch::X86_64, ["sse2", "avx"].into_iter())));
 }
 
 fn output(command: &mut Command) -> String {

@@ -1,35 +1,76 @@
 //! `CPUFeatures`: answers a function's questions about the CPU by what the function is compiled for.
 //!
-//! Only the calls are replaced, by a constant; the branches that this decides are left to `simplifycfg`.
+//! Julia's are answered either way: only the calls are replaced, by a constant, and the branches that this decides
+//! are left to `simplifycfg`. Those of C and Rust ([`crate::questions`]) are answered with yes only. No record keeps
+//! what these answers rely on: the pass belongs to Julia's pipeline, whose images require all that they declare.
 
 use super::question::{Isa, Question};
 use crate::llvm::{Function, Module, Opcode, subtarget_features};
+use crate::questions::fold::Sources;
+use crate::target;
+use image_format::cpu::Arch;
 use std::collections::{HashMap, HashSet};
 
-/// Answers every question of the module by each caller's `target-cpu` and `target-features`. Returns whether
-/// there was one.
+/// Answers every question of the module by each function's `target-cpu` and `target-features`. Returns whether
+/// there was one that this decides.
 ///
 /// # Errors
 /// As [`fold`]; and when this LLVM was built without the module's target.
 pub fn fold_by_attributes(module: Module) -> Result<bool, String> {
-    let triple = module.triple_or_default();
-    let isa = Isa::from_triple(&triple);
-    let mut known: HashMap<(String, String), Option<HashSet<String>>> = HashMap::new();
-    let mut missing = false;
-    let folded = fold(module, |caller, question| {
-        let attribute = |name| caller.string_attribute(name).unwrap_or_default();
-        let key = (attribute("target-cpu"), attribute("target-features"));
-        let features =
-            known.entry(key).or_insert_with_key(|(cpu, list)| subtarget_features(&triple, cpu, list));
-        missing |= features.is_none();
-        Some(question.answer(isa, |name| features.as_ref().is_some_and(|f| f.contains(name))))
+    let mut subtargets = Subtargets::of(module.triple_or_default());
+    let isa = Isa::from_triple(&subtargets.triple);
+    let julias = fold(module, |caller, question| {
+        let features = subtargets.features(caller)?;
+        Some(question.answer(isa, |name| features.contains(name)))
     })?;
-    if missing {
+    let others = fold_programs_own(module, &mut subtargets);
+    if subtargets.is_unknown {
         return Err(format!(
-            "CPUFeatures: this LLVM has no target for '{triple}', so it cannot tell what its CPUs have"
+            "CPUFeatures: this LLVM has no target for '{}', so it cannot tell what its CPUs have",
+            subtargets.triple
         ));
     }
-    Ok(folded > 0)
+    Ok(julias > 0 || others)
+}
+
+/// The questions of C and Rust; returns whether one was answered.
+fn fold_programs_own(module: Module, subtargets: &mut Subtargets) -> bool {
+    let Some(arch) = Arch::from_triple(&subtargets.triple) else { return false };
+    let sources = Sources::of(module, arch);
+    if sources.is_empty() {
+        return false;
+    }
+    let mut any = false;
+    for function in module.functions().filter(|f| !f.is_declaration()) {
+        let Some(features) = subtargets.features(function) else { return any };
+        let required = target::required(arch, features.iter().map(String::as_str));
+        any |= !sources.fold(module, function, required).is_empty();
+    }
+    any
+}
+
+/// What the functions of a module are compiled for, by their attributes.
+struct Subtargets {
+    triple: String,
+    known: HashMap<(String, String), Option<HashSet<String>>>,
+    /// Whether LLVM was asked about the triple and has no target for it.
+    is_unknown: bool,
+}
+
+impl Subtargets {
+    fn of(triple: String) -> Subtargets {
+        Subtargets { triple, known: HashMap::new(), is_unknown: false }
+    }
+
+    /// LLVM's names of the features that a function's code may use.
+    fn features(&mut self, function: Function) -> Option<&HashSet<String>> {
+        let attribute = |name| function.string_attribute(name).unwrap_or_default();
+        let key = (attribute("target-cpu"), attribute("target-features"));
+        let ask = |(cpu, list): &(String, String)| subtarget_features(&self.triple, cpu, list);
+        let features = self.known.entry(key).or_insert_with_key(ask).as_ref();
+        self.is_unknown |= features.is_none();
+        features
+    }
 }
 
 /// Replaces the calls that ask about the CPU by what `answer` says for (calling function, question); a call

@@ -55,7 +55,8 @@ impl Sources {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether the module has nothing that asks.
+    pub fn is_empty(&self) -> bool {
         !self.has_compiler_words && !self.has_rust_words
     }
 
@@ -95,7 +96,7 @@ impl Sources {
     }
 
     /// Answers with yes what asks for features in `required`, which every CPU has that runs this body; returns the
-    /// features that it now relies on.
+    /// features that it now relies on. A body that gets no answer stays as it is.
     pub fn fold(&self, module: Module, body: Function, required: FeatureSet) -> FeatureSet {
         let mut relied_on = FeatureSet::EMPTY;
         if self.is_empty() {
@@ -103,13 +104,15 @@ impl Sources {
         }
         let words = self.words(module, body);
         for (value, word) in &words {
-            let tests = tests(*value, *word);
-            for test in tests {
-                relied_on = relied_on.union(answer(module, &test, required));
+            let tests = tests(*value, *word).into_iter();
+            let answered =
+                tests.fold(FeatureSet::EMPTY, |set, test| set.union(answer(module, &test, required)));
+            if !answered.is_empty() {
+                drop_word(module, *value);
             }
-            drop_word(module, *value);
+            relied_on = relied_on.union(answered);
         }
-        if !words.is_empty() {
+        if !relied_on.is_empty() {
             drop_initialisation(module, body);
         }
         relied_on
