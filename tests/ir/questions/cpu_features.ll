@@ -1,6 +1,6 @@
 ; Under CPUFeatures a function's own attributes answer what C and Rust ask: with yes, or not at all.
 ; RUN: opt -passes=CPUFeatures,instcombine,simplifycfg,verify -S %s | FileCheck %s
-; The pass itself leaves the branch that it decides.
+; The pass itself leaves the comparison and the branch that it decides.
 ; RUN: opt -passes=CPUFeatures -S %s | FileCheck %s --check-prefix=FOLD
 target triple = "x86_64-unknown-linux-gnu"
 
@@ -18,7 +18,8 @@ declare i1 @julia.cpu.supports.avx2()
 ; CHECK-NEXT: call void @wide()
 ; CHECK-NEXT: ret void
 ; FOLD-LABEL: @by_cpu(
-; FOLD-NEXT: br i1 true, label %yes, label %no
+; FOLD-NEXT: %c = icmp ne i32 1024, 0
+; FOLD-NEXT: br i1 %c, label %yes, label %no
 define void @by_cpu() #0 {
   call void @__cpu_indicator_init()
   %w = load i32, ptr getelementptr inbounds (i8, ptr @__cpu_model, i64 12)
