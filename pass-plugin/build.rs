@@ -51,6 +51,8 @@ fn main() {
         .cpp(true)
         .file("cpp/shim.cpp")
         .file("cpp/julia.cpp")
+        .file("cpp/split.cpp")
+        .file("cpp/emit.cpp")
         .include(include)
         .std("c++17")
         .flag("-fno-exceptions")

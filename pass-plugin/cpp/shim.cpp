@@ -23,8 +23,9 @@ using namespace jl;
 
 namespace {
 // What Rust gives us: one function per module, told by `kind` and `params` what to do.
-using RunFn = bool (*)(LLVMModuleRef, unsigned kind, const char *params, size_t params_len);
-using NameFn = int (*)(const char *name, size_t len, size_t *params_at);
+using RunFn = bool (*)(LLVMModuleRef, unsigned kind, const char *params, size_t params_len, void *machine);
+// The kind of pass, where its parameters start, and the level at which to simplify before it (-1: not at all).
+using NameFn = int (*)(const char *name, size_t len, size_t *params_at, int *simplify);
 struct Callbacks {
   RunFn run;
   NameFn parse_name;
@@ -56,12 +57,31 @@ class RustPass : public PassInfoMixin<RustPass> {
   RunFn Run;
   unsigned Kind;
   std::string Params;
+  TargetMachine *Machine;
 
 public:
-  RustPass(RunFn Run, unsigned Kind, StringRef Params = "") : Run(Run), Kind(Kind), Params(Params) {}
+  RustPass(RunFn Run, unsigned Kind, StringRef Params = "", TargetMachine *Machine = nullptr)
+      : Run(Run), Kind(Kind), Params(Params), Machine(Machine) {}
   PreservedAnalyses run(Module &M, ModuleAnalysisManager &) {
-    bool Changed = Run(wrap(&M), Kind, Params.data(), Params.size());
+    bool Changed = Run(wrap(&M), Kind, Params.data(), Params.size(), Machine);
     return Changed ? PreservedAnalyses::none() : PreservedAnalyses::all();
+  }
+  static bool isRequired() { return true; }
+};
+
+// LLVM's pipeline up to where vectorisation begins, unless the module has been through it.
+class SimplifyPass : public PassInfoMixin<SimplifyPass> {
+  std::shared_ptr<ModulePassManager> Pipeline;
+
+public:
+  SimplifyPass(PassBuilder &PB, unsigned Level) : Pipeline(std::make_shared<ModulePassManager>()) {
+    addSimplification(PB, *Pipeline, Level);
+  }
+  PreservedAnalyses run(Module &M, ModuleAnalysisManager &MAM) {
+    if (M.getModuleFlag("jl.simplified"))
+      return PreservedAnalyses::all();
+    M.addModuleFlag(Module::Warning, "jl.simplified", 1);
+    return Pipeline->run(M, MAM);
   }
   static bool isRequired() { return true; }
 };
@@ -130,15 +150,18 @@ void jl_cpp_register(void *Builder, const Callbacks *Given) {
   PassBuilder &PB = *static_cast<PassBuilder *>(Builder);
   Callbacks C = *Given;
   PB.registerPipelineParsingCallback(
-      [C](StringRef Name, ModulePassManager &MPM, ArrayRef<PassBuilder::PipelineElement>) {
+      [C, &PB](StringRef Name, ModulePassManager &MPM, ArrayRef<PassBuilder::PipelineElement>) {
         size_t ParamsAt = Name.size();
-        int Kind = C.parse_name(Name.data(), Name.size(), &ParamsAt);
+        int Level = -1;
+        int Kind = C.parse_name(Name.data(), Name.size(), &ParamsAt, &Level);
         if (Kind < 0)
           return false;
-        MPM.addPass(RustPass(C.run, Kind, Name.substr(ParamsAt)));
+        if (Level >= 0)
+          MPM.addPass(SimplifyPass(PB, Level));
+        MPM.addPass(RustPass(C.run, Kind, Name.substr(ParamsAt), machineOf(PB)));
         return true;
       });
-  TargetMachine *Machine = machineOf(PB);
+  TargetMachine *Machine = HasPreCodeGen ? nullptr : machineOf(PB);
   atOptimizerEarly(PB, [C, Machine](ModulePassManager &MPM, LinkPhase Phase) {
     MPM.addPass(PipelinePass(C, Phase, Machine));
   });

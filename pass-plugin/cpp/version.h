@@ -1,5 +1,6 @@
 // What LLVM 16, 19 and 22 say differently. Beyond this file no C++ asks for LLVM's version.
 #pragma once
+#include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/MCSubtargetInfo.h"
@@ -47,10 +48,6 @@ inline bool isPreLink(LinkPhase Phase, llvm::Module &M) {
           (M.getModuleFlag("EnableSplitLTOUnit") || M.getModuleFlag("ThinLTO")));
 }
 
-#if LLVM_VERSION_MAJOR >= 22
-// Here the plugin has a callback before code generation, which is given the target machine.
-inline llvm::TargetMachine *machineOf(llvm::PassBuilder &) { return nullptr; }
-#else
 // Code generation uses the target machine that the PassBuilder was made with, and that only it knows. (An
 // explicit instantiation may name a private member.)
 template <llvm::TargetMachine *llvm::PassBuilder::*Member> struct PrivateMember {
@@ -58,7 +55,9 @@ template <llvm::TargetMachine *llvm::PassBuilder::*Member> struct PrivateMember 
 };
 template struct PrivateMember<&llvm::PassBuilder::TM>;
 llvm::TargetMachine *machineOf(llvm::PassBuilder &PB);
-#endif
+
+// LLVM 22 has a callback before code generation, which is given the target machine.
+constexpr bool HasPreCodeGen = LLVM_VERSION_MAJOR >= 22;
 
 // A subtarget of the code generator, with its tables of CPUs and features; null where the host was built
 // without the target.
@@ -92,5 +91,52 @@ template struct PrivateLists<&llvm::MCSubtargetInfo::ProcFeatures, &llvm::MCSubt
 inline auto allFeatures(const llvm::MCSubtargetInfo &Info) { return Info.*featureList(); }
 inline auto allCPUs(const llvm::MCSubtargetInfo &Info) { return Info.*cpuList(); }
 #endif
+
+// The callbacks that a host or another plugin has at the pipeline's start; LLVM 16 keeps them to itself.
+inline void startPipeline(llvm::PassBuilder &PB, llvm::ModulePassManager &MPM, llvm::OptimizationLevel Level) {
+#if LLVM_VERSION_MAJOR >= 17
+  PB.invokePipelineStartEPCallbacks(MPM, Level);
+#endif
+}
+
+// A target machine for the module; null where the host was built without the target. Level: 0 to 3, or 4 and 5
+// for size.
+inline llvm::TargetMachine *machineFor(const llvm::Module &M, const llvm::TargetOptions &Options,
+                                       llvm::Reloc::Model Relocation, unsigned Level) {
+#if LLVM_VERSION_MAJOR >= 22
+  const llvm::Triple &Triple = M.getTargetTriple();
+  const llvm::Triple &Of = Triple;
+#else
+  const std::string &Triple = M.getTargetTriple();
+  const std::string &Of = Triple;
+#endif
+#if LLVM_VERSION_MAJOR >= 18
+  using OptLevel = llvm::CodeGenOptLevel;
+  const OptLevel Levels[] = {OptLevel::None, OptLevel::Less, OptLevel::Default, OptLevel::Aggressive};
+#else
+  const llvm::CodeGenOpt::Level Levels[] = {llvm::CodeGenOpt::None, llvm::CodeGenOpt::Less,
+                                            llvm::CodeGenOpt::Default, llvm::CodeGenOpt::Aggressive};
+#endif
+  std::string Error;
+  const llvm::Target *T = llvm::TargetRegistry::lookupTarget(Triple, Error);
+  if (!T)
+    return nullptr;
+  return T->createTargetMachine(Of, "", "", Options, Relocation, M.getCodeModel(), Levels[Level < 4 ? Level : 2]);
+}
+
+// LLVM's pipeline up to where vectorisation begins (emit.cpp). Level as above.
+void addSimplification(llvm::PassBuilder &PB, llvm::ModulePassManager &MPM, unsigned Level);
+
+inline auto fileType(bool Assembly) {
+#if LLVM_VERSION_MAJOR >= 18
+  return Assembly ? llvm::CodeGenFileType::AssemblyFile : llvm::CodeGenFileType::ObjectFile;
+#else
+  return Assembly ? llvm::CGFT_AssemblyFile : llvm::CGFT_ObjectFile;
+#endif
+}
+
+inline llvm::Pass *createLibraryInfo(const llvm::Module &M) {
+  return new llvm::TargetLibraryInfoWrapperPass(llvm::Triple(M.getTargetTriple()));
+}
 
 } // namespace jl

@@ -20,6 +20,8 @@ pub const MASK: &str = "julia.mv.clones";
 /// `REASON INSTRUCTIONS` of a definition, until `jl-multiversion` reports it.
 pub const REPORT: &str = "jl.report";
 pub const ANNOTATED: &str = "julia.mv.annotated";
+/// Module flag: the list of targets.
+pub const SPECS: &str = "julia.mv.specs";
 pub const FP_FAST: &str = "jl.fp.fast";
 /// Clones contract only what the baseline contracts.
 pub const FP_STRICT: &str = "jl.fp.strict";
@@ -107,7 +109,7 @@ pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
     }
     let specs: Vec<_> =
         targets.iter().map(|t| (t.name.clone(), t.feature_string(), t.base, t.flags)).collect();
-    if !module.has_flag("julia.mv.specs") {
+    if !module.has_flag(SPECS) {
         module.set_target_specs(&specs);
     }
     let flags = [

@@ -1,10 +1,12 @@
 //! Where LLVM calls us: the plugin's entry point, the version check and the passes by name.
 
+use crate::emit::driver;
+use crate::emit::settings::EmitSettings;
 use crate::julia::{cpu_features, multiversion};
-use crate::llvm::{Module, Severity};
+use crate::llvm::{HostMachine, Module, Severity};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
-use crate::{annotate, arch, assembler, rewrite};
+use crate::{annotate, arch, assembler, partition, rewrite};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use llvm_sys::prelude::LLVMModuleRef;
@@ -101,18 +103,31 @@ enum Kind {
     PrintCpuModels = 5,
     JuliaCpuFeatures = 6,
     JuliaMultiVersioning = 7,
+    /// LLVM's own simplification, which the shim puts before this; nothing is left to do.
+    Simplify = 8,
+    Partition = 9,
+    Emit = 10,
 }
 
-const NAMES: [(&str, Kind); 5] = [
+const NAMES: [(&str, Kind); 8] = [
     ("jl-annotate", Kind::Annotate),
     ("jl-multiversion", Kind::Multiversion),
+    ("jl-simplify", Kind::Simplify),
+    ("jl-partition", Kind::Partition),
+    ("jl-emit", Kind::Emit),
     ("jl-print-cpu-models", Kind::PrintCpuModels),
     ("CPUFeatures", Kind::JuliaCpuFeatures),
     ("JuliaMultiVersioning", Kind::JuliaMultiVersioning),
 ];
 
-/// Tells the shim which pass `name` is, and where its parameters start; -1 for a name that is not ours.
-extern "C" fn parse_name(name: *const c_char, len: usize, parameters_at: *mut usize) -> c_int {
+/// Tells the shim which pass `name` is, where its parameters start, and at which level LLVM is to simplify before it;
+/// -1 for a name that is not ours.
+extern "C" fn parse_name(
+    name: *const c_char,
+    len: usize,
+    parameters_at: *mut usize,
+    simplify: *mut c_int,
+) -> c_int {
     // SAFETY: the shim passes a StringRef's pointer and length, which live across this call.
     let name = unsafe { std::slice::from_raw_parts(name.cast::<u8>(), len) };
     let Ok(name) = std::str::from_utf8(name) else { return -1 };
@@ -122,10 +137,26 @@ extern "C" fn parse_name(name: *const c_char, len: usize, parameters_at: *mut us
         // SAFETY: the shim passes a pointer to its own local variable.
         unsafe { *parameters_at = word.len() };
     }
+    if matches!(kind, Kind::Simplify | Kind::Emit) {
+        let settings = EmitSettings::parse(inner(parameters)).unwrap_or_default();
+        // SAFETY: as above.
+        unsafe { *simplify = settings.level.number() as c_int };
+    }
     *kind as c_int
 }
 
-extern "C" fn run(module: LLVMModuleRef, kind: c_uint, parameters: *const c_char, len: usize) -> bool {
+/// Pass parameters without their brackets.
+fn inner(parameters: &str) -> &str {
+    parameters.trim_start_matches('<').trim_end_matches('>')
+}
+
+extern "C" fn run(
+    module: LLVMModuleRef,
+    kind: c_uint,
+    parameters: *const c_char,
+    len: usize,
+    machine: *mut c_void,
+) -> bool {
     // SAFETY: LLVM runs a module pass on a live module that no other thread uses meanwhile.
     let module = unsafe { Module::from_raw(module) };
     let parameters = if len == 0 {
@@ -136,7 +167,7 @@ extern "C" fn run(module: LLVMModuleRef, kind: c_uint, parameters: *const c_char
     };
     let parameters = String::from_utf8_lossy(parameters).into_owned();
     // Nothing unwinds across C.
-    let result = catch_unwind(AssertUnwindSafe(|| dispatch(module, kind, &parameters)));
+    let result = catch_unwind(AssertUnwindSafe(|| dispatch(module, kind, &parameters, HostMachine(machine))));
     let error = match result {
         Ok(Ok(changed)) => return changed,
         Ok(Err(error)) => error,
@@ -150,8 +181,18 @@ extern "C" fn run(module: LLVMModuleRef, kind: c_uint, parameters: *const c_char
     true
 }
 
-fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, String> {
-    let inner = parameters.trim_start_matches('<').trim_end_matches('>');
+fn dispatch(module: Module, kind: c_uint, parameters: &str, host: HostMachine) -> Result<bool, String> {
+    let inner = inner(parameters);
+    if kind == Kind::Simplify as c_uint {
+        EmitSettings::parse(inner)?;
+        return Ok(false);
+    }
+    if kind == Kind::Partition as c_uint {
+        return partition::partition(module, &EmitSettings::parse(inner)?.partition);
+    }
+    if kind == Kind::Emit as c_uint {
+        return driver::emit(module, &EmitSettings::parse(inner)?, host);
+    }
     if kind == Kind::JuliaCpuFeatures as c_uint {
         return cpu_features::fold_by_attributes(module);
     }

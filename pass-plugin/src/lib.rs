@@ -3,7 +3,8 @@
 //! It reads as its phases: [`settings`] (what was asked) -> [`target`] (what LLVM makes of it) ->
 //! [`facts`] (what each function is) -> [`plan`] (pure: which function is cloned for which target, and
 //! why not) -> [`annotate`] (the plan as attributes) -> [`rewrite`] (clones, trampolines, bindings) ->
-//! [`tables`] (slots, records, notes). `unsafe` stays in [`llvm`], [`entry`], [`assembler`] and the
+//! [`tables`] (slots, records, notes). Where a module is emitted by ourselves: [`partition`] (which shard each
+//! definition goes to) -> [`emit`] (shards to parts, parts to objects, one archive). `unsafe` stays in [`llvm`], [`entry`], [`assembler`] and the
 //! shim's declarations.
 //!
 //! Only files named for an architecture (`target_x86.rs`, `trampoline_aarch64.rs`, ...) know about one; [`arch`] leads
@@ -20,11 +21,13 @@ extern crate llvm_sys_22 as llvm_sys;
 pub mod annotate;
 pub mod arch;
 pub mod assembler;
+pub mod emit;
 pub mod entry;
 pub mod facts;
 pub mod floating_point;
 pub mod julia;
 pub mod llvm;
+pub mod partition;
 pub mod plan;
 pub mod questions;
 pub mod rewrite;

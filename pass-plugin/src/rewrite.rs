@@ -19,9 +19,11 @@ use image_format::specs::{SPECS_FP_FAST, SPECS_RAISED, target_flags};
 use std::collections::HashMap;
 
 /// Module flag: the module has been through this pass.
-const CLONED: &str = "jl.cloned";
+pub const CLONED: &str = "jl.cloned";
 /// Julia's attribute: the target whose body this is.
-const CLONE: &str = "julia.mv.clone";
+pub const CLONE: &str = "julia.mv.clone";
+/// Julia's attribute: a function that is a trampoline.
+pub const TRAMPOLINE: &str = "julia.mv.reloc";
 
 /// A function with its clones.
 pub struct Cloned {
@@ -234,7 +236,7 @@ fn make_trampoline(module: Module, function: Function) -> Function {
     }
     trampoline.add_attribute(module, "naked");
     trampoline.add_attribute(module, "noinline");
-    trampoline.set_string_attribute(module, "julia.mv.reloc", "");
+    trampoline.set_string_attribute(module, TRAMPOLINE, "");
     function.replace_all_uses_with(*trampoline);
     trampoline
 }

@@ -1,13 +1,13 @@
 //! Declarations of the C++ in `cpp/`, each beside the type it must agree with.
 
-use llvm_sys::prelude::{LLVMBasicBlockRef, LLVMModuleRef, LLVMTypeRef, LLVMValueRef};
+use llvm_sys::prelude::{LLVMBasicBlockRef, LLVMContextRef, LLVMModuleRef, LLVMTypeRef, LLVMValueRef};
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
 /// `struct Callbacks` of the shim.
 #[repr(C)]
 pub struct Callbacks {
-    pub run: extern "C" fn(LLVMModuleRef, c_uint, *const c_char, usize) -> bool,
-    pub parse_name: extern "C" fn(*const c_char, usize, *mut usize) -> c_int,
+    pub run: extern "C" fn(LLVMModuleRef, c_uint, *const c_char, usize, *mut c_void) -> bool,
+    pub parse_name: extern "C" fn(*const c_char, usize, *mut usize, *mut c_int) -> c_int,
     pub record: c_uint,
     pub annotate_and_clone: c_uint,
     pub annotate_and_clone_lto: c_uint,
@@ -113,4 +113,46 @@ unsafe extern "C" {
     );
     pub fn jl_cpp_aarch64_cpus(data: *mut c_void, visit: VisitName);
     pub fn jl_cpp_aarch64_canonical_cpu(name: *const c_char, len: usize, data: *mut c_void, visit: VisitName);
+}
+
+pub type VisitSymbol = extern "C" fn(*mut c_void, LLVMValueRef);
+pub type VisitReference = extern "C" fn(*mut c_void, LLVMValueRef, bool);
+pub type WriteBytes = extern "C" fn(*mut c_void, *const c_char, usize);
+
+unsafe extern "C" {
+    // `cpp/split.cpp`.
+    pub fn jl_cpp_references(global: LLVMValueRef, data: *mut c_void, visit: VisitReference);
+    pub fn jl_cpp_symbols(module: LLVMModuleRef, data: *mut c_void, visit: VisitSymbol);
+    pub fn jl_cpp_write_bitcode(module: LLVMModuleRef, data: *mut c_void, write: WriteBytes);
+    pub fn jl_cpp_drop_flag(module: LLVMModuleRef, name: *const c_char, len: usize);
+    pub fn jl_cpp_drop_definitions(module: LLVMModuleRef);
+    pub fn jl_cpp_extract(
+        context: LLVMContextRef,
+        bytes: *const c_char,
+        len: usize,
+        keep: *const u8,
+        count: usize,
+        root: bool,
+        data: *mut c_void,
+        error: WriteBytes,
+    ) -> LLVMModuleRef;
+}
+
+unsafe extern "C" {
+    // `cpp/emit.cpp`.
+    pub fn jl_cpp_machine(
+        host: *mut c_void,
+        module: LLVMModuleRef,
+        level: c_uint,
+        sections: bool,
+    ) -> *mut c_void;
+    pub fn jl_cpp_machine_free(machine: *mut c_void);
+    pub fn jl_cpp_optimise(machine: *mut c_void, module: LLVMModuleRef, level: c_uint, vectorise: bool);
+    pub fn jl_cpp_emit(
+        machine: *mut c_void,
+        module: LLVMModuleRef,
+        assembly: bool,
+        data: *mut c_void,
+        write: WriteBytes,
+    ) -> bool;
 }
