@@ -55,7 +55,7 @@ pub fn split(shard: &[u8]) -> Result<Parts, String> {
         .iter()
         .map(|s| is_definition(s) && s.references().is_empty() && is_copied(module, *s))
         .collect();
-    rename_bodies(module, &symbols, &parts, &keys);
+    rename_bodies(&symbols, &parts, &keys);
     share_across(module, &symbols, &parts, &copied)?;
     let mut all: Vec<Part> = parts.iter().flatten().copied().collect();
     all.sort_unstable();
@@ -123,8 +123,7 @@ fn part_of(symbol: &Value) -> Option<Part> {
     Some(if tables { Part::Tables } else { Part::Target(0) })
 }
 
-fn rename_bodies(module: Module, symbols: &[Value], parts: &[Option<Part>], keys: &[u64]) {
-    let _ = module;
+fn rename_bodies(symbols: &[Value], parts: &[Option<Part>], keys: &[u64]) {
     for (symbol, part) in symbols.iter().zip(parts) {
         let (Some(function), Some(Part::Target(target))) = (symbol.as_function(), part) else { continue };
         if function.string_attribute(CLONE).is_none() {
