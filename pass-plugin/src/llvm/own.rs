@@ -8,27 +8,33 @@ use llvm_sys::core::*;
 use llvm_sys::prelude::*;
 use std::ffi::{CStr, c_char, c_void};
 
+/// What a context said, in order.
+type Said = Vec<(Severity, String)>;
+
 /// A context, and what it had to say.
 struct Context {
     raw: LLVMContextRef,
-    /// Boxed: LLVM keeps its address.
-    said: Box<Vec<(Severity, String)>>,
+    /// Ours, from `Box::into_raw`: LLVM keeps its address.
+    said: *mut Said,
 }
 
 impl Context {
     fn new() -> Context {
         let raw = llvm!(LLVMContextCreate());
-        let mut said: Box<Vec<(Severity, String)>> = Box::default();
-        let data: *mut Vec<(Severity, String)> = &mut *said;
-        llvm!(LLVMContextSetDiagnosticHandler(raw, Some(note), data.cast()));
+        let said: *mut Said = Box::into_raw(Box::default());
+        llvm!(LLVMContextSetDiagnosticHandler(raw, Some(note), said.cast()));
         Context { raw, said }
     }
 }
 
 impl Drop for Context {
     fn drop(&mut self) {
-        // SAFETY: it is ours, and `OwnedModule` disposes of its module first.
-        unsafe { LLVMContextDispose(self.raw) };
+        // SAFETY: both are ours; `OwnedModule` disposes of its module first, and without its context nobody has the
+        // list's address any more.
+        unsafe {
+            LLVMContextDispose(self.raw);
+            drop(Box::from_raw(self.said));
+        }
     }
 }
 
@@ -74,7 +80,9 @@ impl OwnedModule {
 
     /// What LLVM and we said about it: severity and text, in order.
     pub fn diagnostics(&self) -> &[(Severity, String)] {
-        &self.context.said
+        // SAFETY: the list lives as long as the context, and LLVM adds to it only while it works on the module, which
+        // it does not while the borrow of `self` lasts: what works on it takes `Module` by value and returns first.
+        unsafe { &*self.context.said }
     }
 
     /// The first error, if there was one.
@@ -144,7 +152,7 @@ extern "C" fn note(info: LLVMDiagnosticInfoRef, data: *mut c_void) {
     let words = unsafe { CStr::from_ptr(raw) }.to_bytes();
     let words = text(words.as_ptr().cast(), words.len()).to_string();
     llvm!(LLVMDisposeMessage(raw));
-    // SAFETY: `data` is the boxed list of the context that calls us, which no one borrows while LLVM works on the
+    // SAFETY: `data` is the list of the context that calls us, which no one borrows while LLVM works on the
     // context's module.
-    unsafe { &mut *data.cast::<Vec<(Severity, String)>>() }.push((severity, words));
+    unsafe { &mut *data.cast::<Said>() }.push((severity, words));
 }
