@@ -31,3 +31,5 @@ pub mod names;
 pub mod relr;
 #[cfg(feature = "std")]
 pub mod report;
+#[cfg(feature = "std")]
+pub mod size;

@@ -1,0 +1,87 @@
+//! What work is about: the words of messages, timings and traces.
+
+use crate::partition::plan::ShardId;
+use std::fmt::{self, Display};
+
+/// The whole module, a shard of it, or one part of a shard (a target's bodies, or the tables).
+///
+/// Orders as tables list it: the module, then each shard before its parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    pub shard: Option<ShardId>,
+    /// Name of the target, or `tables`.
+    pub part: Option<String>,
+}
+
+impl Place {
+    pub fn module() -> Place {
+        Place::default()
+    }
+
+    pub fn shard(shard: ShardId) -> Place {
+        Place { shard: Some(shard), part: None }
+    }
+
+    pub fn part(shard: ShardId, part: impl Into<String>) -> Place {
+        Place { shard: Some(shard), part: Some(part.into()) }
+    }
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.shard, &self.part) {
+            (None, _) => write!(f, "the module"),
+            (Some(ShardId(shard)), None) => write!(f, "shard {shard}"),
+            (Some(ShardId(shard)), Some(part)) => write!(f, "shard {shard}, part {part}"),
+        }
+    }
+}
+
+/// What is done at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The half of optimisation that all targets share.
+    Simplify,
+    /// Which function is cloned for which target.
+    Annotate,
+    /// Which definition goes to which shard.
+    Partition,
+    /// A shard's own bitcode.
+    Serialise,
+    /// Parsing it in the job's own context.
+    Deserialise,
+    /// Making the part's clones or tables.
+    Materialise,
+    Optimise,
+    Emit,
+    /// One object of a shard's parts.
+    Compose,
+}
+
+impl Stage {
+    pub const ALL: [Stage; 9] = [
+        Stage::Simplify,
+        Stage::Annotate,
+        Stage::Partition,
+        Stage::Serialise,
+        Stage::Deserialise,
+        Stage::Materialise,
+        Stage::Optimise,
+        Stage::Emit,
+        Stage::Compose,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Stage::Simplify => "simplify",
+            Stage::Annotate => "annotate",
+            Stage::Partition => "partition",
+            Stage::Serialise => "serialise",
+            Stage::Deserialise => "deserialise",
+            Stage::Materialise => "materialise",
+            Stage::Optimise => "optimise",
+            Stage::Emit => "emit",
+            Stage::Compose => "compose",
+        }
+    }
+}
