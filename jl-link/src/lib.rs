@@ -28,6 +28,7 @@ pub mod inputs;
 pub mod julia;
 pub mod lld;
 pub mod llvm;
+pub mod mapping;
 pub mod merge;
 pub mod notes;
 pub mod options;

@@ -4,6 +4,7 @@ use crate::arch::{Decoded, FeatureReader};
 use crate::clones::{CodeMap, functions_of};
 use crate::elf::{Elf, Section};
 use crate::features::{Facts, Piece};
+use crate::mapping::{Kind, Mapping};
 use crate::merge::Function;
 use image_format::feature::FeatureSet;
 use image_format::specs::Specs;
@@ -37,6 +38,7 @@ pub fn collect(
 struct Reader<'a> {
     elf: &'a Elf,
     code: FeatureReader,
+    mapping: Mapping,
     map: &'a CodeMap,
     pieces: Vec<Piece>,
     /// Address ranges of each piece.
@@ -68,6 +70,7 @@ impl<'a> Reader<'a> {
         let mut reader = Reader {
             elf,
             code,
+            mapping: Mapping::of(elf),
             map,
             pieces,
             ranges: map.ranges(),
@@ -129,10 +132,14 @@ impl<'a> Reader<'a> {
         piece.is_understood &= !ranges.is_empty();
         let mut references = Vec::new();
         for (start, end) in &ranges {
-            let decoded = decode(self.elf, self.code, *start, *end);
-            piece.features = piece.features.union(decoded.features);
-            piece.is_understood &= decoded.is_understood;
-            references.extend(decoded.references);
+            for decoded in decode(self.elf, self.code, &self.mapping, *start, *end) {
+                piece.features = piece.features.union(decoded.features);
+                piece.is_understood &= decoded.is_understood;
+                references.extend(decoded.references);
+                // Which function of a page is meant is not told, so all are.
+                let starts = |page: u64| self.functions.range(page..page.saturating_add(PAGE)).map(|f| *f.0);
+                references.extend(decoded.pages.into_iter().flat_map(starts));
+            }
         }
         let mut leads_to: Vec<usize> = references.into_iter().filter_map(|a| self.piece_at(a)).collect();
         let piece = &mut self.pieces[index];
@@ -167,20 +174,39 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn decode(elf: &Elf, code: FeatureReader, start: u64, end: u64) -> Decoded {
-    let bytes = elf.slice(start, (end - start) as usize);
-    (code.decode)(bytes.unwrap_or(&[]), start)
+/// What [`crate::arch::Decoded::pages`] counts in, in bytes.
+const PAGE: u64 = 1 << 12;
+
+/// The code between two addresses, part by part. Data among it is passed over, unless it may be run into.
+fn decode(elf: &Elf, code: FeatureReader, mapping: &Mapping, start: u64, end: u64) -> Vec<Decoded> {
+    let mut parts: Vec<Decoded> = Vec::new();
+    for (kind, start, end) in mapping.parts(start, end) {
+        match kind {
+            Kind::Code => {
+                let bytes = elf.slice(start, (end - start) as usize);
+                parts.push((code.decode)(bytes.unwrap_or(&[]), start));
+            }
+            Kind::Data => {
+                if let Some(before) = parts.last_mut().filter(|part| part.goes_on) {
+                    before.is_understood = false;
+                }
+            }
+        }
+    }
+    parts
 }
 
 /// All code of the image as one piece: cut where functions begin and end, so that what stands between them does not
 /// shift the reading.
 fn everything(elf: &Elf, code: FeatureReader) -> Piece {
     let mut all = Piece { is_understood: true, ..Piece::default() };
+    let mapping = Mapping::of(elf);
     for section in elf.sections.iter().filter(|s| s.is_executable() && s.has_bytes()) {
         for pair in cuts(elf, section).windows(2) {
-            let decoded = decode(elf, code, pair[0], pair[1]);
-            all.features = all.features.union(decoded.features);
-            all.is_understood &= decoded.is_understood;
+            for decoded in decode(elf, code, &mapping, pair[0], pair[1]) {
+                all.features = all.features.union(decoded.features);
+                all.is_understood &= decoded.is_understood;
+            }
         }
     }
     all

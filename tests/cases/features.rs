@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tests::command::{run, run_ok};
+use tests::machine::{AARCH64, HOST, Machine, Setting};
 use tests::tools::Tools;
 
 struct Work {
@@ -40,18 +41,34 @@ impl Work {
         Ok(told["lists"][0]["targets"][index].clone())
     }
 
+    /// As [`Work::build`], for aarch64 and all functions cloned for Neoverse N1.
+    fn build_aarch64(&self, name: &str, source: &str, flags: &[&str]) -> Result<PathBuf> {
+        let own = ["--jl-targets=generic;neoverse-n1,clone_all"];
+        self.build(name, source, &[AARCH64.flags, &own, flags].concat())
+    }
+
     /// The features that a target requires beyond the baseline.
     fn needs(&self, image: &Path, index: usize) -> Result<Vec<String>> {
-        let target = self.target(image, "haswell", index)?;
+        self.needs_on(image, "haswell", index)
+    }
+
+    /// As [`Work::needs`]; `cpu` is any of the image's architecture.
+    fn needs_on(&self, image: &Path, cpu: &str, index: usize) -> Result<Vec<String>> {
+        let target = self.target(image, cpu, index)?;
         let names = target["needs"].as_array().context("no needs")?;
         Ok(names.iter().filter_map(|n| n.as_str()).map(str::to_string).collect())
     }
 }
 
-/// Runs a program on a CPU of QEMU's; the number of the target that it chose, and what it printed.
-fn on(cpu: &str, program: &Path) -> Result<(String, String)> {
-    let mut command = Command::new("qemu-x86_64");
-    let ran = run_ok(command.args(["-cpu", cpu, "-E", "JL_LOAD_LOG=stderr"]).arg(program))?;
+/// Runs a program for x86-64 on a CPU of QEMU's; the number of the target that it chose, and what it printed.
+fn on(cpu: &'static str, program: &Path) -> Result<(String, String)> {
+    on_machine(&HOST, cpu, program)
+}
+
+fn on_machine(machine: &Machine, cpu: &'static str, program: &Path) -> Result<(String, String)> {
+    let words = machine.prefix(&Setting { cpu: Some(cpu), target: None });
+    let mut command = Command::new(&words[0]);
+    let ran = run_ok(command.args(&words[1..]).args(["-E", "JL_LOAD_LOG=stderr"]).arg(program))?;
     let chosen = ran.stderr.lines().find_map(|l| l.split_once(": target ").map(|(_, rest)| rest));
     let chosen = chosen.with_context(|| ran.describe())?;
     Ok((chosen.chars().take_while(char::is_ascii_digit).collect(), ran.stdout))
@@ -173,5 +190,90 @@ fn a_raised_baseline_requires_what_all_code_uses() -> Result<()> {
     ensure!(on("Haswell,-fma,-movbe", &program)?.1.ends_with('\n'), "runs without what nothing uses");
     let refused = run(Command::new("qemu-x86_64").args(["-cpu", "Haswell,-bmi2"]).arg(&program))?;
     ensure!(refused.status.code() == Some(127) && refused.stderr.contains("bmi2"), "{}", refused.describe());
+    Ok(())
+}
+
+const BYTES: &str = "
+    #include <stdint.h>
+    __attribute__((noinline)) static int bytes(const uint8_t *a, int n) {
+        int sum = 0;
+        for (int i = 0; i < n; i++) sum += a[i] * a[i];
+        return sum;
+    }
+    static int more(const int *a) { return bytes((const uint8_t *)a, 64); }";
+
+#[test]
+fn on_aarch64_a_feature_that_no_code_uses_rejects_nothing() -> Result<()> {
+    let work = Work::new()?;
+    let without = work.build_aarch64("without", &format!("{SUM}{NOTHING_MORE}{MAIN}"), &[])?;
+    let with = work.build_aarch64("with", &format!("{SUM}{BYTES}{MAIN}"), &[])?;
+    let needs = work.needs_on(&without, "neoverse-n1", 1)?;
+    ensure!(needs.iter().all(|n| ["fp-armv8", "neon"].contains(&n.as_str())), "{needs:?}");
+    let needs = work.needs_on(&with, "neoverse-n1", 1)?;
+    ensure!(needs.contains(&"dotprod".to_string()) && !needs.contains(&"crc".to_string()), "{needs:?}");
+    let told = work.target(&without, "cortex-a53", 1)?;
+    ensure!(told["declares"].to_string().contains("\"dotprod\"") && told["lacks"] == json!([]), "{told}");
+    for (program, cpu, expected) in [
+        (&without, "cortex-a53", "1"),
+        (&with, "cortex-a53", "0"),
+        (&with, "neoverse-n1", "1"),
+        (&with, "max", "1"),
+    ] {
+        let (chosen, printed) = on_machine(&AARCH64, cpu, program)?;
+        let sum = if program == &with { "1870541\n" } else { "60249\n" };
+        ensure!(chosen == expected && printed == sum, "{cpu}: target {chosen}, {printed}");
+    }
+    Ok(())
+}
+
+/// As [`BYTES`], so that bodies differ from target to target, with `first` before it.
+fn bytes_after(first: &str) -> String {
+    let call = "int more(const int *a) { return";
+    BYTES.replace(&format!("static {call}"), &format!("__attribute__((noinline)) {call} {first}"))
+}
+
+#[test]
+fn on_aarch64_code_is_told_from_data() -> Result<()> {
+    let work = Work::new()?;
+    // Jumped over, and marked as data by the assembler; the same without the mark; and data that is run into.
+    for (name, assembly, all) in [
+        ("data", "b 1f\\n .word 0xffffffff\\n 1:", false),
+        ("code", "b 1f\\n .inst 0xffffffff\\n 1:", true),
+        ("entered", "nop\\n .word 0xd503201f\\n nop", true),
+    ] {
+        let report = work.folder.path().join("report.json");
+        let flag = format!("--jl-report={}", report.display());
+        let bytes = BYTES.replace("int sum = 0;", &format!("int sum = 0; __asm__ volatile(\"{assembly}\");"));
+        let program = work.build_aarch64(name, &format!("{SUM}{bytes}{MAIN}"), &[&flag])?;
+        let needs = work.needs_on(&program, "neoverse-n1", 1)?;
+        ensure!(needs.contains(&"dotprod".to_string()), "{name}: {needs:?}");
+        ensure!(needs.contains(&"lse".to_string()) == all, "{name}: {needs:?}");
+        let report: Value = serde_json::from_str(&fs::read_to_string(report)?)?;
+        ensure!(report["targets"][1]["code_was_read"] == !all, "{name}: {report}");
+        let (chosen, printed) = on_machine(&AARCH64, "neoverse-n1", &program)?;
+        ensure!(chosen == "1" && printed == "1870541\n", "{name}: target {chosen}, {printed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn on_aarch64_code_elsewhere_that_a_body_leads_to() -> Result<()> {
+    let work = Work::new()?;
+    // crc32b w0, w0, w0, in a local function without clones and in a section of its own.
+    let helper = "
+        __asm__(\".pushsection .text.helper,\\\"ax\\\",%progbits\\n.type helper,%function\\nhelper:\\n\"
+                \" .inst 0x1ac04000\\n ret\\n.size helper, . - helper\\n.popsection\");
+        __attribute__((visibility(\"hidden\"))) int helper(int);
+        int (*volatile called)(int) = helper;";
+    for (name, first, expected) in [
+        ("taken", "(called = helper, 0) +", true),
+        ("called", "(a[0] == 7 ? helper(3) : 0) +", true),
+        ("neither", "", false),
+    ] {
+        let program = work.build_aarch64(name, &format!("{SUM}{helper}{}{MAIN}", bytes_after(first)), &[])?;
+        let needs = work.needs_on(&program, "neoverse-n1", 1)?;
+        ensure!(needs.contains(&"dotprod".to_string()), "{name}: {needs:?}");
+        ensure!(needs.contains(&"crc".to_string()) == expected, "{name}: {needs:?}");
+    }
     Ok(())
 }

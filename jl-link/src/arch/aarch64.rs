@@ -53,14 +53,14 @@ fn instruction(code: &impl Code, address: u64) -> Option<u32> {
 
 /// Where in a branch the displacement stands: a signed number of instructions.
 #[derive(Clone, Copy)]
-struct Reach {
+pub struct Reach {
     low: u32,
     bits: u32,
 }
 
 impl Reach {
     /// Of `b` and `bl`: 128 MiB either way; of `b.cond`, `cbz` and `cbnz`: 1 MiB; of `tbz` and `tbnz`: 32 KiB.
-    fn of(instruction: u32) -> Option<Reach> {
+    pub fn of(instruction: u32) -> Option<Reach> {
         match instruction {
             i if i & 0x7c00_0000 == 0x1400_0000 => Some(Reach { low: 0, bits: 26 }),
             i if i & 0xff00_0000 == 0x5400_0000 || i & 0x7e00_0000 == 0x3400_0000 => {
@@ -75,7 +75,7 @@ impl Reach {
         ((1 << self.bits) - 1) << self.low
     }
 
-    fn target(self, instruction: u32, place: u64) -> u64 {
+    pub fn target(self, instruction: u32, place: u64) -> u64 {
         let field = (instruction & self.mask()) >> self.low;
         place.wrapping_add_signed(sign_extend(field, self.bits) * SIZE as i64)
     }
@@ -90,7 +90,7 @@ impl Reach {
     }
 }
 
-fn sign_extend(field: u32, bits: u32) -> i64 {
+pub fn sign_extend(field: u32, bits: u32) -> i64 {
     i64::from((field << (32 - bits)).cast_signed() >> (32 - bits))
 }
 
@@ -107,7 +107,12 @@ const LDR_X16_LITERAL_8: u32 = 0x5800_0050;
 
 /// The page that `adrp x16, ...` at `address` puts into the register.
 fn adrp_x16(instruction: u32, address: u64) -> Option<u64> {
-    if instruction & 0x9f00_001f != 0x9000_0010 {
+    page_of_adrp(instruction, address).filter(|_| instruction & 0x1f == 16)
+}
+
+/// The page of 4 KiB that an `adrp` at `address` puts into its register.
+pub fn page_of_adrp(instruction: u32, address: u64) -> Option<u64> {
+    if instruction & 0x9f00_0000 != 0x9000_0000 {
         return None;
     }
     let pages = (instruction >> 5 & 0x7_ffff) << 2 | instruction >> 29 & 3;

@@ -3,6 +3,8 @@
 //! Everything above this module speaks of branches, trampolines and references by address.
 
 pub mod aarch64;
+mod aarch64_features;
+mod aarch64_system;
 pub mod x86_64;
 mod x86_64_features;
 
@@ -52,7 +54,7 @@ pub enum Referent {
 }
 
 /// What was read out of a piece of code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
     /// The CPU features that its instructions need.
     pub features: FeatureSet,
@@ -60,6 +62,10 @@ pub struct Decoded {
     pub is_understood: bool,
     /// Addresses outside of it that it jumps to, calls or takes; sorted.
     pub references: Vec<u64>,
+    /// Pages of 4 KiB that it takes addresses in, where another instruction, perhaps elsewhere, adds the rest; sorted.
+    pub pages: Vec<u64>,
+    /// Whether what stands behind it may run after it.
+    pub goes_on: bool,
 }
 
 /// Code bytes by address: what the decoders look at.
@@ -152,7 +158,7 @@ pub struct FeatureReader {
 pub fn feature_reader(arch: Arch) -> Option<FeatureReader> {
     match arch {
         Arch::X86_64 => Some(x86_64_features::reader()),
-        Arch::Aarch64 => None,
+        Arch::Aarch64 => Some(aarch64_features::reader()),
     }
 }
 

@@ -164,7 +164,7 @@ pub fn reader() -> FeatureReader {
 fn decode(bytes: &[u8], address: u64) -> Decoded {
     let end = address.wrapping_add(bytes.len() as u64);
     let inside = |target: u64| target >= address && target < end;
-    let mut decoded = Decoded { features: FeatureSet::EMPTY, is_understood: true, references: Vec::new() };
+    let mut decoded = Decoded { is_understood: true, goes_on: true, ..Decoded::default() };
     let mut starts = Vec::new();
     let mut inner_targets = Vec::new();
     let mut decoder = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE);
