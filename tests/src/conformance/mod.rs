@@ -11,6 +11,7 @@ pub mod crates;
 pub mod csmith;
 pub mod dg;
 pub mod document;
+pub mod effective;
 pub mod findings;
 pub mod fortran;
 pub mod kept;

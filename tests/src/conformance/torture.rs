@@ -2,7 +2,8 @@
 
 use super::case::{Case, Kind};
 use super::cases::{Listing, judge_all};
-use super::dg::{self, Directive, glob, selects, words};
+use super::dg::{self, Directive, selects, words};
+use super::effective::{Effective, Standard};
 use super::findings::Findings;
 use super::level::Level;
 use super::platform::{Language, Platform};
@@ -41,28 +42,6 @@ const C_FLAGS: [&str; 9] = [
 /// coverage, debuggers, other architectures.
 const CXX_WITHOUT: [&str; 9] =
     ["asan", "hwasan", "tsan", "ubsan", "gcov", "guality", "gomp", "vect", "ext/arm-fp16"];
-
-/// C++ standards by year, the one that gcc 12 takes by default first.
-const STANDARDS: [u32; 6] = [17, 20, 23, 14, 11, 98];
-
-/// What no target here has. All other names of effective targets are taken to hold: a test that needs
-/// what is not there fails with plain clang, which is seen.
-const LACKING: [&str; 14] = [
-    "ilp32",
-    "ia32",
-    "x32",
-    "llp64",
-    "freestanding",
-    "arm*",
-    "powerpc*",
-    "mips*",
-    "avr*",
-    "s390*",
-    "newlib*",
-    "hwaddress_exec",
-    "vxworks*",
-    "nonpic",
-];
 
 impl Suite for Torture {
     fn name(&self) -> &'static str {
@@ -203,26 +182,27 @@ impl Reader<'_> {
         Ok(Some(case))
     }
 
-    /// The C++ standard to compile for: the one that the test names, or the first that it is meant for; 0 for C.
-    fn standard(&self, name: &str, directives: &[Directive]) -> Option<u32> {
+    /// The C++ standard to compile for: the one that the test names, or the first that it is meant for; none for C.
+    fn standard(&self, name: &str, directives: &[Directive]) -> Option<Standard> {
         if self.set != Torture::Cxx {
-            return Some(0);
+            return Some(Standard::NONE);
         }
         let named = directives
             .iter()
             .filter(|d| d.name == "options" || d.name == "additional-options")
             .flat_map(|d| d.arguments.first().map(|a| words(a)).unwrap_or_default())
-            .filter_map(|flag| standard_of(flag.strip_prefix("-std=")?))
+            .filter_map(|flag| Standard::named(flag.strip_prefix("-std=")?))
             .next_back();
         // By coroutines/coroutines.exp.
-        let preferred = if name.starts_with("coroutines/") { Some(20) } else { None };
-        let candidates = named.or(preferred).map_or(STANDARDS.to_vec(), |standard| vec![standard]);
+        let preferred = if name.starts_with("coroutines/") { Some(Standard(20)) } else { None };
+        let candidates = named.or(preferred).map_or(Standard::ALL.to_vec(), |standard| vec![standard]);
         candidates.into_iter().find(|standard| self.kind(directives, *standard).is_some())
     }
 
     /// What the test asks for at a standard; nothing if it is not meant for that or not for this platform.
-    fn kind(&self, directives: &[Directive], standard: u32) -> Option<Kind> {
-        let known = |name: &str| self.holds(name, standard);
+    fn kind(&self, directives: &[Directive], standard: Standard) -> Option<Kind> {
+        let effective = self.effective(standard);
+        let known = |name: &str| effective.holds(name);
         let mut kind = match self.set {
             Torture::Execute => Some(Kind::Run),
             Torture::Compile => Some(Kind::Compile),
@@ -261,35 +241,23 @@ impl Reader<'_> {
         kind
     }
 
-    /// Whether a triplet pattern or the name of an effective target holds.
-    fn holds(&self, name: &str, standard: u32) -> bool {
-        if let Some(rest) = name.strip_prefix("c++") {
-            let (year, rest) = rest.split_once('_').unwrap_or((rest, ""));
-            let Some(year) = standard_of(&format!("c++{year}")) else { return false };
-            let (year, standard) = (age(year), age(standard));
-            return match rest {
-                "only" => standard == year,
-                "down" => standard <= year,
-                _ => standard >= year,
-            };
-        }
-        if name.matches('-').count() >= 2 {
-            return glob(name, self.platform.gnu_triple());
-        }
-        !LACKING.iter().any(|pattern| glob(pattern, name))
+    /// What is there when compiling for a standard.
+    fn effective(&self, standard: Standard) -> Effective {
+        Effective { platform: self.platform, standard }
     }
 
     /// What the set's driver in gcc's suite gives to all its tests, in clang's words.
-    fn own_flags(&self, standard: u32) -> Vec<String> {
+    fn own_flags(&self, standard: Standard) -> Vec<String> {
         match self.set {
             Torture::Execute | Torture::Compile => C_FLAGS.map(str::to_string).to_vec(),
-            Torture::Cxx => vec!["-w".into(), format!("-std=gnu++{standard:02}")],
+            Torture::Cxx => vec!["-w".into(), format!("-std=gnu++{:02}", standard.0)],
         }
     }
 
     /// Options, further sources and the environment that the test asks for.
-    fn apply(&self, directives: &[Directive], standard: u32, file: &Path, case: &mut Case) {
-        let known = |name: &str| self.holds(name, standard);
+    fn apply(&self, directives: &[Directive], standard: Standard, file: &Path, case: &mut Case) {
+        let effective = self.effective(standard);
+        let known = |name: &str| effective.holds(name);
         if case.name.starts_with("ieee/") {
             case.flags.push("-fno-inline".into());
         }
@@ -341,25 +309,6 @@ impl Reader<'_> {
     }
 }
 
-/// The year in a standard's name: `c++2a`, `gnu++17`, `c++98`.
-fn standard_of(name: &str) -> Option<u32> {
-    let year = name.strip_prefix("c++").or_else(|| name.strip_prefix("gnu++"))?;
-    match year {
-        "98" | "03" => Some(98),
-        "0x" | "11" => Some(11),
-        "1y" | "14" => Some(14),
-        "1z" | "17" => Some(17),
-        "2a" | "20" => Some(20),
-        "2b" | "23" => Some(23),
-        _ => None,
-    }
-}
-
-/// Standards in the order of their age.
-fn age(standard: u32) -> u32 {
-    if standard == 98 { 0 } else { standard }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,7 +321,7 @@ mod tests {
         let directives = dg::directives(source);
         let reader = reader(set);
         let standard = reader.standard("a.C", &directives)?;
-        Some((standard, reader.kind(&directives, standard)?))
+        Some((standard.0, reader.kind(&directives, standard)?))
     }
 
     #[test]
