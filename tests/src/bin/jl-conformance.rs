@@ -93,7 +93,7 @@ fn run(arguments: Arguments) -> Result<bool> {
     Ok(findings.is_clean())
 }
 
-/// The table on standard output; what went wrong on standard error, before it.
+/// The table on standard output, and the generated tests that plain clang does not pass either; what went wrong on standard error, before it.
 fn report(findings: &Findings, context: &Context) {
     for failure in &findings.failures {
         let conformance::findings::Failure { suite, test, level, target, what } = failure;
@@ -102,7 +102,7 @@ fn report(findings: &Findings, context: &Context) {
     for complaint in &findings.complaints {
         eprintln!("WRONG {complaint}");
     }
-    print!("{}", table(&findings.rows));
+    print!("{}{}", table(&findings.rows), findings.unlisted_text());
     if !findings.failures.is_empty() {
         eprintln!("What shows the failures: {}", context.folder.join("failures").display());
     }

@@ -4,6 +4,7 @@ use super::Context;
 use super::case::{Case, Judged};
 use super::findings::{Failure, Findings, Outcome, Tally};
 use super::level::Level;
+use super::list::Key;
 use anyhow::{Context as _, Result};
 use rayon::prelude::*;
 use std::fs;
@@ -77,8 +78,12 @@ impl Summary<'_> {
             }
             return;
         };
-        if self.listing == Listing::Listed {
-            self.check_list(case, level, &reference);
+        match (self.listing, &reference) {
+            (Listing::Listed, _) => self.check_list(case, level, &reference),
+            (Listing::Unlisted, Err(reason)) => {
+                self.findings.unlisted.push((self.key(case, level), reason.clone()));
+            }
+            (Listing::Unlisted, Ok(())) => {}
         }
         for place in &places {
             let outcome = match (&reference, &place.result) {
@@ -117,10 +122,14 @@ impl Summary<'_> {
                 .push(format!("{where_}: plain clang does not pass it, and it is not listed: {reason}")),
             _ => {}
         }
-        self.findings.ran.insert((self.suite.into(), case.name.clone(), level.name().into()));
+        let key = self.key(case, level);
+        self.findings.ran.insert(key.clone());
         if let Err(reason) = reference {
-            let key = (self.suite.to_string(), case.name.clone(), level.name().to_string());
             self.findings.unsupported.push((key, reason.clone()));
         }
+    }
+
+    fn key(&self, case: &Case, level: Level) -> Key {
+        (self.suite.into(), case.name.clone(), level.name().into())
     }
 }

@@ -67,6 +67,8 @@ pub struct Findings {
     pub ran: BTreeSet<Key>,
     /// Those of them that plain clang does not pass, with the reason.
     pub unsupported: Vec<(Key, String)>,
+    /// Tests that are not listable and that plain clang does not pass either, with the reason.
+    pub unlisted: Vec<(Key, String)>,
 }
 
 impl Findings {
@@ -77,12 +79,32 @@ impl Findings {
     }
 
     pub fn extend(&mut self, other: Findings) {
-        let Findings { rows, failures, complaints, ran, unsupported } = other;
+        let Findings { rows, failures, complaints, ran, unsupported, unlisted } = other;
         self.rows.extend(rows);
         self.failures.extend(failures);
         self.complaints.extend(complaints);
         self.ran.extend(ran);
         self.unsupported.extend(unsupported);
+        self.unlisted.extend(unlisted);
+    }
+
+    /// Which tests are counted as unsupported without a line in the list, by suite and reason: one line for each
+    /// reason; empty when there is none.
+    pub fn unlisted_text(&self) -> String {
+        let mut groups: BTreeMap<(&str, &str), BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
+        for ((suite, test, level), reason) in &self.unlisted {
+            groups.entry((suite, reason)).or_default().entry(test).or_default().insert(level);
+        }
+        let line = |((suite, reason), tests): (&(&str, &str), &BTreeMap<&str, BTreeSet<&str>>)| {
+            let mut tests: Vec<_> = tests.iter().collect();
+            // Seeds in the order of their numbers.
+            tests.sort_by_key(|(test, _)| (test.len(), **test));
+            let levels = |levels: &BTreeSet<&str>| levels.iter().copied().collect::<Vec<_>>().join(",");
+            let tests: Vec<String> =
+                tests.iter().map(|(test, at)| format!("{test} ({})", levels(at))).collect();
+            format!("unsupported {suite}: {reason}: {}\n", tests.join(" "))
+        };
+        groups.iter().map(line).collect()
     }
 }
 
@@ -175,6 +197,26 @@ mod tests {
         assert_eq!(rows[0].counts, Counts { passed: 1, failed: 0, unsupported: 1, with_clones: 1 });
         assert_eq!(rows[1].counts, Counts { passed: 0, failed: 1, unsupported: 0, with_clones: 0 });
         assert_eq!(rows[0].counts.run(), 2);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_named_with_its_reason() {
+        let key = |test: &str, level: &str| ("csmith".to_string(), test.to_string(), level.to_string());
+        let never = "does not come to an end (CPU time limit)";
+        let unlisted = [
+            ("seed-10", "O2", never),
+            ("seed-9", "O3", never),
+            ("seed-9", "O2", never),
+            ("seed-3", "O2", "aborts"),
+        ];
+        let unlisted = unlisted.map(|(test, level, reason)| (key(test, level), reason.to_string())).to_vec();
+        let findings = Findings { unlisted, ..Findings::default() };
+        assert_eq!(
+            findings.unlisted_text(),
+            "unsupported csmith: aborts: seed-3 (O2)\n\
+             unsupported csmith: does not come to an end (CPU time limit): seed-9 (O2,O3) seed-10 (O2)\n"
+        );
+        assert_eq!(Findings::default().unlisted_text(), "");
     }
 
     #[test]
