@@ -4,7 +4,7 @@
 //! opt: -O1 -O3 -Os
 //! check-cloned: saxpy histogram matrix smooth
 //! check-not-cloned: digit never-pays
-//! without-llvm: 16 plan -- matrix: the serial sum is left as it is, so that there is nothing to vectorise
+//! without-llvm: 16 plan -- matrix: the serial sum is not unrolled before OptimizerEarly, so nothing is to vectorise
 //! without-llvm: 19 plan -- as 16
 // The default filter: loops are cloned, code that no target does better is not.
 #include <stdio.h>
