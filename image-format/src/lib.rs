@@ -4,7 +4,8 @@
 //! in this crate and nowhere else: the bytes ([`layout`]), the target list ([`specs`]), CPU features
 //! and how they are probed ([`cpu`]), which target is chosen ([`choose`]), the lines of the log
 //! ([`log`]), Julia's target grammar ([`grammar`], feature `std`), its own tables and rules ([`julia`],
-//! feature `std`) and the words of the report ([`report`], feature `std`).
+//! feature `std`), the words of the report ([`report`], feature `std`) and the cache of compiled pieces
+//! ([`cache`], feature `std`).
 //!
 //! The tools meet in files; no tool depends on another. Without the feature `std` the crate is
 //! `no_std`, allocates nothing and cannot panic on hostile input.
@@ -21,6 +22,8 @@ pub mod pod;
 pub mod record;
 pub mod specs;
 
+#[cfg(feature = "std")]
+pub mod cache;
 #[cfg(feature = "std")]
 pub mod grammar;
 #[cfg(feature = "std")]

@@ -1,6 +1,7 @@
 //! The driver: its phases in order.
 
 use crate::args::{Invocation, PlainReason};
+use crate::cache;
 use crate::check;
 use crate::elf::Elf;
 use crate::error::{Error, REPORT_IT, Result};
@@ -31,6 +32,10 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let invocation = Invocation::parse(response::expand(args)?)?;
     if invocation.own.help {
         print!("{}", options::HELP);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(command) = invocation.own.cache {
+        print!("{}", cache::run(command)?);
         return Ok(ExitCode::SUCCESS);
     }
     let lld = Lld::find(Llvm::choose(invocation.own.llvm)?)?;

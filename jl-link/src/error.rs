@@ -4,6 +4,7 @@
 //! the chain of causes would print it twice.
 
 use crate::llvm::Llvm;
+use image_format::cache::CacheError;
 use image_format::julia::TableError;
 use image_format::record::RecordError;
 use image_format::specs::SpecsError;
@@ -36,6 +37,12 @@ pub enum Error {
              for it (rustup target add {arch}-unknown-none) and build again, or give an object by --jl-shim=FILE"
     )]
     NoShim { arch: &'static str },
+    #[error("there is no cache: JL_CACHE=0 turns it off, or nothing says where it is; set JL_CACHE_DIR")]
+    NoCache,
+    #[error("{cause}")]
+    Cache { cause: CacheError },
+    #[error("the cache {} is being emptied or made smaller by another process; try again", dir.display())]
+    CacheBusy { dir: PathBuf },
     #[error("cannot run {}: {cause}", program.display())]
     Spawn { program: PathBuf, cause: io::Error },
     #[error("cannot read {}: {cause}", path.display())]

@@ -1,5 +1,6 @@
 //! jl-link's own options, `--jl-...`; everything else is lld's.
 
+use crate::cache::CacheCommand;
 use crate::error::{Error, Result};
 use crate::llvm::Llvm;
 use std::ffi::OsStr;
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnOptions {
     pub help: bool,
+    /// Nothing is linked: the cache is looked at or emptied.
+    pub cache: Option<CacheCommand>,
     pub report: Option<PathBuf>,
     pub summary: bool,
     pub verbose: bool,
@@ -38,8 +41,14 @@ USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with
   --jl-keep-temps    keep the temporary directory beside the output and say where it is
   --jl-shim=FILE     embed this shim object instead of the built-in one
   --jl-help          print this text
-ENVIRONMENT: JL_LLVM, JL_LLD (path of ld.lld), JL_PLUGIN (path of the pass plugin, for bitcode inputs)
-EXAMPLE: clang-22 -shared -fPIC --ld-path=/opt/julienne/bin/jl-link a.o b.o -o lib.so -Wl,--jl-report=r.json
+and without a link:
+  --jl-cache-stats   what is in the cache of compiled pieces and what it was good for (=json: as JSON)
+  --jl-cache-clear   remove everything from that cache
+ENVIRONMENT: JL_LLVM, JL_LLD (path of ld.lld), JL_PLUGIN (path of the pass plugin, for bitcode inputs);
+  JL_CACHE_DIR (default: $XDG_CACHE_HOME/julienne or ~/.cache/julienne), JL_CACHE_SIZE (default: 5G),
+  JL_CACHE=0 (no cache)
+EXAMPLES: clang-22 -shared -fPIC --ld-path=/opt/julienne/bin/jl-link a.o b.o -o lib.so -Wl,--jl-report=r.json
+  JL_CACHE_DIR=/var/cache/ci jl-link --jl-cache-stats
 ";
 
 impl OwnOptions {
@@ -66,6 +75,22 @@ impl OwnOptions {
                 self.llvm = Some(Llvm::from_option(&value.to_string_lossy())?);
                 return Ok(true);
             }
+            b"cache-stats" => {
+                self.cache = Some(match value.as_deref().map(|v| v.as_os_str().as_bytes()) {
+                    None | Some(b"text") => CacheCommand::Stats,
+                    Some(b"json") => CacheCommand::StatsAsJson,
+                    Some(_) => {
+                        let problem = "has an unknown form; known are --jl-cache-stats=json and =text";
+                        return Err(Error::Option { option, problem });
+                    }
+                });
+                return Ok(true);
+            }
+            b"cache-clear" if value.is_none() => {
+                self.cache = Some(CacheCommand::Clear);
+                return Ok(true);
+            }
+            b"cache-clear" => return Err(Error::Option { option, problem: "takes no value" }),
             b"help" => &mut self.help,
             b"summary" => &mut self.summary,
             b"verbose" => &mut self.verbose,
@@ -94,10 +119,19 @@ mod tests {
         assert!(own.take(OsStr::new("-jl-tunable")).unwrap());
         assert!(!own.take(OsStr::new("--gc-sections")).unwrap());
         assert!(own.take(OsStr::new("--jl-llvm=19")).unwrap());
+        assert!(own.take(OsStr::new("--jl-cache-stats=json")).unwrap());
         assert_eq!((own.report, own.tunable, own.llvm), (Some("a b".into()), true, Some(Llvm::V19)));
-        for bad in
-            ["--jl-reports", "--jl-report", "--jl-report=", "--jl-tunable=1", "--jl-llvm", "--jl-llvm=18"]
-        {
+        assert_eq!(own.cache, Some(CacheCommand::StatsAsJson));
+        for bad in [
+            "--jl-reports",
+            "--jl-report",
+            "--jl-report=",
+            "--jl-tunable=1",
+            "--jl-llvm",
+            "--jl-llvm=18",
+            "--jl-cache-stats=yaml",
+            "--jl-cache-clear=1",
+        ] {
             assert!(OwnOptions::default().take(OsStr::new(bad)).is_err(), "{bad}");
         }
     }
