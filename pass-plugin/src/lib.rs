@@ -7,6 +7,8 @@
 //! definition goes to) -> [`emit`] (shards to parts, parts to objects, one archive). `unsafe` stays in [`llvm`], [`entry`], [`assembler`] and the
 //! shim's declarations.
 //!
+//! [`compose`] makes one object of several and knows nothing of LLVM.
+//!
 //! Only files named for an architecture (`target_x86.rs`, `trampoline_aarch64.rs`, ...) know about one; [`arch`] leads
 //! there.
 
@@ -21,6 +23,7 @@ extern crate llvm_sys_22 as llvm_sys;
 pub mod annotate;
 pub mod arch;
 pub mod assembler;
+pub mod compose;
 pub mod emit;
 pub mod entry;
 pub mod facts;
