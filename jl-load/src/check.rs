@@ -1,7 +1,7 @@
 //! Everything that must hold of an image in a file.
 
 use crate::elf::ElfFile;
-use crate::image::{Content, LoadError, Merged, Plain, arch, content};
+use crate::image::{Content, LoadError, Merged, Plain, RESTORE, arch, content};
 use crate::julia;
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
@@ -67,7 +67,7 @@ fn check_julia(file: &ElfFile, problems: &mut Vec<Problem>) -> Result<Kind, Load
     let Some(image) = julia::image(file)? else { return Ok(Kind::Nothing) };
     let problem = |TableError { table, found, expected }| Problem {
         place: table,
-        text: format!("found {found}, expected {expected}"),
+        text: format!("found {found}, expected {expected}{RESTORE}"),
     };
     problems.extend(julia::problems(file, &image).into_iter().map(problem));
     Ok(Kind::Julia {

@@ -92,7 +92,8 @@ pub enum LoadError {
     Targets { path: PathBuf, address: u64, found: usize, expected: usize },
 }
 
-const RESTORE: &str = "; restore the file or link it again";
+/// What to do with a file that is damaged.
+pub const RESTORE: &str = "; restore the file or link it again";
 
 /// What to do, where the cause does not say it.
 fn image_advice(cause: &ImageError) -> &'static str {

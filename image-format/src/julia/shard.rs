@@ -123,8 +123,8 @@ impl<M: Memory> Reader<'_, M> {
         let start = self.address(table).wrapping_add(8 * first as u64);
         // Their number comes out of the image: what is not there must not be asked for room.
         if count.checked_mul(8).and_then(|size| self.memory.slice(start, size)).is_none() {
-            let found = format!("an end before {count} of them");
-            return Err(self.wrong(table, found, format!("{count} pointers at {start:#x}")));
+            let expected = format!("{count} pointers at {start:#x}");
+            return Err(self.wrong(table, "the end of the image before that", expected));
         }
         let place = |i: usize| start.wrapping_add(8 * i as u64);
         let pointer = |i| self.memory.pointer(place(i)).filter(|pointer| *pointer != Pointer::Address(0));
@@ -175,14 +175,14 @@ impl<M: Memory> Reader<'_, M> {
             }
             let base = self.words(TableName::CloneIdxs, word + 1, 1)?[0];
             if !matches!(found.get(base as usize), Some(Clones::All { .. })) {
-                let what =
-                    if target == 0 { "an untagged length".into() } else { format!("base target {base}") };
-                let expected = "target 0 with a tagged length, and as base an earlier target with one";
-                return Err(self.wrong(
-                    TableName::CloneIdxs,
-                    format!("{what} for target {target}"),
-                    expected,
-                ));
+                let (found, expected) = match target {
+                    0 => ("an untagged length for target 0".into(), "a tagged length"),
+                    _ => (
+                        format!("base target {base} for target {target}"),
+                        "an earlier target with a tagged length",
+                    ),
+                };
+                return Err(self.wrong(TableName::CloneIdxs, found, expected));
             }
             let idxs = self.words(TableName::CloneIdxs, word + 2, count)?;
             let plain: Vec<u32> = idxs.iter().map(|idx| idx & !TAG).collect();
