@@ -2,7 +2,9 @@
 // machine like the host's.
 #include "version.h"
 #include "llvm-c/Types.h"
+#include "llvm/IR/DiagnosticHandler.h"
 #include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/LLVMRemarkStreamer.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Transforms/IPO/ForceFunctionAttrs.h"
 
@@ -34,17 +36,38 @@ void addSimplification(PassBuilder &PB, ModulePassManager &MPM, unsigned Level) 
 } // namespace jl
 
 extern "C" {
-// A target machine for the module with the host's options, or LLVM's own where there is none. `Level` as in
-// levelOf. Null where the host was built without the target.
-void *jl_cpp_machine(void *Host, LLVMModuleRef Mod, unsigned Level, bool Sections) {
+// A target machine for a shard: the same wherever it is compiled. `Level` as in levelOf. Null where the host was
+// built without the target.
+void *jl_cpp_machine(LLVMModuleRef Mod, unsigned Level) {
   Module &M = *unwrap(Mod);
-  auto *Like = static_cast<TargetMachine *>(Host);
-  TargetOptions Options = Like ? Like->Options : TargetOptions();
+  TargetOptions Options;
+  // What every ELF compiler sets; LLVM's own value is older.
+  Options.UseInitArray = true;
   Options.EmitAddrsig = true;
-  if (Sections)
-    Options.FunctionSections = Options.DataSections = true;
-  Reloc::Model Relocation = relocationModel(M);
-  return machineFor(M, Options, Relocation, Level);
+  Options.FunctionSections = Options.DataSections = true;
+  return machineFor(M, Options, relocationModel(M), Level);
+}
+
+// A target machine that does what the host's does.
+void *jl_cpp_machine_copy(void *Host) {
+  auto &Of = *static_cast<TargetMachine *>(Host);
+  return Of.getTarget().createTargetMachine(tripleOf(Of), Of.getTargetCPU(), Of.getTargetFeatureString(), Of.Options,
+                                            Of.getRelocationModel(), Of.getCodeModel(), Of.getOptLevel());
+}
+
+// Whether code generation by this machine writes more than one file, or tells what it does: neither can be put
+// together from pieces.
+bool jl_cpp_has_side_outputs(void *Machine, LLVMModuleRef Mod) {
+  auto &Options = static_cast<TargetMachine *>(Machine)->Options;
+  LLVMContext &Context = unwrap(Mod)->getContext();
+  const DiagnosticHandler *Handler = Context.getDiagHandlerPtr();
+  return !Options.MCOptions.SplitDwarfFile.empty() || !Options.StackUsageOutput.empty() ||
+         Context.getLLVMRemarkStreamer() || (Handler && Handler->isAnyRemarkEnabled());
+}
+
+// Writes to the stream that a callback before code generation is given.
+void jl_cpp_write_stream(void *Stream, const char *Bytes, size_t Len) {
+  static_cast<raw_pwrite_stream *>(Stream)->write(Bytes, Len);
 }
 
 void jl_cpp_machine_free(void *Machine) { delete static_cast<TargetMachine *>(Machine); }

@@ -23,7 +23,7 @@ using namespace jl;
 
 namespace {
 // What Rust gives us: one function per module, told by `kind` and `params` what to do.
-using RunFn = bool (*)(LLVMModuleRef, unsigned kind, const char *params, size_t params_len, void *machine);
+using RunFn = bool (*)(LLVMModuleRef, unsigned kind, const char *params, size_t params_len);
 // The kind of pass, where its parameters start, and the level at which to simplify before it (-1: not at all).
 using NameFn = int (*)(const char *name, size_t len, size_t *params_at, int *simplify);
 struct Callbacks {
@@ -57,13 +57,11 @@ class RustPass : public PassInfoMixin<RustPass> {
   RunFn Run;
   unsigned Kind;
   std::string Params;
-  TargetMachine *Machine;
 
 public:
-  RustPass(RunFn Run, unsigned Kind, StringRef Params = "", TargetMachine *Machine = nullptr)
-      : Run(Run), Kind(Kind), Params(Params), Machine(Machine) {}
+  RustPass(RunFn Run, unsigned Kind, StringRef Params = "") : Run(Run), Kind(Kind), Params(Params) {}
   PreservedAnalyses run(Module &M, ModuleAnalysisManager &) {
-    bool Changed = Run(wrap(&M), Kind, Params.data(), Params.size(), Machine);
+    bool Changed = Run(wrap(&M), Kind, Params.data(), Params.size());
     return Changed ? PreservedAnalyses::none() : PreservedAnalyses::all();
   }
   static bool isRequired() { return true; }
@@ -158,10 +156,10 @@ void jl_cpp_register(void *Builder, const Callbacks *Given) {
           return false;
         if (Level >= 0)
           MPM.addPass(SimplifyPass(PB, Level));
-        MPM.addPass(RustPass(C.run, Kind, Name.substr(ParamsAt), machineOf(PB)));
+        MPM.addPass(RustPass(C.run, Kind, Name.substr(ParamsAt)));
         return true;
       });
-  TargetMachine *Machine = HasPreCodeGen ? nullptr : machineOf(PB);
+  TargetMachine *Machine = machineOf(PB);
   atOptimizerEarly(PB, [C, Machine](ModulePassManager &MPM, LinkPhase Phase) {
     MPM.addPass(PipelinePass(C, Phase, Machine));
   });

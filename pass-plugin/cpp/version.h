@@ -48,6 +48,10 @@ inline bool isPreLink(LinkPhase Phase, llvm::Module &M) {
           (M.getModuleFlag("EnableSplitLTOUnit") || M.getModuleFlag("ThinLTO")));
 }
 
+#if LLVM_VERSION_MAJOR >= 22
+// Here the plugin has a callback before code generation, which is given the target machine.
+inline llvm::TargetMachine *machineOf(llvm::PassBuilder &) { return nullptr; }
+#else
 // Code generation uses the target machine that the PassBuilder was made with, and that only it knows. (An
 // explicit instantiation may name a private member.)
 template <llvm::TargetMachine *llvm::PassBuilder::*Member> struct PrivateMember {
@@ -55,9 +59,7 @@ template <llvm::TargetMachine *llvm::PassBuilder::*Member> struct PrivateMember 
 };
 template struct PrivateMember<&llvm::PassBuilder::TM>;
 llvm::TargetMachine *machineOf(llvm::PassBuilder &PB);
-
-// LLVM 22 has a callback before code generation, which is given the target machine.
-constexpr bool HasPreCodeGen = LLVM_VERSION_MAJOR >= 22;
+#endif
 
 // A subtarget of the code generator, with its tables of CPUs and features; null where the host was built
 // without the target.
@@ -126,6 +128,15 @@ inline llvm::TargetMachine *machineFor(const llvm::Module &M, const llvm::Target
 
 // LLVM's pipeline up to where vectorisation begins (emit.cpp). Level as above.
 void addSimplification(llvm::PassBuilder &PB, llvm::ModulePassManager &MPM, unsigned Level);
+
+// As a target's own functions want it.
+inline auto tripleOf(const llvm::TargetMachine &Machine) {
+#if LLVM_VERSION_MAJOR >= 22
+  return Machine.getTargetTriple();
+#else
+  return Machine.getTargetTriple().str();
+#endif
+}
 
 inline auto fileType(bool Assembly) {
 #if LLVM_VERSION_MAJOR >= 18

@@ -2,8 +2,12 @@
 
 use crate::emit::driver;
 use crate::emit::settings::EmitSettings;
+#[cfg(feature = "llvm22")]
+use crate::emit::unit;
 use crate::julia::{cpu_features, multiversion};
-use crate::llvm::{HostMachine, Module, Severity};
+#[cfg(feature = "llvm22")]
+use crate::llvm::{HostMachine, HostStream};
+use crate::llvm::{Module, Severity};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
 use crate::{annotate, arch, assembler, partition, rewrite};
@@ -82,13 +86,38 @@ extern "C" fn register(builder: *mut c_void) {
     unsafe { shim::jl_cpp_register(builder, &callbacks) };
 }
 
+/// `CodeGenFileType::ObjectFile`.
 #[cfg(feature = "llvm22")]
-extern "C" fn pre_code_gen(module: LLVMModuleRef, machine: *mut c_void, _: c_int, _: *mut c_void) -> bool {
-    let flag = annotate::FP_STRICT;
-    // SAFETY: LLVM passes its module and target machine, which live across the call; the flag's name is
-    // passed with its length.
-    unsafe { shim::jl_cpp_fuse_by_flags(module, machine, flag.as_ptr().cast(), flag.len()) };
-    false
+const OBJECT_FILE: c_int = 1;
+
+#[cfg(feature = "llvm22")]
+extern "C" fn pre_code_gen(
+    module: LLVMModuleRef,
+    machine: *mut c_void,
+    kind: c_int,
+    stream: *mut c_void,
+) -> bool {
+    // SAFETY: LLVM passes its module, target machine and stream, which live across the call and which it leaves
+    // alone meanwhile.
+    let (module, host, stream) =
+        unsafe { (Module::from_raw(module), HostMachine::from_raw(machine), HostStream::from_raw(stream)) };
+    guarded(module, || unit::generate(module, host, kind == OBJECT_FILE, stream))
+}
+
+/// Runs `work`, of which nothing unwinds across C: errors and panics become the compiler's errors, and then the result
+/// is true.
+fn guarded(module: Module, work: impl FnOnce() -> Result<bool, String>) -> bool {
+    let error = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(done)) => return done,
+        Ok(Err(error)) => error,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+            format!("internal error in the plugin: {text}; please report it with this module")
+        }
+    };
+    module.diagnose(Severity::Error, &format!("julienne: {error}"));
+    true
 }
 
 /// What a pass does.
@@ -150,13 +179,7 @@ fn inner(parameters: &str) -> &str {
     parameters.trim_start_matches('<').trim_end_matches('>')
 }
 
-extern "C" fn run(
-    module: LLVMModuleRef,
-    kind: c_uint,
-    parameters: *const c_char,
-    len: usize,
-    machine: *mut c_void,
-) -> bool {
+extern "C" fn run(module: LLVMModuleRef, kind: c_uint, parameters: *const c_char, len: usize) -> bool {
     // SAFETY: LLVM runs a module pass on a live module that no other thread uses meanwhile.
     let module = unsafe { Module::from_raw(module) };
     let parameters = if len == 0 {
@@ -166,22 +189,10 @@ extern "C" fn run(
         unsafe { std::slice::from_raw_parts(parameters.cast::<u8>(), len) }
     };
     let parameters = String::from_utf8_lossy(parameters).into_owned();
-    // Nothing unwinds across C.
-    let result = catch_unwind(AssertUnwindSafe(|| dispatch(module, kind, &parameters, HostMachine(machine))));
-    let error = match result {
-        Ok(Ok(changed)) => return changed,
-        Ok(Err(error)) => error,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-            format!("internal error in the plugin: {text}; please report it with this module")
-        }
-    };
-    module.diagnose(Severity::Error, &format!("julienne: {error}"));
-    true
+    guarded(module, || dispatch(module, kind, &parameters))
 }
 
-fn dispatch(module: Module, kind: c_uint, parameters: &str, host: HostMachine) -> Result<bool, String> {
+fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, String> {
     let inner = inner(parameters);
     if kind == Kind::Simplify as c_uint {
         EmitSettings::parse(inner)?;
@@ -191,7 +202,7 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str, host: HostMachine) -
         return partition::partition(module, &EmitSettings::parse(inner)?.partition);
     }
     if kind == Kind::Emit as c_uint {
-        return driver::emit(module, &EmitSettings::parse(inner)?, host);
+        return driver::emit(module, &EmitSettings::parse(inner)?);
     }
     if kind == Kind::JuliaCpuFeatures as c_uint {
         return cpu_features::fold_by_attributes(module);
@@ -205,10 +216,7 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str, host: HostMachine) -
             )),
         };
     }
-    // A target list in pass parameters has '|' for ';', which separates parameters. It can have no features:
-    // LLVM takes a pipeline apart at its commas first.
-    let mut settings = Settings::parse(inner, ';')?;
-    settings.targets = settings.targets.map(|t| t.replace('|', ";"));
+    let settings = Settings::parse(inner, ';')?.with_lists_of_passes();
     match kind {
         k if k == Kind::Record as c_uint => annotate::record_settings(module),
         k if k == Kind::Annotate as c_uint => annotate::annotate(module, &settings),

@@ -8,6 +8,7 @@ use crate::annotate::{ANNOTATED, FP_FAST, MASK, RAISED, REPORT, TUNABLE, facts_o
 use crate::floating_point;
 use crate::julia::multiversion;
 use crate::llvm::{Function, Module};
+use crate::partition::SHARED;
 use crate::plan::{self, Decision, TargetFacts};
 use crate::questions::asks;
 use crate::tables::{self, ModuleTables};
@@ -66,10 +67,11 @@ pub fn multiversion(module: Module, lto: bool) -> Result<bool, String> {
         floating_point::equalise(module, arch, &targets);
     }
     let tunable = module.has_flag(TUNABLE);
+    let elsewhere = declare_bodies(module, &targets);
     let mut cloned = clone_all(module, arch, &targets)?;
     asks::answer(module, arch, &targets, &mut cloned)?;
     if !tunable {
-        bind_calls(&cloned, &target_facts);
+        bind_calls(&cloned, &elsewhere, &target_facts);
         asks::spread(&mut cloned);
     }
     cloned.retain(|c| !erase_unused_trampoline(c));
@@ -137,6 +139,28 @@ fn clone_all(module: Module, arch: Arch, targets: &[Target]) -> Result<Vec<Clone
         clone_one(module, arch, function, trampoline, decision, targets)
     };
     Ok(annotated.into_iter().zip(trampolines).map(clone).collect())
+}
+
+/// The bodies of functions that another shard of this module defines and clones, as declarations.
+fn declare_bodies(module: Module, targets: &[Target]) -> Vec<Cloned> {
+    let shared = |f: &Function| f.is_declaration() && f.string_attribute(SHARED).is_some();
+    let list: Vec<Function> = module.functions().filter(shared).collect();
+    let declare = |function: Function| {
+        let decision = Decision { mask: mask_of(function)?, reason: Reason::Pays };
+        let name = function.name().to_string();
+        let body = |index: usize| {
+            let body = module.add_function(&format!("{name}.{index}"), function);
+            body.copy_symbol_properties(function);
+            body.copy_attributes(function);
+            body.remove_string_attribute(MASK);
+            body.set_string_attribute(module, CLONE, &index.to_string());
+            body
+        };
+        let bodies = (0..targets.len()).map(|i| (decision.mask >> i & 1 != 0).then(|| body(i))).collect();
+        function.remove_string_attribute(MASK);
+        Some(Cloned { name, trampoline: function, decision, bodies, asks: FeatureSet::EMPTY })
+    };
+    list.into_iter().filter_map(declare).collect()
 }
 
 fn clone_one(
@@ -244,9 +268,12 @@ fn make_trampoline(module: Module, function: Function) -> Function {
 /// Makes calls of local functions from clone to clone direct, where no other choice is possible. What a symbol
 /// means is the linker's to say (`--wrap`, `--defsym`, the first of several definitions), and those calls
 /// are for jl-link.
-fn bind_calls(cloned: &[Cloned], targets: &[TargetFacts]) {
+///
+/// `elsewhere` are local functions of the whole module that another shard has.
+fn bind_calls(cloned: &[Cloned], elsewhere: &[Cloned], targets: &[TargetFacts]) {
+    let settled = |c: &&Cloned| c.trampoline.is_local() || c.trampoline.string_attribute(SHARED).is_some();
     let by_trampoline: HashMap<Function, &Cloned> =
-        cloned.iter().filter(|c| c.trampoline.is_local()).map(|c| (c.trampoline, c)).collect();
+        cloned.iter().filter(settled).chain(elsewhere).map(|c| (c.trampoline, c)).collect();
     for caller in cloned {
         for (target, body) in caller.bodies.iter().enumerate() {
             let Some(body) = body else { continue };

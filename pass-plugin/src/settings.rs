@@ -52,6 +52,13 @@ impl Settings {
         Ok(settings)
     }
 
+    /// A target list in pass parameters has '|' for ';', which separates parameters. It can have no features:
+    /// LLVM takes a pipeline apart at its commas first.
+    pub fn with_lists_of_passes(mut self) -> Settings {
+        self.targets = self.targets.map(|t| t.replace('|', ";"));
+        self
+    }
+
     /// The inverse of [`Settings::parse`] with `|`.
     pub fn to_text(&self) -> String {
         let mut pieces = Vec::new();

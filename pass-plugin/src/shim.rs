@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 /// `struct Callbacks` of the shim.
 #[repr(C)]
 pub struct Callbacks {
-    pub run: extern "C" fn(LLVMModuleRef, c_uint, *const c_char, usize, *mut c_void) -> bool,
+    pub run: extern "C" fn(LLVMModuleRef, c_uint, *const c_char, usize) -> bool,
     pub parse_name: extern "C" fn(*const c_char, usize, *mut usize, *mut c_int) -> c_int,
     pub record: c_uint,
     pub annotate_and_clone: c_uint,
@@ -140,12 +140,10 @@ unsafe extern "C" {
 
 unsafe extern "C" {
     // `cpp/emit.cpp`.
-    pub fn jl_cpp_machine(
-        host: *mut c_void,
-        module: LLVMModuleRef,
-        level: c_uint,
-        sections: bool,
-    ) -> *mut c_void;
+    pub fn jl_cpp_machine(module: LLVMModuleRef, level: c_uint) -> *mut c_void;
+    pub fn jl_cpp_machine_copy(host: *mut c_void) -> *mut c_void;
+    pub fn jl_cpp_has_side_outputs(machine: *mut c_void, module: LLVMModuleRef) -> bool;
+    pub fn jl_cpp_write_stream(stream: *mut c_void, bytes: *const c_char, len: usize);
     pub fn jl_cpp_machine_free(machine: *mut c_void);
     pub fn jl_cpp_optimise(machine: *mut c_void, module: LLVMModuleRef, level: c_uint, vectorise: bool);
     pub fn jl_cpp_emit(

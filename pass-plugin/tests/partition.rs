@@ -44,9 +44,9 @@ fn a_heavy_function_has_a_shard_of_its_own() {
 #[test]
 fn local_data_follows_its_only_users_and_goes_to_the_root_between_shards() {
     let mut nodes = functions(&[WEIGHT; 4]);
-    let table = Node { local: true, ..node("table", 1, Placement::Follow) };
-    let inner = Node { local: true, ..node("inner", 1, Placement::Follow) };
-    nodes.extend([Node { uses: vec![5], ..table.clone() }, inner, Node { local: true, ..table }]);
+    let table = Node { discardable: true, ..node("table", 1, Placement::Follow) };
+    let inner = Node { discardable: true, ..node("inner", 1, Placement::Follow) };
+    nodes.extend([Node { uses: vec![5], ..table.clone() }, inner, Node { discardable: true, ..table }]);
     nodes[0].uses = vec![4];
     nodes[1].uses = vec![6];
     nodes[3].uses = vec![6];
@@ -60,7 +60,7 @@ fn local_data_follows_its_only_users_and_goes_to_the_root_between_shards() {
 #[test]
 fn copies_have_no_shard_and_are_never_shared() {
     let mut nodes = functions(&[WEIGHT; 3]);
-    nodes.push(Node { local: true, ..node("", 1, Placement::Copy) });
+    nodes.push(Node { discardable: true, ..node("", 1, Placement::Copy) });
     nodes[0].uses = vec![3];
     nodes[2].uses = vec![3];
     let plan = plan(&nodes, WEIGHT);
@@ -145,11 +145,18 @@ fn any_module() -> impl Strategy<Value = Vec<Node>> {
     prop::collection::vec(node, 1..60).prop_map(|list| {
         let count = list.len();
         let mut nodes: Vec<Node> = Vec::new();
-        for (index, (weight, placement, local, uses, tie)) in list.into_iter().enumerate() {
+        for (index, (weight, placement, discardable, uses, tie)) in list.into_iter().enumerate() {
             let copied = placement == Placement::Copy;
             let uses = if copied { Vec::new() } else { uses.into_iter().filter(|u| *u < count).collect() };
             let name = format!("n{index}");
-            nodes.push(Node { name, weight, placement, local: local || copied, uses, ties: Vec::new() });
+            nodes.push(Node {
+                name,
+                weight,
+                placement,
+                discardable: discardable || copied,
+                uses,
+                ties: Vec::new(),
+            });
             if !copied && tie < index && nodes[tie].placement != Placement::Copy {
                 nodes[index].ties.push(tie);
             }
@@ -173,10 +180,10 @@ proptest! {
             }
             for used in &node.uses {
                 let (own, other) = (plan.shards[index], plan.shards[*used]);
-                let crosses = other.is_some() && own != other && nodes[*used].local;
+                let crosses = other.is_some() && own != other && nodes[*used].discardable;
                 prop_assert!(!crosses || plan.shared.contains(used));
             }
         }
-        prop_assert!(plan.shared.iter().all(|n| nodes[*n].local));
+        prop_assert!(plan.shared.iter().all(|n| nodes[*n].discardable));
     }
 }

@@ -30,6 +30,8 @@ pub enum Mode {
     /// All objects linked by `-r` first.
     Relocatable,
     GcSections,
+    /// Every module in as many shards as it has functions, by `jl-emit`.
+    Shards,
     /// Objects of jl-cc, linked by ld.lld, GNU ld or mold.
     PlainLld,
     PlainBfd,
@@ -40,7 +42,7 @@ pub enum Mode {
     PlainGc,
 }
 
-const MODES: [(&str, Mode); 17] = [
+const MODES: [(&str, Mode); 18] = [
     ("exe", Mode::Exe),
     ("pie", Mode::Pie),
     ("static", Mode::Static),
@@ -53,6 +55,7 @@ const MODES: [(&str, Mode); 17] = [
     ("whole-archive", Mode::WholeArchive),
     ("relocatable", Mode::Relocatable),
     ("gc-sections", Mode::GcSections),
+    ("shards", Mode::Shards),
     ("plain-lld", Mode::PlainLld),
     ("plain-bfd", Mode::PlainBfd),
     ("plain-mold", Mode::PlainMold),
@@ -79,6 +82,7 @@ impl Mode {
             Mode::Lto => &["-fPIE", "-flto=full"],
             Mode::ThinLto => &["-fPIE", "-flto=thin"],
             Mode::GcSections | Mode::PlainGc => &["-fPIE", "-ffunction-sections", "-fdata-sections"],
+            Mode::Shards => &["-fPIE", "-Xclang", "-disable-llvm-passes", "-emit-llvm"],
             _ => &["-fPIE"],
         }
     }
@@ -111,7 +115,8 @@ impl Mode {
 
     /// Whether inlining and internalising leave the objects' functions as they were compiled.
     fn keeps_functions(self) -> bool {
-        !matches!(self, Mode::Lto | Mode::ThinLto)
+        // Local functions that other shards call have names of their own.
+        !matches!(self, Mode::Lto | Mode::ThinLto | Mode::Shards)
     }
 }
 
@@ -267,7 +272,7 @@ impl Program {
             return self.link_shared(tools, mode, folder, &objects);
         }
         let output = folder.join("program");
-        let inputs = self.link_inputs(tools, mode, folder, objects)?;
+        let inputs = self.link_inputs(tools, mode, level, folder, objects)?;
         let mut command = self.link(tools, mode.is_plain());
         command.arg(level).args(mode.link_flags());
         if matches!(mode, Mode::Lto | Mode::ThinLto) {
@@ -282,10 +287,18 @@ impl Program {
         &self,
         tools: &Tools,
         mode: Mode,
+        level: &str,
         folder: &Path,
         objects: Vec<PathBuf>,
     ) -> Result<Vec<PathBuf>> {
         let archive = folder.join("libprogram.a");
+        if mode == Mode::Shards {
+            let archives = objects.iter().map(|bitcode| emit_shards(tools, bitcode, level));
+            let mut inputs = vec![PathBuf::from("-Wl,--whole-archive")];
+            inputs.extend(archives.collect::<Result<Vec<_>>>()?);
+            inputs.push("-Wl,--no-whole-archive".into());
+            return Ok(inputs);
+        }
         match mode {
             Mode::Archive | Mode::WholeArchive => {
                 run_ok(Command::new(LLVM_AR).arg("rcs").arg(&archive).args(&objects))?;
@@ -375,6 +388,18 @@ impl Built {
         }
         crate::command::run(&mut command)
     }
+}
+
+/// The archive of a module's shards; a shard ends behind every function.
+fn emit_shards(tools: &Tools, bitcode: &Path, level: &str) -> Result<PathBuf> {
+    let archive = bitcode.with_extension("a");
+    let level = level.trim_start_matches('-');
+    let passes = format!("jl-emit<{level};out={};shard-weight=1>", archive.display());
+    let mut command = Command::new(tools.llvm.tool("opt"));
+    command.arg(format!("-load-pass-plugin={}", tools.plugin().display()));
+    command.arg(format!("-passes={passes}")).arg("-disable-output").arg(bitcode);
+    run_ok(&mut command)?;
+    Ok(archive)
 }
 
 /// The code of one function, AT&T syntax, without encodings.

@@ -14,6 +14,7 @@ use super::groups::Groups;
 use super::input::{Input, Role, Section};
 use super::kinds::{SHT_AARCH64_ATTRIBUTES, SHT_LLVM_CALL_GRAPH_PROFILE};
 use object::elf::{self, SectionFlags, SectionType};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The index of a section of the output.
@@ -28,7 +29,7 @@ pub struct Layout<'data> {
 }
 
 pub struct Output<'data> {
-    pub name: &'data [u8],
+    pub name: Cow<'data, [u8]>,
     pub kind: SectionType,
     pub flags: SectionFlags,
     pub align: u64,
@@ -64,6 +65,19 @@ pub struct Placed {
 impl<'data> Layout<'data> {
     pub fn placed(&self, input: usize, section: usize) -> Option<Placed> {
         self.placed[input][section]
+    }
+
+    /// Gives sections the names that `name` says; one that is not UTF-8 keeps its own.
+    pub fn rename(mut self, name: &dyn Fn(&str) -> String) -> Layout<'data> {
+        for section in &mut self.sections {
+            if let Ok(old) = std::str::from_utf8(&section.name) {
+                let new = name(old);
+                if new != old {
+                    section.name = Cow::Owned(new.into_bytes());
+                }
+            }
+        }
+        self
     }
 
     /// With their indices.
@@ -204,7 +218,7 @@ impl<'data> Builder<'_, 'data> {
 
     fn output(&mut self, section: &Section<'data>, size: u64, content: Content) -> SectionId {
         self.sections.push(Output {
-            name: section.name,
+            name: Cow::Borrowed(section.name),
             kind: section.kind,
             flags: section.flags,
             align: section.align,

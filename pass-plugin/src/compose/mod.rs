@@ -39,12 +39,18 @@ pub struct Symbol {
 /// order give the same bytes.
 ///
 /// `name` is asked once about each hidden symbol that is not local, defined or not, and returns the name
-/// unchanged, and `local: false`, for those that it leaves alone. (A name that is not UTF-8 is left alone unasked.)
-pub fn compose(inputs: &[&[u8]], name: &dyn Fn(&str) -> Symbol) -> Result<Vec<u8>, ComposeError> {
+/// unchanged, and `local: false`, for those that it leaves alone; `section` returns the name of each section. (A name
+/// that is not UTF-8 is left alone unasked.)
+pub fn compose(
+    inputs: &[&[u8]],
+    name: &dyn Fn(&str) -> Symbol,
+    section: &dyn Fn(&str) -> String,
+) -> Result<Vec<u8>, ComposeError> {
     let inputs = input::parse(inputs)?;
     let groups = groups::join(&inputs)?;
     let layout = layout::lay_out(&inputs, &groups)?;
     let renamed = symbols::resolve(&inputs, &groups, &layout)?.rename(name)?;
+    let layout = layout.rename(section);
     let symbols = symbols::number(&inputs, &groups, &layout, &renamed)?;
     write::write(&inputs, &groups, &layout, &symbols)
 }

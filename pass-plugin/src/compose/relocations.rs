@@ -96,9 +96,9 @@ impl<'a> One<'a> {
             moved: &rewriter.moved[input.object],
             base: placed.map_or(0, |p| p.offset),
             size: input.sections[of].full_size(),
-            may_dangle: !target.flags.contains(elf::SHF_ALLOC) || target.name == b".eh_frame",
+            may_dangle: !target.flags.contains(elf::SHF_ALLOC) || *target.name == *b".eh_frame",
             // Two zeros would end a list of these.
-            tombstone: i64::from([&b".debug_ranges"[..], b".debug_loc"].contains(&target.name)),
+            tombstone: i64::from([&b".debug_ranges"[..], b".debug_loc"].contains(&&*target.name)),
         }
     }
 

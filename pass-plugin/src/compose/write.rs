@@ -39,7 +39,7 @@ pub fn write(inputs: &[Input], groups: &Groups, layout: &Layout, symbols: &Symbo
             }
         };
         debug_assert_eq!(writer.headers.len() as u32 + 1, id.0);
-        let name = writer.string(output.name);
+        let name = writer.string(&output.name);
         writer.headers.push(SectionHeader {
             sh_name: name,
             sh_type: output.kind,

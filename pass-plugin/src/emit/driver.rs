@@ -2,12 +2,16 @@
 
 use super::archive::{self, Member};
 use super::compile::Compiler;
-use super::names::Names;
-use super::parts::{self, Part, PartCode};
+use super::extract;
+use super::place::Stage;
+use super::session::Session;
 use super::settings::{EmitSettings, Form};
+use super::shards::{self, Emitted};
+use super::threads;
 use crate::annotate;
-use crate::llvm::{HostMachine, Module, Severity};
-use crate::partition::{self, Assignment};
+use crate::llvm::Module;
+use crate::partition::plan::ShardId;
+use crate::partition::{self, facts};
 use crate::settings::Settings;
 use std::hash::Hasher;
 use xxhash_rust::xxh64::Xxh64;
@@ -19,49 +23,52 @@ const EMITTED: &str = "jl.emitted";
 ///
 /// # Errors
 /// A sentence, when a setting is missing or wrong, when LLVM cannot compile a part, or the archive cannot be written.
-pub fn emit(module: Module, settings: &EmitSettings, host: HostMachine) -> Result<bool, String> {
+pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     if module.has_flag(EMITTED) {
         return Ok(false);
     }
     let out = settings.out.as_deref().ok_or("jl-emit was not told where to write: jl-emit<O3;out=FILE.a>")?;
-    let mut plan = Settings::parse(&settings.rest, ';')?;
-    plan.targets = plan.targets.map(|t| t.replace('|', ";"));
-    annotate::annotate(module, &plan)?;
-    partition::partition(module, &settings.partition)?;
-    let identity = identity(module);
-    let shards = take_apart(module)?;
-    module.set_flag(EMITTED, 1);
+    let plan = Settings::parse(&settings.rest, ';')?.with_lists_of_passes();
+    let size = size(module);
+    let session = Session::from_environment(size);
 
-    let compiler = Compiler { host, level: settings.level, form: settings.form };
-    let mut members = Vec::new();
-    for (index, shard) in shards.iter().enumerate() {
-        let parts = parts::split(shard).map_err(|e| format!("shard {index}: {e}"))?;
-        let names = Names::new(&parts.keys, Some(identity));
-        let _ = &names;
-        for PartCode { part, bitcode } in &parts.codes {
-            let compiled = compiler.compile(bitcode).map_err(|e| format!("shard {index}, {part:?}: {e}"))?;
-            for warning in compiled.warnings {
-                module.diagnose(Severity::Warning, &warning);
-            }
-            members.push(Member { name: member_name(index, *part, settings.form), bytes: compiled.bytes });
-        }
-    }
-    archive::write(out, &members)?;
+    session.stage(Stage::Annotate, || annotate::annotate(module, &plan))?;
+    session.stage(Stage::Partition, || partition::partition(module, &settings.partition))?;
+    let compiler = Compiler::new(settings, identity(module));
+    compiler.write(module);
+    let shards = extract::take_apart(module, size.globals, &session)?;
+    module.set_flag(EMITTED, 1);
+    let emitted = match settings.form {
+        Form::Unoptimised => shards.into_iter().map(Emitted::from).collect(),
+        _ => shards::emit(&shards, &compiler, &session).map_err(|failure| failure.to_string())?,
+    };
+    archive::write(out, &members(emitted, settings.form))?;
+    session.finish(module);
     Ok(true)
 }
 
-fn member_name(shard: usize, part: Part, form: Form) -> String {
-    let part = match part {
-        Part::Target(target) => target.to_string(),
-        Part::Tables => "tables".to_string(),
+/// How large the module is, as far as the number of threads goes.
+pub fn size(module: Module) -> threads::Module {
+    let definitions: Vec<_> = module.symbols().into_iter().filter(facts::is_definition).collect();
+    threads::Module {
+        weight: definitions.iter().map(|s| facts::weight(*s)).sum(),
+        globals: definitions.len(),
+    }
+}
+
+fn members(emitted: Vec<Emitted>, form: Form) -> Vec<Member> {
+    let name = |of: &Emitted| {
+        let ShardId(shard) = of.shard;
+        let part = of.part.map_or(String::new(), |part| format!(".{part}"));
+        let (prefix, extension) = match form {
+            Form::Object => ("shard", "o"),
+            Form::Assembly => ("shard", "s"),
+            Form::Unoptimised => ("unopt", "bc"),
+            Form::Optimised => ("opt", "bc"),
+        };
+        format!("{prefix}_{shard}{part}.{extension}")
     };
-    let (prefix, extension) = match form {
-        Form::Object => ("shard", "o"),
-        Form::Assembly => ("shard", "s"),
-        Form::Unoptimised => ("unopt", "bc"),
-        Form::Optimised => ("opt", "bc"),
-    };
-    format!("{prefix}_{shard}.{part}.{extension}")
+    emitted.into_iter().map(|e| Member { name: name(&e), bytes: e.bytes }).collect()
 }
 
 /// Tells the module from others that may be linked with it: its file and what it exports.
@@ -75,23 +82,4 @@ fn identity(module: Module) -> u64 {
         }
     }
     hasher.finish()
-}
-
-/// The shards' bitcode. The module's own memory is given back.
-fn take_apart(module: Module) -> Result<Vec<Vec<u8>>, String> {
-    let Assignment { count, shards, copied } =
-        partition::assignment(module).ok_or("the module was not partitioned: run jl-partition first")?;
-    partition::forget(module);
-    let whole = module.bitcode();
-    module.drop_definitions();
-    let extract = |shard: u32| {
-        let keep: Vec<bool> = shards
-            .iter()
-            .zip(&copied)
-            .map(|(own, copied)| own.is_some_and(|s| s.0 == shard) || *copied)
-            .collect();
-        let piece = crate::llvm::OwnedModule::extract(&whole, &keep, shard == 0)?;
-        Ok(piece.module().bitcode())
-    };
-    (0..count).map(extract).collect()
 }

@@ -12,6 +12,7 @@
 pub mod archive;
 pub mod compile;
 pub mod driver;
+pub mod extract;
 pub mod jobserver;
 pub mod memory;
 pub mod names;
@@ -20,7 +21,10 @@ pub mod place;
 pub mod progress;
 pub mod queue;
 pub mod schedule;
+pub mod session;
 pub mod settings;
+pub mod shards;
 pub mod threads;
 pub mod timings;
 pub mod trace;
+pub mod unit;

@@ -54,8 +54,13 @@ impl Names {
     /// What a hidden symbol of a part is called in the end.
     pub fn symbol(&self, name: &str) -> Final {
         if let Some((function, index)) = self.split_body(name) {
-            let function = function.strip_suffix(SHARED_SUFFIX).unwrap_or(function);
-            return Final { name: format!("{function}.{index}"), local: true };
+            // Other shards may call the bodies of a shared function.
+            return match (function.strip_suffix(SHARED_SUFFIX), self.module) {
+                (Some(function), Some(module)) => {
+                    Final { name: format!("{function}.{index}{MODULE_MARK}{module:016x}"), local: false }
+                }
+                (shared, _) => Final { name: format!("{}.{index}", shared.unwrap_or(function)), local: true },
+            };
         }
         if let Some(name) = name.strip_suffix(PART_SUFFIX) {
             let name = name.strip_suffix(SHARED_SUFFIX).unwrap_or(name);
@@ -76,7 +81,10 @@ impl Names {
             Some((function, index)) => {
                 format!("{}.{index}", function.strip_suffix(SHARED_SUFFIX).unwrap_or(function))
             }
-            None => name.to_string(),
+            None => {
+                let name = name.strip_suffix(PART_SUFFIX).unwrap_or(name);
+                name.strip_suffix(SHARED_SUFFIX).unwrap_or(name).to_string()
+            }
         }
     }
 

@@ -20,6 +20,15 @@ pub enum Part {
     Tables,
 }
 
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Part::Target(target) => write!(f, "{target}"),
+            Part::Tables => write!(f, "tables"),
+        }
+    }
+}
+
 /// A part's bitcode.
 pub struct PartCode {
     pub part: Part,
@@ -55,7 +64,7 @@ pub fn split(shard: &[u8]) -> Result<Parts, String> {
         .iter()
         .map(|s| is_definition(s) && s.references().is_empty() && is_copied(module, *s))
         .collect();
-    rename_bodies(&symbols, &parts, &keys);
+    rename_bodies(&symbols, &keys);
     share_across(module, &symbols, &parts, &copied)?;
     let mut all: Vec<Part> = parts.iter().flatten().copied().collect();
     all.sort_unstable();
@@ -123,20 +132,22 @@ fn part_of(symbol: &Value) -> Option<Part> {
     Some(if tables { Part::Tables } else { Part::Target(0) })
 }
 
-fn rename_bodies(symbols: &[Value], parts: &[Option<Part>], keys: &[u64]) {
-    for (symbol, part) in symbols.iter().zip(parts) {
-        let (Some(function), Some(Part::Target(target))) = (symbol.as_function(), part) else { continue };
-        if function.string_attribute(CLONE).is_none() {
+/// Bodies are called by what their targets are, those that other shards define, too; other parts may call them.
+fn rename_bodies(symbols: &[Value], keys: &[u64]) {
+    for function in symbols.iter().filter_map(|s| s.as_function()) {
+        let Some(target) = function.string_attribute(CLONE).and_then(|t| t.parse::<usize>().ok()) else {
             continue;
-        }
+        };
         let name = function.name().strip_suffix(&format!(".{target}")).unwrap_or(function.name()).to_string();
-        function.set_name(&names::body(&name, keys[*target]));
-        function.set_section(&names::body_section(&name, keys[*target]));
+        function.set_name(&names::body(&name, keys[target]));
         function.make_hidden_external();
+        if !function.is_declaration() {
+            function.set_section(&names::body_section(&name, keys[target]));
+        }
     }
 }
 
-/// Makes the local symbols visible that another part refers to.
+/// Makes sure that a part finds what another one defines.
 fn share_across(
     module: Module,
     symbols: &[Value],
@@ -152,7 +163,7 @@ fn share_across(
         }
     }
     for (index, symbol) in symbols.iter().enumerate() {
-        if seen[index] && !copied[index] && symbol.is_local() {
+        if seen[index] && !copied[index] && symbol.is_discardable() {
             name_private(*symbol, index);
             share(module, *symbol, names::PART_SUFFIX)?;
         }

@@ -6,15 +6,49 @@ use crate::emit::settings::{Form, Level};
 use crate::shim;
 use std::ffi::c_void;
 
-/// The target machine of the program that runs the pass; null where it has none.
+/// The target machine of the program that calls us.
 #[derive(Clone, Copy)]
-pub struct HostMachine(pub *mut c_void);
+pub struct HostMachine(*mut c_void);
 
-// SAFETY: the machine belongs to the host, which waits for the pass and changes nothing meanwhile; only its options
-// are read (`Machine::like`), by any number of threads.
+// SAFETY: the machine belongs to the host, which waits for us and changes nothing meanwhile; it is only read, by any
+// number of threads.
 unsafe impl Send for HostMachine {}
 // SAFETY: as above.
 unsafe impl Sync for HostMachine {}
+
+impl HostMachine {
+    /// # Safety
+    /// `raw` is a live `llvm::TargetMachine` that nobody changes while the result is in use.
+    pub unsafe fn from_raw(raw: *mut c_void) -> HostMachine {
+        HostMachine(raw)
+    }
+
+    /// Whether generating code writes more than the one file, or tells about itself as it goes.
+    pub fn has_side_outputs(self, module: Module) -> bool {
+        llvm!(shim::jl_cpp_has_side_outputs(self.0, module.0))
+    }
+
+    /// See [`shim::jl_cpp_fuse_by_flags`].
+    pub fn fuse_by_flags(self, module: Module, flag: &str) {
+        llvm!(shim::jl_cpp_fuse_by_flags(module.0, self.0, flag.as_ptr().cast(), flag.len()));
+    }
+}
+
+/// Where the host wants the code to go.
+#[derive(Clone, Copy)]
+pub struct HostStream(*mut c_void);
+
+impl HostStream {
+    /// # Safety
+    /// `raw` is a live `llvm::raw_pwrite_stream` that nobody else writes to while the result is in use.
+    pub unsafe fn from_raw(raw: *mut c_void) -> HostStream {
+        HostStream(raw)
+    }
+
+    pub fn write(self, bytes: &[u8]) {
+        llvm!(shim::jl_cpp_write_stream(self.0, bytes.as_ptr().cast(), bytes.len()));
+    }
+}
 
 /// LLVM's code generator for one module, on one thread.
 pub struct Machine(*mut c_void);
@@ -27,16 +61,21 @@ impl Drop for Machine {
 }
 
 impl Machine {
-    /// A machine for the module with the host's options.
+    /// A machine for a shard: the same wherever it is compiled.
     ///
     /// # Errors
     /// A sentence, when the host has no such target.
-    pub fn like(host: HostMachine, module: Module, level: Level, sections: bool) -> Result<Machine, String> {
-        let raw = llvm!(shim::jl_cpp_machine(host.0, module.0, level.number(), sections));
+    pub fn for_shard(module: Module, level: Level) -> Result<Machine, String> {
+        let raw = llvm!(shim::jl_cpp_machine(module.0, level.number()));
         let triple = module.triple();
         non_null(raw)
             .map(Machine)
             .ok_or_else(|| format!("this LLVM was built without code generation for '{triple}'"))
+    }
+
+    /// A machine that does what the host's does; `None` if there is no other.
+    pub fn copy_of(host: HostMachine) -> Option<Machine> {
+        non_null(llvm!(shim::jl_cpp_machine_copy(host.0))).map(Machine)
     }
 
     /// See [`shim::jl_cpp_fuse_by_flags`].

@@ -28,7 +28,7 @@ pub use constant::ConstantKind;
 pub use forward::ConstantLoad;
 pub use function::Function;
 pub use llvm_sys::{LLVMLinkage as Linkage, LLVMOpcode as Opcode, LLVMTypeKind as TypeKind};
-pub use machine::{HostMachine, Machine};
+pub use machine::{HostMachine, HostStream, Machine};
 pub use module::{Module, Severity};
 pub use own::OwnedModule;
 pub use subtarget::{known_features, subtarget_features};

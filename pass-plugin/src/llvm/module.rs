@@ -184,6 +184,27 @@ impl Module {
         ));
     }
 
+    /// Named metadata of one text.
+    pub fn set_note(self, name: &str, text: &str) {
+        let context = self.context();
+        let string = llvm!(LLVMMDStringInContext2(context, text.as_ptr().cast(), text.len()));
+        let mut operands = [string];
+        let node = llvm!(LLVMMDNodeInContext2(context, operands.as_mut_ptr(), 1));
+        let value = llvm!(LLVMMetadataAsValue(context, node));
+        llvm!(LLVMAddNamedMetadataOperand(self.0, c_string(name).as_ptr(), value));
+    }
+
+    /// What [`Module::set_note`] wrote.
+    pub fn note(self, name: &str) -> Option<String> {
+        let name = c_string(name);
+        // LLVM writes as many as there are, so there must be one.
+        let mut first = std::ptr::null_mut();
+        if llvm!(LLVMGetNamedMetadataNumOperands(self.0, name.as_ptr())) == 1 {
+            llvm!(LLVMGetNamedMetadataOperands(self.0, name.as_ptr(), &mut first));
+        }
+        Value(non_null(first)?).metadata_operands().first()?.metadata_string()
+    }
+
     pub fn append_asm(self, asm: &str) {
         llvm!(LLVMAppendModuleInlineAsm(self.0, asm.as_ptr().cast(), asm.len()));
     }

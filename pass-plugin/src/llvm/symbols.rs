@@ -72,6 +72,23 @@ impl Value {
         llvm!(!LLVMIsAGlobalAlias(self.0).is_null() || !LLVMIsAGlobalIFunc(self.0).is_null())
     }
 
+    /// Whether LLVM drops the definition where nothing in its own module uses it.
+    pub fn is_discardable(self) -> bool {
+        use LLVMLinkage::*;
+        self.is_local() || matches!(self.linkage(), LLVMLinkOnceAnyLinkage | LLVMLinkOnceODRLinkage)
+    }
+
+    /// Makes a symbol that is dropped where it is unused one that stays.
+    pub fn keep_unused(self) {
+        use LLVMLinkage::*;
+        let linkage = match self.linkage() {
+            LLVMLinkOnceAnyLinkage => LLVMWeakAnyLinkage,
+            LLVMLinkOnceODRLinkage => LLVMWeakODRLinkage,
+            other => other,
+        };
+        self.set_linkage(linkage);
+    }
+
     pub fn has_unnamed_address(self) -> bool {
         llvm!(LLVMGetUnnamedAddress(self.0)) == LLVMUnnamedAddr::LLVMGlobalUnnamedAddr
     }

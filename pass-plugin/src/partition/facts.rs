@@ -23,7 +23,7 @@ pub fn collect(module: Module) -> ModuleGraph {
         let mut node = Node {
             name: symbol.name().to_string(),
             weight: weight(*symbol),
-            local: symbol.is_local(),
+            discardable: symbol.is_discardable(),
             ..Node::default()
         };
         for (used, tied) in symbol.references() {
@@ -57,7 +57,8 @@ pub fn is_definition(symbol: &Value) -> bool {
     !symbol.is_declaration() && symbol.linkage() != Linkage::LLVMAvailableExternallyLinkage && !list
 }
 
-fn weight(symbol: Value) -> u64 {
+/// (1 + instructions + blocks) x bodies of a function; 1 for anything else.
+pub fn weight(symbol: Value) -> u64 {
     let Some(function) = symbol.as_function() else { return 1 };
     let mask = function.string_attribute(MASK);
     let mask = mask.and_then(|m| u32::from_str_radix(m.trim_start_matches("0x"), 16).ok()).unwrap_or(1);
@@ -87,7 +88,7 @@ fn tie_comdats(symbols: &[Value], nodes: &mut [Node]) {
 }
 
 fn tie_users(nodes: &mut [Node], holds: impl Fn(&Node) -> bool) {
-    let held: Vec<bool> = nodes.iter().map(|n| n.local && holds(n)).collect();
+    let held: Vec<bool> = nodes.iter().map(|n| n.discardable && holds(n)).collect();
     for node in nodes {
         node.ties.extend(node.uses.iter().filter(|used| held[**used]));
     }

@@ -12,3 +12,6 @@ pub use rewrite::{Assignment, assignment, forget, partition, share};
 
 /// Ends the name of a local symbol that has become visible to the other shards of its module.
 pub const SHARED_SUFFIX: &str = ".jl.local";
+/// Attribute of a function that was local before its module was partitioned, and whose bodies other shards may call: what
+/// it means is settled, as it is for a local one.
+pub const SHARED: &str = "jl.shared";

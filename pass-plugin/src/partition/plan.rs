@@ -37,8 +37,8 @@ pub struct Node {
     /// (1 + instructions + blocks) x bodies of a function; 1 for anything else.
     pub weight: u64,
     pub placement: Placement,
-    /// Whether other objects cannot see it.
-    pub local: bool,
+    /// Whether LLVM drops it where its own module does not use it: local symbols, and inline functions' kind.
+    pub discardable: bool,
     /// Indices of the definitions that it refers to.
     pub uses: Vec<usize>,
     /// Indices of the definitions that it must share a shard with.
@@ -50,7 +50,7 @@ pub struct Plan {
     /// Of each node; `None` for copies.
     pub shards: Vec<Option<ShardId>>,
     pub count: u32,
-    /// The local nodes that another shard refers to.
+    /// The discardable nodes that another shard refers to.
     pub shared: Vec<usize>,
 }
 
@@ -216,7 +216,7 @@ fn follow(nodes: &[Node], clusters: &[usize], shards: &mut [Option<ShardId>]) {
     }
 }
 
-/// The local nodes that a node of another shard refers to.
+/// The discardable nodes that a node of another shard refers to.
 fn shared(nodes: &[Node], shards: &[Option<ShardId>]) -> Vec<usize> {
     let mut seen = vec![false; nodes.len()];
     for (user, node) in nodes.iter().enumerate() {
@@ -224,5 +224,5 @@ fn shared(nodes: &[Node], shards: &[Option<ShardId>]) -> Vec<usize> {
             seen[*used] |= shards[*used].is_some() && shards[*used] != shards[user];
         }
     }
-    (0..nodes.len()).filter(|n| seen[*n] && nodes[*n].local).collect()
+    (0..nodes.len()).filter(|n| seen[*n] && nodes[*n].discardable).collect()
 }

@@ -1,8 +1,8 @@
 //! The plan written into the module, and read back.
 
-use super::SHARED_SUFFIX;
 use super::facts::{self, ModuleGraph};
 use super::plan::{self, ROOT, ShardId};
+use super::{SHARED, SHARED_SUFFIX};
 use crate::emit::settings::PartitionSettings;
 use crate::llvm::{Module, Value};
 
@@ -25,7 +25,11 @@ pub fn partition(module: Module, settings: &PartitionSettings) -> Result<bool, S
     let weight = settings.shard_weight.unwrap_or_else(|| plan::shard_weight(total));
     let plan = plan::plan(&nodes, weight);
     for index in &plan.shared {
-        share(module, symbols[*index], SHARED_SUFFIX)?;
+        let symbol = symbols[*index];
+        if let Some(function) = symbol.as_function().filter(|f| f.is_local() && !f.has_comdat()) {
+            function.set_string_attribute(module, SHARED, "");
+        }
+        share(module, symbol, SHARED_SUFFIX)?;
     }
     for (symbol, shard) in symbols.iter().zip(&plan.shards) {
         match shard {
@@ -42,11 +46,16 @@ pub fn partition(module: Module, settings: &PartitionSettings) -> Result<bool, S
     Ok(true)
 }
 
-/// Makes a local symbol visible to other objects of the image, and only to those.
+/// Makes sure that other objects of the image find a discardable symbol: a local one becomes visible to them, and
+/// only to them; another one stays what it is to the linker, but LLVM keeps it.
 ///
 /// # Errors
 /// A sentence, when the new name is taken.
 pub fn share(module: Module, symbol: Value, suffix: &str) -> Result<(), String> {
+    if !symbol.is_local() {
+        symbol.keep_unused();
+        return Ok(());
+    }
     let name = format!("{}{suffix}", symbol.name());
     if module.has_symbol(&name) {
         return Err(format!(
@@ -76,6 +85,8 @@ pub struct Assignment {
     pub shards: Vec<Option<ShardId>>,
     /// Whether the symbol is a definition that every shard may have.
     pub copied: Vec<bool>,
+    /// Of each shard.
+    pub weights: Vec<u64>,
 }
 
 /// Takes the assignment out of the module again: numbers of shards would make shards differ that are alike.
@@ -106,5 +117,11 @@ pub fn assignment(module: Module) -> Option<Assignment> {
     let shards: Vec<Option<ShardId>> = symbols.iter().map(shard).collect();
     let copied =
         symbols.iter().zip(&shards).map(|(s, shard)| shard.is_none() && facts::is_definition(s)).collect();
-    Some(Assignment { count, shards, copied })
+    let mut weights = vec![0; count as usize];
+    for (symbol, shard) in symbols.iter().zip(&shards) {
+        if let Some(weight) = shard.and_then(|s| weights.get_mut(s.0 as usize)) {
+            *weight += facts::weight(*symbol);
+        }
+    }
+    Some(Assignment { count, shards, copied, weights })
 }

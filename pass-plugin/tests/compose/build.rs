@@ -30,7 +30,7 @@ pub fn keep(name: &str) -> Symbol {
 }
 
 pub fn try_compose(inputs: &[Vec<u8>]) -> Result<Vec<u8>, ComposeError> {
-    compose(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), &demote)
+    compose(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), &demote, &|name: &str| name.to_string())
 }
 
 pub fn composed(inputs: &[Vec<u8>]) -> Vec<u8> {
@@ -39,7 +39,8 @@ pub fn composed(inputs: &[Vec<u8>]) -> Vec<u8> {
 
 /// With all names as they are.
 pub fn composed_as_is(inputs: &[Vec<u8>]) -> Vec<u8> {
-    compose(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), &keep).unwrap_or_else(|e| panic!("{e}"))
+    compose(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), &keep, &|name: &str| name.to_string())
+        .unwrap_or_else(|e| panic!("{e}"))
 }
 
 impl Folder {

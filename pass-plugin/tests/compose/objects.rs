@@ -111,20 +111,23 @@ fn hidden_symbols_get_other_names() {
     ]);
     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
     let renamed = |n: &str| Symbol { name: format!("{n}.unique"), local: false };
-    let bytes = compose(&inputs, &renamed).unwrap();
+    let bytes = compose(&inputs, &renamed, &|name: &str| name.to_string()).unwrap();
     let file = File::parse(&*bytes).unwrap();
     for name in ["f.unique", "g.unique"] {
         expect(&file, name, elf::STB_GLOBAL, elf::STT_NOTYPE, elf::STV_HIDDEN.0, ".text");
     }
     expect(&file, "k", elf::STB_GLOBAL, elf::STT_NOTYPE, 0, ".text");
     let same = |_: &str| Symbol { name: "k".to_string(), local: false };
-    let error = compose(&inputs, &same).unwrap_err().to_string();
+    let error = compose(&inputs, &same, &|name: &str| name.to_string()).unwrap_err().to_string();
     assert_eq!(error, "two symbols get the name k, one of them is g; expected different names");
     let local = |_: &str| Symbol { name: "k".to_string(), local: true };
-    assert!(compose(&inputs, &local).is_ok(), "local symbols may share names");
-    let missing = compose(&inputs[..1], &local).unwrap_err().to_string();
+    assert!(
+        compose(&inputs, &local, &|name: &str| name.to_string()).is_ok(),
+        "local symbols may share names"
+    );
+    let missing = compose(&inputs[..1], &local, &|name: &str| name.to_string()).unwrap_err().to_string();
     assert!(missing.starts_with("g of object 0 becomes a local symbol, but it is undefined;"), "{missing}");
-    assert!(compose(&inputs[..1], &keep).is_ok());
+    assert!(compose(&inputs[..1], &keep, &|name: &str| name.to_string()).is_ok());
 }
 
 const PART: &str = "

@@ -1,0 +1,97 @@
+//! What clang asks before it generates code: a shard is compiled as it says itself, and a large translation unit on
+//! several threads. Either becomes one ordinary object.
+
+use super::compile::{Compiled, Compiler};
+use super::driver;
+use super::extract;
+use super::memory;
+use super::names::Names;
+use super::place::{Place, Stage};
+use super::queue::Job;
+use super::session::Session;
+use super::settings::{Form, PartitionSettings};
+use super::shards::{self, Shard};
+use crate::annotate::FP_STRICT;
+use crate::compose::{self, compose};
+use crate::llvm::{HostMachine, HostStream, Machine, Module, OwnedModule};
+use crate::partition::plan::{ROOT, SHARD_WEIGHT};
+use crate::target;
+
+/// From this weight on a translation unit is taken apart: some seconds of code generation.
+const LARGE: u64 = 4 * SHARD_WEIGHT;
+
+/// Writes the module's code to `stream`; false leaves it to the host.
+///
+/// # Errors
+/// A sentence, when LLVM cannot compile it.
+pub fn generate(
+    module: Module,
+    host: HostMachine,
+    is_object: bool,
+    stream: HostStream,
+) -> Result<bool, String> {
+    let bytes = match Compiler::read(module)? {
+        Some(compiler) => compile_shard(module, &compiler, is_object)?,
+        None => {
+            host.fuse_by_flags(module, FP_STRICT);
+            match generate_large(module, host, is_object)? {
+                Some(bytes) => bytes,
+                None => return Ok(false),
+            }
+        }
+    };
+    stream.write(&bytes);
+    Ok(true)
+}
+
+/// A shard that was written for a job of its own.
+fn compile_shard(module: Module, compiler: &Compiler, is_object: bool) -> Result<Vec<u8>, String> {
+    if compiler.form != Form::Object || !is_object {
+        return Err("a shard is compiled to an object: use clang -c, and write shards with form=obj".into());
+    }
+    let session = Session::from_environment(driver::size(module));
+    let shard = Shard { id: ROOT, bitcode: session.stage(Stage::Serialise, || module.bitcode()) };
+    module.drop_definitions();
+    let emitted = shards::emit(&[shard], compiler, &session).map_err(|failure| failure.to_string())?;
+    session.finish(module);
+    emitted.into_iter().next().map(|e| e.bytes).ok_or_else(|| "the shard became no object".to_string())
+}
+
+/// A large unit's object; `None` for one that is better left whole.
+fn generate_large(module: Module, host: HostMachine, is_object: bool) -> Result<Option<Vec<u8>>, String> {
+    let size = driver::size(module);
+    let known = target::image_arch(&module.triple()).is_some();
+    if !is_object || !known || size.weight < LARGE || host.has_side_outputs(module) {
+        return Ok(None);
+    }
+    let session = Session::from_environment(size);
+    let settings = PartitionSettings::default();
+    session.stage(Stage::Partition, || crate::partition::partition(module, &settings))?;
+    let pieces = extract::take_apart(module, size.globals, &session)?;
+    let job = |piece: &Shard| {
+        let bytes = piece.bitcode.len() as u64;
+        Job { place: Place::shard(piece.id), weight: bytes, memory: memory::estimate(bytes) }
+    };
+    let jobs: Vec<Job> = pieces.iter().map(job).collect();
+    let compiled = session.run(&jobs, |index, task| {
+        let piece = task.stage(Stage::Deserialise, || OwnedModule::read(&pieces[index].bitcode))?;
+        let machine = Machine::copy_of(host).ok_or("the host's target cannot be made again")?;
+        let bytes = task.stage(Stage::Emit, || machine.emit(piece.module(), Form::Object))?;
+        Compiled::of(&piece, bytes)
+    });
+    let compiled = compiled.map_err(|failure| failure.to_string())?;
+    let inputs: Vec<&[u8]> = compiled.iter().map(|c| c.bytes.as_slice()).collect();
+    let names = Names::new(&[], None);
+    let name = |name: &str| {
+        let last = names.symbol(name);
+        compose::Symbol { name: last.name, local: last.local }
+    };
+    let object = session
+        .stage(Stage::Compose, || compose(&inputs, &name, &|section| names.section(section)))
+        .map_err(|e| e.to_string())?;
+    for warning in compiled.iter().flat_map(|c| &c.warnings) {
+        session.warn(warning);
+    }
+    session.finish(module);
+    Ok(Some(object))
+}

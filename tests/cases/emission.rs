@@ -1,0 +1,265 @@
+//! Emission by ourselves: what comes out depends on the module alone, and is what a whole compilation gives.
+
+use anyhow::{Context, Result, ensure};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tests::command::{Ran, run, run_ok};
+use tests::tools::{CLANG, LLVM_AR, LLVM_DWARFDUMP, OPT, Tools, in_tests};
+
+struct Work {
+    folder: TempDir,
+    tools: Tools,
+}
+
+impl Work {
+    fn new() -> Result<Work> {
+        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A test program as a front end leaves it, for three targets.
+    fn bitcode(&self, program: &str) -> Result<PathBuf> {
+        let output = self.path("input.bc");
+        let mut command = Command::new(self.tools.jl_cxx());
+        command.args(["--jl-targets=x86-64;x86-64-v3;x86-64-v4", "-O2", "-fPIC", "-g", "-c", "-emit-llvm"]);
+        command.args(["-Xclang", "-disable-llvm-passes"]);
+        run_ok(command.arg(in_tests("programs").join(program)).arg("-o").arg(&output))?;
+        Ok(output)
+    }
+
+    fn opt(&self, passes: &str) -> Command {
+        let mut command = Command::new(OPT);
+        command.arg(format!("-load-pass-plugin={}", self.tools.plugin().display()));
+        command.arg(format!("-passes={passes}")).arg("-disable-output");
+        command
+    }
+
+    /// `jl-emit` on many small shards.
+    fn emit(&self, input: &Path, output: &Path, options: &str) -> Command {
+        let mut command = self.opt(&format!("jl-emit<O2;shard-weight=40;out={}{options}>", output.display()));
+        command.arg(input);
+        command
+    }
+
+    /// The members of an archive, unpacked.
+    fn members(&self, archive: &Path, folder: &str) -> Result<Vec<PathBuf>> {
+        let folder = self.path(folder);
+        fs::create_dir_all(&folder)?;
+        run_ok(Command::new(LLVM_AR).arg("x").arg(archive).current_dir(&folder))?;
+        let mut list: Vec<PathBuf> = fs::read_dir(&folder)?.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
+        list.sort();
+        Ok(list)
+    }
+
+    fn jl_cc(&self) -> Command {
+        let mut command = Command::new(self.tools.jl_cc());
+        command.args(["--jl-targets=x86-64;x86-64-v3;x86-64-v4", "-O2", "-fPIC"]);
+        command
+    }
+}
+
+/// C++ with templates, exceptions and static data: a dozen shards and more.
+const PROGRAM: &str = "virtual.cpp";
+
+#[test]
+fn the_archive_depends_neither_on_threads_nor_on_the_folder() -> Result<()> {
+    let work = Work::new()?;
+    let input = work.bitcode(PROGRAM)?;
+    let mut archives = Vec::new();
+    for (threads, folder) in [("1", "a"), ("2", "b"), ("5", "other/folder")] {
+        fs::create_dir_all(work.path(folder))?;
+        let output = work.path(folder).join("shards.a");
+        run_ok(work.emit(&input, &output, "").env("JULIA_IMAGE_THREADS", threads))?;
+        archives.push(fs::read(&output)?);
+    }
+    let members = work.members(&work.path("a/shards.a"), "members")?;
+    ensure!(members.len() > 5, "only {} shards: nothing to emit in another order", members.len());
+    ensure!(archives.iter().all(|a| *a == archives[0]), "archives differ");
+    Ok(())
+}
+
+#[test]
+fn a_shard_compiled_by_clang_is_what_opt_makes_of_it() -> Result<()> {
+    let work = Work::new()?;
+    let input = work.bitcode(PROGRAM)?;
+    let (objects, jobs) = (work.path("objects.a"), work.path("jobs.a"));
+    run_ok(&mut work.emit(&input, &objects, ""))?;
+    run_ok(&mut work.emit(&input, &jobs, ";form=unopt-bc"))?;
+    let objects = work.members(&objects, "objects")?;
+    let jobs = work.members(&jobs, "jobs")?;
+    ensure!(objects.len() == jobs.len(), "{} objects of {} shards", objects.len(), jobs.len());
+    for job in &jobs {
+        let name = job.file_stem().context("no name")?.to_string_lossy().replace("unopt", "shard");
+        let output = work.path("job.o");
+        let mut clang = Command::new(CLANG);
+        clang.args(["-c", "-x", "ir", "-Xclang", "-disable-llvm-passes"]);
+        clang.arg(format!("-fpass-plugin={}", work.tools.plugin().display()));
+        run_ok(clang.arg(job).arg("-o").arg(&output))?;
+        let expected = objects.iter().find(|o| o.file_stem().is_some_and(|s| s.to_string_lossy() == name));
+        let expected = expected.with_context(|| format!("no member {name}.o"))?;
+        ensure!(fs::read(&output)? == fs::read(expected)?, "{name} differs");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_form_is_what_it_says() -> Result<()> {
+    let work = Work::new()?;
+    let input = work.bitcode(PROGRAM)?;
+    for (form, member, start) in [
+        ("asm", "shard_1.0.s", &b"\t.file"[..]),
+        ("opt-bc", "opt_1.0.bc", b"BC"),
+        ("obj", "shard_1.o", b"\x7fELF"),
+    ] {
+        let output = work.path(form);
+        run_ok(&mut work.emit(&input, &output, &format!(";form={form}")))?;
+        let members = work.members(&output, &format!("{form}.members"))?;
+        let found = members.iter().find(|m| m.ends_with(member));
+        let found = found.with_context(|| format!("no {member} among {members:?}"))?;
+        ensure!(fs::read(found)?.starts_with(start), "{member} begins otherwise");
+    }
+    Ok(())
+}
+
+/// C code that is large enough to be taken apart: static functions that call each other, a static table, strings.
+fn large_unit() -> String {
+    let mut text = String::from("#include <stdio.h>\nstatic int table[64];\nstatic int calls;\n");
+    for i in 0..420 {
+        let _ = writeln!(
+            text,
+            "static __attribute__((noinline)) int f{i}(const int *a, int n) {{\n\
+             \x20 int s = {i};\n\
+             \x20 for (int j = 0; j < n; j++) s += a[j] * (j ^ {i});\n\
+             \x20 for (int j = 1; j < n; j++) s ^= a[j] + a[j - 1] * s;\n\
+             \x20 table[s & 63] += s; calls++;\n\
+             \x20 if (s == {i}7) puts(\"at {}\");\n\
+             \x20 return s;\n}}",
+            i % 50
+        );
+    }
+    let calls: String = (0..420).map(|i| format!("  s = s * 3 + f{i}(table, {});\n", 1 + i % 60)).collect();
+    let _ = write!(
+        text,
+        "int main(void) {{\n  int s = 1;\n{calls}  printf(\"%d %d %d\\n\", s, calls, table[5]);\n}}\n"
+    );
+    text
+}
+
+#[test]
+fn clang_emits_a_large_unit_on_threads_as_one_ordinary_object() -> Result<()> {
+    let work = Work::new()?;
+    let source = work.path("large.c");
+    fs::write(&source, large_unit())?;
+    let mut objects = Vec::new();
+    let trace = work.path("trace.json");
+    for threads in ["1", "3"] {
+        let output = work.path(&format!("large{threads}.o"));
+        let mut command = work.jl_cc();
+        command.env("JULIA_IMAGE_THREADS", threads).env("JL_TRACE_JSON", &trace);
+        run_ok(command.args(["-g", "-c"]).arg(&source).arg("-o").arg(&output))?;
+        objects.push(output);
+    }
+    ensure!(fs::read(&objects[0])? == fs::read(&objects[1])?, "the number of threads shows in the object");
+    let trace: serde_json::Value = serde_json::from_slice(&fs::read(&trace)?)?;
+    let emitted = trace["traceEvents"].as_array().context("no events")?;
+    let emitted = emitted.iter().filter(|e| e["name"].as_str().is_some_and(|n| n.contains("emit"))).count();
+    ensure!(emitted > 2, "{emitted} pieces: the unit was not taken apart");
+
+    let program = work.path("large");
+    run_ok(work.jl_cc().arg(&objects[0]).arg("-o").arg(&program))?;
+    let plain = work.path("plain");
+    run_ok(Command::new(CLANG).arg("-O2").arg(&source).arg("-o").arg(&plain))?;
+    let expected = run_ok(&mut Command::new(&plain))?.stdout;
+    for target in ["0", "1"] {
+        let ran = run_ok(Command::new(&program).env("JL_LOAD_TARGET", target))?;
+        ensure!(ran.stdout == expected, "{} at target {target}, expected {expected}", ran.stdout);
+    }
+    let symbols = run_ok(Command::new("readelf").arg("-sW").arg(&objects[0]))?.stdout;
+    ensure!(!symbols.contains(".jl."), "names of pieces are left");
+    let verified = run_ok(Command::new(LLVM_DWARFDUMP).arg("--verify").arg(&program))?;
+    ensure!(verified.stdout.contains("No errors"), "{}", verified.describe());
+    Ok(())
+}
+
+#[test]
+fn what_a_piece_could_not_tell_leaves_the_unit_whole() -> Result<()> {
+    let work = Work::new()?;
+    let source = work.path("large.c");
+    fs::write(&source, large_unit())?;
+    let output = work.path("large.o");
+    run_ok(work.jl_cc().args(["-g", "-gsplit-dwarf", "-c"]).arg(&source).arg("-o").arg(&output))?;
+    ensure!(work.path("large.dwo").exists(), "no .dwo file");
+    let remarks = |command: &mut Command| -> Result<Vec<String>> {
+        let ran = run_ok(command.args(["-Rpass-missed=regalloc", "-c"]).arg(&source).arg("-o").arg(&output))?;
+        Ok(ran.stderr.lines().filter(|l| l.contains("remark")).map(str::to_string).collect())
+    };
+    let (ours, plain) = (remarks(&mut work.jl_cc())?, remarks(Command::new(CLANG).args(["-O2", "-fPIC"]))?);
+    ensure!(!plain.is_empty(), "clang has no remark here: nothing is compared");
+    ensure!(ours.len() >= plain.len(), "{} remarks, {} by plain clang", ours.len(), plain.len());
+    Ok(())
+}
+
+fn refused(mut command: Command, words: &[&str]) -> Result<Ran> {
+    let ran = run(&mut command)?;
+    ensure!(!ran.status.success(), "was not refused: {}", ran.describe());
+    for word in words {
+        ensure!(ran.stderr.contains(word), "does not say {word:?}: {}", ran.describe());
+    }
+    Ok(ran)
+}
+
+#[test]
+fn what_cannot_be_emitted_is_said_and_nothing_is_written() -> Result<()> {
+    let work = Work::new()?;
+    let input = work.bitcode(PROGRAM)?;
+    let output = work.path("kept.a");
+    fs::write(&output, "before")?;
+    let mut nowhere = work.opt("jl-emit<O2>");
+    nowhere.arg(&input);
+    refused(nowhere, &["was not told where to write", "jl-emit<O3;out=FILE.a>"])?;
+    refused(work.emit(&input, &work.path("no/such/folder.a"), ""), &["cannot write", "no/such/folder.a"])?;
+    refused(work.emit(&input, &output, ";form=exe"), &["unknown form 'exe'", "obj, asm, unopt-bc, opt-bc"])?;
+    refused(work.emit(&input, &output, ";level=9"), &["unknown plugin setting 'level=9'"])?;
+    let broken = work.path("broken.ll");
+    fs::write(
+        &broken,
+        "target triple = \"x86_64-unknown-linux-gnu\"\n\
+         define void @fine() {\n  ret void\n}\n\
+         define void @broken() {\n  call void asm sideeffect \"no such instruction\", \"\"()\n  ret void\n}\n",
+    )?;
+    refused(work.emit(&broken, &output, ""), &["shard", "no such instruction"])?;
+    ensure!(fs::read(&output)? == b"before", "an error changed the output");
+    let left: Vec<_> = fs::read_dir(work.folder.path())?.flatten().map(|e| e.file_name()).collect();
+    ensure!(!left.iter().any(|n| n.to_string_lossy().contains(".jl-emit")), "{left:?}");
+    Ok(())
+}
+
+#[test]
+fn a_build_that_is_killed_leaves_what_was_there_or_the_whole() -> Result<()> {
+    let work = Work::new()?;
+    let input = work.bitcode(PROGRAM)?;
+    let output = work.path("shards.a");
+    run_ok(&mut work.emit(&input, &output, ""))?;
+    let whole = fs::read(&output)?;
+    let (mut killed, mut done) = (0, 0);
+    for round in 0..30u64 {
+        fs::write(&output, "before")?;
+        let mut child = work.emit(&input, &output, "").stderr(Stdio::null()).spawn()?;
+        // Spread over the run by a sequence without a pattern.
+        std::thread::sleep(Duration::from_micros((round * 7919) % 97 * 2500));
+        child.kill()?;
+        let status = child.wait()?;
+        let found = fs::read(&output)?;
+        ensure!(found == b"before" || found == whole, "round {round}: {} bytes of another file", found.len());
+        *(if status.success() { &mut done } else { &mut killed }) += 1;
+    }
+    ensure!(killed > 0, "no build was killed in {done}: the delays are too long");
+    Ok(())
+}
