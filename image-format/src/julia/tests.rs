@@ -250,7 +250,7 @@ fn every_rule_has_its_words() {
         (FvarPtrs, 0, 0, "jl_fvar_ptrs_1: found 0 as entry 0, expected a pointer"),
         (CloneSlots, 1, 2, "function 2 in pair 0, expected one below 2, the value of jl_fvar_count_1"),
         (CloneSlots, 0, TAG, "jl_clone_slots_1: found "),
-        (CloneIdxs, 0, 1, "an untagged length for target 0, expected target 0 with a tagged length"),
+        (CloneIdxs, 0, 1, "an untagged length for target 0, expected a tagged length"),
         (
             CloneIdxs,
             1,
@@ -258,7 +258,7 @@ fn every_rule_has_its_words() {
             "function 0 for target 0 whose slots are to be written, expected one with a slot in",
         ),
         (CloneIdxs, 1, 5, "function 5 for target 0, expected one below 2"),
-        (CloneIdxs, 3, 1, "base target 1 for target 1, expected target 0 with a tagged length"),
+        (CloneIdxs, 3, 1, "base target 1 for target 1, expected an earlier target with a tagged length"),
         (CloneIdxs, 2, 9, "jl_clone_idxs_1: found"),
     ] {
         let found = changed(table, word, value);
