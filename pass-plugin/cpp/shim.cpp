@@ -30,6 +30,7 @@ struct Callbacks {
   RunFn run;
   NameFn parse_name;
   unsigned record, annotate_and_clone, annotate_and_clone_lto;
+  unsigned emit, look_up;
   const char *strict;
   size_t strict_len;
 };
@@ -154,6 +155,8 @@ void jl_cpp_register(void *Builder, const Callbacks *Given) {
         int Kind = C.parse_name(Name.data(), Name.size(), &ParamsAt, &Level);
         if (Kind < 0)
           return false;
+        if (Kind == int(C.emit))
+          MPM.addPass(RustPass(C.run, C.look_up, Name.substr(ParamsAt)));
         if (Level >= 0)
           MPM.addPass(SimplifyPass(PB, Level));
         MPM.addPass(RustPass(C.run, Kind, Name.substr(ParamsAt)));

@@ -211,6 +211,12 @@ void jl_cpp_drop_flag(LLVMModuleRef Mod, const char *Name, size_t Len) {
     Flags->addOperand(Flag);
 }
 
+// The module without a named metadata node.
+void jl_cpp_drop_note(LLVMModuleRef Mod, const char *Name, size_t Len) {
+  if (NamedMDNode *N = unwrap(Mod)->getNamedMetadata(StringRef(Name, Len)))
+    N->eraseFromParent();
+}
+
 // Gives back the memory of a module that has been written: what is left are declarations that nobody uses.
 void jl_cpp_drop_definitions(LLVMModuleRef Mod) {
   Module &M = *unwrap(Mod);

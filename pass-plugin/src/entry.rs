@@ -78,6 +78,8 @@ extern "C" fn register(builder: *mut c_void) {
         record: Kind::Record as c_uint,
         annotate_and_clone: Kind::Both as c_uint,
         annotate_and_clone_lto: Kind::BothLto as c_uint,
+        emit: Kind::Emit as c_uint,
+        look_up: Kind::LookUp as c_uint,
         strict: annotate::FP_STRICT.as_ptr().cast(),
         strict_len: annotate::FP_STRICT.len(),
     };
@@ -136,6 +138,8 @@ enum Kind {
     Simplify = 8,
     Partition = 9,
     Emit = 10,
+    /// Before all else that `jl-emit` brings along: whether the cache has the archive.
+    LookUp = 11,
 }
 
 const NAMES: [(&str, Kind); 8] = [
@@ -200,6 +204,9 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, Stri
     }
     if kind == Kind::Partition as c_uint {
         return partition::partition(module, &EmitSettings::parse(inner)?.partition);
+    }
+    if kind == Kind::LookUp as c_uint {
+        return driver::look_up(module, &EmitSettings::parse(inner)?);
     }
     if kind == Kind::Emit as c_uint {
         return driver::emit(module, &EmitSettings::parse(inner)?);

@@ -11,6 +11,8 @@ pub struct Callbacks {
     pub record: c_uint,
     pub annotate_and_clone: c_uint,
     pub annotate_and_clone_lto: c_uint,
+    pub emit: c_uint,
+    pub look_up: c_uint,
     /// Name of the module flag that keeps the code generator from fusing by itself; not zero-terminated.
     pub strict: *const c_char,
     pub strict_len: usize,
@@ -125,6 +127,7 @@ unsafe extern "C" {
     pub fn jl_cpp_symbols(module: LLVMModuleRef, data: *mut c_void, visit: VisitSymbol);
     pub fn jl_cpp_write_bitcode(module: LLVMModuleRef, data: *mut c_void, write: WriteBytes);
     pub fn jl_cpp_drop_flag(module: LLVMModuleRef, name: *const c_char, len: usize);
+    pub fn jl_cpp_drop_note(module: LLVMModuleRef, name: *const c_char, len: usize);
     pub fn jl_cpp_drop_definitions(module: LLVMModuleRef);
     pub fn jl_cpp_extract(
         context: LLVMContextRef,

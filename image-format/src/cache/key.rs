@@ -43,6 +43,24 @@ impl Key {
         self.kind
     }
 
+    /// The hash as 64 hex digits.
+    pub fn to_hex(&self) -> String {
+        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The inverse of [`Key::to_hex`]; `None` for anything else.
+    pub fn from_hex(kind: Kind, hex: &str) -> Option<Key> {
+        let digits = hex.as_bytes();
+        if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        let mut hash = [0; 32];
+        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Key { kind, hash })
+    }
+
     pub fn hash(&self) -> &[u8; 32] {
         &self.hash
     }

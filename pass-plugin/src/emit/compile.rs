@@ -37,6 +37,11 @@ impl Compiler {
         module.set_note(JOB, &format!("{} {} {:016x}", self.level.word(), self.form.word(), self.module));
     }
 
+    /// Takes it out of a part again: parts of all modules are alike.
+    pub fn forget(module: Module) {
+        module.drop_note(JOB);
+    }
+
     /// What a shard is to be compiled with; `None` for a module that is none.
     ///
     /// # Errors

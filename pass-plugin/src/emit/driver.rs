@@ -7,17 +7,47 @@ use super::place::Stage;
 use super::session::Session;
 use super::settings::{EmitSettings, Form};
 use super::shards::{self, Emitted};
+use super::store::Store;
 use super::threads;
 use crate::annotate;
-use crate::llvm::Module;
+use crate::llvm::{Module, Severity};
 use crate::partition::plan::ShardId;
 use crate::partition::{self, facts};
 use crate::settings::Settings;
+use image_format::cache::{Key, Kind};
 use std::hash::Hasher;
 use xxhash_rust::xxh64::Xxh64;
 
 /// Module flag: the module's code has been written.
 const EMITTED: &str = "jl.emitted";
+
+/// Named metadata: the input's key in the cache, in hex, until the archive is written.
+const INPUT: &str = "jl.input";
+
+/// Writes the archive if the cache has it for this input; otherwise the module is left as it is, but for a note of the
+/// input's key.
+///
+/// # Errors
+/// A sentence, when the archive cannot be written.
+pub fn look_up(module: Module, settings: &EmitSettings) -> Result<bool, String> {
+    let store = Store::from_environment();
+    let (Some(out), true) = (settings.out.as_deref(), store.is_open()) else { return Ok(false) };
+    if module.has_flag(EMITTED) {
+        return Ok(false);
+    }
+    let key = store.image(&module.bitcode(), settings);
+    let Some(bytes) = store.get(&key) else {
+        module.set_note(INPUT, &key.to_hex());
+        return Ok(true);
+    };
+    archive::write_bytes(out, &bytes)?;
+    module.drop_definitions();
+    module.set_flag(EMITTED, 1);
+    for warning in store.warnings() {
+        module.diagnose(Severity::Warning, &warning);
+    }
+    Ok(true)
+}
 
 /// Emits the module; afterwards it has no definitions any more.
 ///
@@ -29,6 +59,8 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     }
     let out = settings.out.as_deref().ok_or("jl-emit was not told where to write: jl-emit<O3;out=FILE.a>")?;
     let plan = Settings::parse(&settings.rest, ';')?.with_lists_of_passes();
+    let input = module.note(INPUT).and_then(|hex| Key::from_hex(Kind::Image, &hex));
+    module.drop_note(INPUT);
     let size = size(module);
     let session = Session::from_environment(size);
 
@@ -42,7 +74,11 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
         Form::Unoptimised => shards.into_iter().map(Emitted::from).collect(),
         _ => shards::emit(&shards, &compiler, &session).map_err(|failure| failure.to_string())?,
     };
-    archive::write(out, &members(emitted, settings.form))?;
+    let bytes = archive::pack(out, &members(emitted, settings.form))?;
+    archive::write_bytes(out, &bytes)?;
+    if let Some(key) = input.filter(|_| !session.has_warned()) {
+        session.store.put(&key, &bytes);
+    }
     session.finish(module);
     Ok(true)
 }

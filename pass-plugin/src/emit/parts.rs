@@ -1,6 +1,7 @@
 //! From a shard to its parts: the clones are made, and what belongs to each target becomes a module of its own, as
 //! do the tables. Parts are what is compiled and what the cache keeps.
 
+use super::compile::Compiler;
 use super::names;
 use crate::annotate::{ANNOTATED, SPECS};
 use crate::llvm::{Linkage, Module, OwnedModule, Value};
@@ -81,6 +82,7 @@ pub fn split(shard: &[u8]) -> Result<Parts, String> {
         for flag in [SPECS, ANNOTATED, CLONED] {
             piece.module().drop_flag(flag);
         }
+        Compiler::forget(piece.module());
         Ok(PartCode { part, bitcode: piece.module().bitcode() })
     });
     Ok(Parts { codes: codes.collect::<Result<_, String>>()?, keys })

@@ -48,6 +48,8 @@ pub enum Stage {
     Partition,
     /// A shard's own bitcode.
     Serialise,
+    /// Asking the cache.
+    Look,
     /// Parsing it in the job's own context.
     Deserialise,
     /// Making the part's clones or tables.
@@ -59,11 +61,12 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const ALL: [Stage; 9] = [
+    pub const ALL: [Stage; 10] = [
         Stage::Simplify,
         Stage::Annotate,
         Stage::Partition,
         Stage::Serialise,
+        Stage::Look,
         Stage::Deserialise,
         Stage::Materialise,
         Stage::Optimise,
@@ -77,6 +80,7 @@ impl Stage {
             Stage::Annotate => "annotate",
             Stage::Partition => "partition",
             Stage::Serialise => "serialise",
+            Stage::Look => "look",
             Stage::Deserialise => "deserialise",
             Stage::Materialise => "materialise",
             Stage::Optimise => "optimise",

@@ -4,6 +4,7 @@ use super::jobserver::Jobserver;
 use super::place::{Place, Stage};
 use super::progress::Progress;
 use super::queue::{self, Failure, Job, Resources, Task};
+use super::store::Store;
 use super::timings::{self, Recorder};
 use super::{memory, threads, trace};
 use crate::llvm::{Module, Severity};
@@ -20,6 +21,7 @@ pub struct Session {
     /// In the order in which they came up.
     warnings: RefCell<Vec<String>>,
     weights: RefCell<Vec<(Place, u64)>>,
+    pub store: Store,
 }
 
 impl Session {
@@ -31,7 +33,14 @@ impl Session {
         let free = memory::free(Path::new("/"));
         let (memory, other) = memory::budget(var_os(memory::VARIABLE).as_deref(), free);
         let warnings = RefCell::new(warning.into_iter().chain(other).collect());
-        Session { threads, memory, recorder: Recorder::new(), warnings, weights: RefCell::default() }
+        Session {
+            threads,
+            memory,
+            recorder: Recorder::new(),
+            warnings,
+            weights: RefCell::default(),
+            store: Store::from_environment(),
+        }
     }
 
     /// Does a stage of the whole module on this thread and notes its time.
@@ -41,6 +50,11 @@ impl Session {
 
     pub fn weigh(&self, place: Place, weight: u64) {
         self.weights.borrow_mut().push((place, weight));
+    }
+
+    /// Whether anything has been warned about.
+    pub fn has_warned(&self) -> bool {
+        !self.warnings.borrow().is_empty()
     }
 
     pub fn warn(&self, text: &str) {
@@ -68,6 +82,7 @@ impl Session {
         let (wanted, warning) = timings::wanted(var_os(timings::VARIABLE).as_deref());
         let mut warnings = self.warnings.into_inner();
         warnings.extend(warning);
+        warnings.extend(self.store.warnings());
         if wanted {
             eprint!("{}", timings::table(&spans, &self.weights.into_inner()));
         }

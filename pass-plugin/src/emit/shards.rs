@@ -1,9 +1,10 @@
-//! Shards to objects: each is taken apart, its parts are compiled, and the parts become one object again.
+//! Shards to objects: each is taken apart, its parts are compiled, and the parts become one object again. What the
+//! cache has is not made again.
 
 use super::compile::{Compiled, Compiler};
 use super::memory;
 use super::names::Names;
-use super::parts::{self, Part, Parts};
+use super::parts::{self, Part, PartCode, Parts};
 use super::place::{Place, Stage};
 use super::queue::{Failure, Job};
 use super::session::Session;
@@ -39,79 +40,126 @@ pub fn emit(
     compiler: &Compiler,
     session: &Session,
 ) -> Result<Vec<Emitted>, Failure<String>> {
-    let split = split(shards, session)?;
-    let compiled = compile(shards, &split, compiler, session)?;
     if compiler.form != Form::Object {
-        return Ok(compiled);
+        let all: Vec<&Shard> = shards.iter().collect();
+        let taken = take_apart(&all, session)?;
+        return Ok(compile(&taken, compiler, session)?.into_iter().flat_map(|done| done.parts).collect());
     }
-    let mut compiled = compiled.into_iter().peekable();
-    let mut groups: Vec<Vec<Emitted>> = Vec::new();
-    for shard in shards {
-        let mut group = Vec::new();
-        while let Some(part) = compiled.next_if(|part| part.shard == shard.id) {
-            group.push(part);
-        }
-        groups.push(group);
+    let mut objects = kept(shards, session)?;
+    let missing: Vec<&Shard> =
+        shards.iter().zip(&objects).filter(|(_, o)| o.is_none()).map(|(s, _)| s).collect();
+    let taken = take_apart(&missing, session)?;
+    let compiled = compile(&taken, compiler, session)?;
+    let made = join(&taken, &compiled, compiler, session)?;
+    let mut made = made.into_iter();
+    for object in objects.iter_mut().filter(|o| o.is_none()) {
+        *object = made.next();
     }
-    join(shards, &split, &groups, compiler, session)
+    let whole = shards.iter().zip(objects);
+    Ok(whole.filter_map(|(s, bytes)| Some(Emitted { shard: s.id, part: None, bytes: bytes? })).collect())
 }
 
-fn job(shard: &Shard, part: Option<(Part, usize)>) -> Job {
-    let (place, bytes) = match part {
-        None => (Place::shard(shard.id), shard.bitcode.len()),
-        Some((part, bytes)) => (Place::part(shard.id, part.to_string()), bytes),
-    };
+/// The objects that the cache has.
+fn kept(shards: &[Shard], session: &Session) -> Result<Vec<Option<Vec<u8>>>, Failure<String>> {
+    if !session.store.is_open() {
+        return Ok(shards.iter().map(|_| None).collect());
+    }
+    let jobs: Vec<Job> = shards.iter().map(|shard| job(Place::shard(shard.id), 0)).collect();
+    let store = &session.store;
+    session.run(&jobs, |index, task| {
+        task.stage(Stage::Look, || Ok(store.get(&store.shard(&shards[index].bitcode))))
+    })
+}
+
+/// A job on so much bitcode.
+fn job(place: Place, bytes: usize) -> Job {
     Job { place, weight: bytes as u64, memory: memory::estimate(bytes as u64) }
 }
 
-fn split(shards: &[Shard], session: &Session) -> Result<Vec<Parts>, Failure<String>> {
-    let jobs: Vec<Job> = shards.iter().map(|shard| job(shard, None)).collect();
-    session.run(&jobs, |index, task| task.stage(Stage::Materialise, || parts::split(&shards[index].bitcode)))
+/// A shard and its parts.
+struct Taken<'a> {
+    shard: &'a Shard,
+    parts: Parts,
 }
 
-fn compile(
-    shards: &[Shard],
-    split: &[Parts],
-    compiler: &Compiler,
-    session: &Session,
-) -> Result<Vec<Emitted>, Failure<String>> {
-    let all: Vec<(&Shard, &parts::PartCode)> = shards
-        .iter()
-        .zip(split)
-        .flat_map(|(shard, parts)| parts.codes.iter().map(move |c| (shard, c)))
-        .collect();
-    let jobs: Vec<Job> =
-        all.iter().map(|(shard, code)| job(shard, Some((code.part, code.bitcode.len())))).collect();
-    let done = session.run(&jobs, |index, task| compiler.compile(&all[index].1.bitcode, task))?;
-    let mut emitted = Vec::new();
-    for ((shard, code), Compiled { bytes, warnings }) in all.iter().zip(done) {
-        for warning in &warnings {
-            session.warn(warning);
+fn take_apart<'a>(shards: &[&'a Shard], session: &Session) -> Result<Vec<Taken<'a>>, Failure<String>> {
+    let jobs: Vec<Job> = shards.iter().map(|s| job(Place::shard(s.id), s.bitcode.len())).collect();
+    let parts = session
+        .run(&jobs, |index, task| task.stage(Stage::Materialise, || parts::split(&shards[index].bitcode)))?;
+    Ok(shards.iter().zip(parts).map(|(shard, parts)| Taken { shard, parts }).collect())
+}
+
+/// A shard's parts, compiled.
+struct Done {
+    parts: Vec<Emitted>,
+    /// Nothing was warned about.
+    silent: bool,
+}
+
+fn compile(taken: &[Taken], compiler: &Compiler, session: &Session) -> Result<Vec<Done>, Failure<String>> {
+    let all: Vec<(ShardId, &PartCode)> =
+        taken.iter().flat_map(|t| t.parts.codes.iter().map(|code| (t.shard.id, code))).collect();
+    let place = |(shard, code): &(ShardId, &PartCode)| {
+        job(Place::part(*shard, code.part.to_string()), code.bitcode.len())
+    };
+    let jobs: Vec<Job> = all.iter().map(place).collect();
+    let store = &session.store;
+    let mut compiled = session
+        .run(&jobs, |index, task| {
+            let bitcode = &all[index].1.bitcode;
+            let key = store.part(bitcode, compiler);
+            if let Some(bytes) = task.stage(Stage::Look, || store.get(&key)) {
+                return Ok(Compiled { bytes, warnings: Vec::new() });
+            }
+            let compiled = compiler.compile(bitcode, task)?;
+            if compiled.warnings.is_empty() {
+                store.put(&key, &compiled.bytes);
+            }
+            Ok(compiled)
+        })?
+        .into_iter();
+    let done = taken.iter().map(|t| {
+        let mut done = Done { parts: Vec::new(), silent: true };
+        for (code, Compiled { bytes, warnings }) in t.parts.codes.iter().zip(compiled.by_ref()) {
+            done.silent &= warnings.is_empty();
+            for warning in &warnings {
+                session.warn(warning);
+            }
+            done.parts.push(Emitted { shard: t.shard.id, part: Some(code.part), bytes });
         }
-        emitted.push(Emitted { shard: shard.id, part: Some(code.part), bytes });
-    }
-    Ok(emitted)
+        done
+    });
+    Ok(done.collect())
 }
 
 fn join(
-    shards: &[Shard],
-    split: &[Parts],
-    groups: &[Vec<Emitted>],
+    taken: &[Taken],
+    done: &[Done],
     compiler: &Compiler,
     session: &Session,
-) -> Result<Vec<Emitted>, Failure<String>> {
-    let jobs: Vec<Job> = shards.iter().map(|shard| job(shard, None)).collect();
+) -> Result<Vec<Vec<u8>>, Failure<String>> {
+    let jobs: Vec<Job> = taken.iter().map(|t| job(Place::shard(t.shard.id), 0)).collect();
+    let store = &session.store;
     session.run(&jobs, |index, task| {
-        task.stage(Stage::Compose, || {
-            let names = Names::new(&split[index].keys, Some(compiler.module));
-            let inputs: Vec<&[u8]> = groups[index].iter().map(|part| part.bytes.as_slice()).collect();
-            let name = |name: &str| {
-                let last = names.symbol(name);
-                compose::Symbol { name: last.name, local: last.local }
-            };
-            let bytes =
-                compose(&inputs, &name, &|section| names.section(section)).map_err(|e| e.to_string())?;
-            Ok(Emitted { shard: shards[index].id, part: None, bytes })
-        })
+        let (Taken { shard, parts }, Done { parts: objects, silent }) = (&taken[index], &done[index]);
+        let names = Names::new(&parts.keys, Some(compiler.module));
+        let inputs: Vec<&[u8]> = objects.iter().map(|part| part.bytes.as_slice()).collect();
+        let bytes = task.stage(Stage::Compose, || compose_as(&inputs, &names))?;
+        if *silent {
+            store.put(&store.shard(&shard.bitcode), &bytes);
+        }
+        Ok(bytes)
     })
+}
+
+/// One object of several, under final names.
+///
+/// # Errors
+/// As [`compose`].
+pub fn compose_as(inputs: &[&[u8]], names: &Names) -> Result<Vec<u8>, String> {
+    let symbol = |name: &str| {
+        let last = names.symbol(name);
+        compose::Symbol { name: last.name, local: last.local }
+    };
+    compose(inputs, &symbol, &|section| names.section(section)).map_err(|error| error.to_string())
 }

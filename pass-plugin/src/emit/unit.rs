@@ -12,7 +12,6 @@ use super::session::Session;
 use super::settings::{Form, PartitionSettings};
 use super::shards::{self, Shard};
 use crate::annotate::FP_STRICT;
-use crate::compose::{self, compose};
 use crate::llvm::{HostMachine, HostStream, Machine, Module, OwnedModule};
 use crate::partition::plan::{ROOT, SHARD_WEIGHT};
 use crate::target;
@@ -82,13 +81,7 @@ fn generate_large(module: Module, host: HostMachine, is_object: bool) -> Result<
     let compiled = compiled.map_err(|failure| failure.to_string())?;
     let inputs: Vec<&[u8]> = compiled.iter().map(|c| c.bytes.as_slice()).collect();
     let names = Names::new(&[], None);
-    let name = |name: &str| {
-        let last = names.symbol(name);
-        compose::Symbol { name: last.name, local: last.local }
-    };
-    let object = session
-        .stage(Stage::Compose, || compose(&inputs, &name, &|section| names.section(section)))
-        .map_err(|e| e.to_string())?;
+    let object = session.stage(Stage::Compose, || shards::compose_as(&inputs, &names))?;
     for warning in compiled.iter().flat_map(|c| &c.warnings) {
         session.warn(warning);
     }

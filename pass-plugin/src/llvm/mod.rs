@@ -37,6 +37,7 @@ pub use value::Value;
 
 use llvm_sys::core::LLVMGetEnumAttributeKindForName;
 use std::ffi::{CString, c_char, c_void};
+use std::os::unix::ffi::OsStrExt;
 
 /// Calls C API functions whose only requirement is that the handles are live.
 macro_rules! llvm {
@@ -89,4 +90,22 @@ pub extern "C" fn push_name(data: *mut c_void, name: *const c_char, len: usize) 
 pub mod fast_math {
     pub const REASSOCIATE: u32 = 1 << 0;
     pub const CONTRACT: u32 = 1 << 5;
+}
+
+/// The files that this plugin's and LLVM's code were loaded from.
+pub fn files_of_code() -> Option<[std::path::PathBuf; 2]> {
+    let file_of = |address: *const c_void| {
+        // SAFETY: all zeros is a valid `Dl_info`, whose fields are pointers.
+        let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
+        // SAFETY: dladdr reads no more than the address and writes to our struct.
+        if unsafe { libc::dladdr(address, &mut info) } == 0 || info.dli_fname.is_null() {
+            return None;
+        }
+        // SAFETY: on success it is the object's name, zero-terminated, which lives as long as the object is loaded.
+        let name = unsafe { std::ffi::CStr::from_ptr(info.dli_fname) };
+        std::fs::canonicalize(std::ffi::OsStr::from_bytes(name.to_bytes())).ok()
+    };
+    let ours = file_of(files_of_code as *const c_void)?;
+    let llvms = file_of(llvm_sys::core::LLVMContextCreate as *const c_void)?;
+    Some([ours, llvms])
 }

@@ -194,6 +194,10 @@ impl Module {
         llvm!(LLVMAddNamedMetadataOperand(self.0, c_string(name).as_ptr(), value));
     }
 
+    pub fn drop_note(self, name: &str) {
+        llvm!(shim::jl_cpp_drop_note(self.0, name.as_ptr().cast(), name.len()));
+    }
+
     /// What [`Module::set_note`] wrote.
     pub fn note(self, name: &str) -> Option<String> {
         let name = c_string(name);
