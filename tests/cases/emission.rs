@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tests::command::{Ran, run, run_ok};
-use tests::tools::{CLANG, LLVM_AR, LLVM_DWARFDUMP, OPT, Tools, in_tests};
+use tests::tools::{CLANG, LLVM_AR, LLVM_DIS, LLVM_DWARFDUMP, OPT, Tools, in_tests};
 
 struct Work {
     folder: TempDir,
@@ -37,7 +37,7 @@ impl Work {
     fn opt(&self, passes: &str) -> Command {
         let mut command = Command::new(OPT);
         command.arg(format!("-load-pass-plugin={}", self.tools.plugin().display()));
-        command.arg(format!("-passes={passes}")).arg("-disable-output");
+        command.arg(format!("-passes={passes}")).arg("-disable-output").env("JL_CACHE", "0");
         command
     }
 
@@ -100,7 +100,7 @@ fn a_shard_compiled_by_clang_is_what_opt_makes_of_it() -> Result<()> {
         let output = work.path("job.o");
         let mut clang = Command::new(CLANG);
         clang.args(["-c", "-x", "ir", "-Xclang", "-disable-llvm-passes"]);
-        clang.arg(format!("-fpass-plugin={}", work.tools.plugin().display()));
+        clang.arg(format!("-fpass-plugin={}", work.tools.plugin().display())).env("JL_CACHE", "0");
         run_ok(clang.arg(job).arg("-o").arg(&output))?;
         let expected = objects.iter().find(|o| o.file_stem().is_some_and(|s| s.to_string_lossy() == name));
         let expected = expected.with_context(|| format!("no member {name}.o"))?;
@@ -203,6 +203,80 @@ fn what_a_piece_could_not_tell_leaves_the_unit_whole() -> Result<()> {
     let (ours, plain) = (remarks(&mut work.jl_cc())?, remarks(Command::new(CLANG).args(["-O2", "-fPIC"]))?);
     ensure!(!plain.is_empty(), "clang has no remark here: nothing is compared");
     ensure!(ours.len() >= plain.len(), "{} remarks, {} by plain clang", ours.len(), plain.len());
+    Ok(())
+}
+
+/// Hits and misses of a kind of entry so far.
+fn counts(work: &Work, cache: &Path, kind: &str) -> Result<(u64, u64)> {
+    let mut command = Command::new(work.tools.jl_link());
+    command.arg("--jl-cache-stats=json").env("JL_CACHE_DIR", cache);
+    let stats: serde_json::Value = serde_json::from_str(&run_ok(&mut command)?.stdout)?;
+    let of = &stats["kinds"][kind];
+    Ok((of["hits"].as_u64().context("no hits")?, of["misses"].as_u64().context("no misses")?))
+}
+
+#[test]
+fn what_did_not_change_is_not_compiled_again() -> Result<()> {
+    let work = Work::new()?;
+    let input = work.bitcode(PROGRAM)?;
+    let cache = work.path("cache");
+    let emit = |input: &Path, name: &str, options: &str| -> Result<Vec<u8>> {
+        let output = work.path(name);
+        run_ok(work.emit(input, &output, options).env("JL_CACHE", "1").env("JL_CACHE_DIR", &cache))?;
+        Ok(fs::read(output)?)
+    };
+    let text = run_ok(Command::new(LLVM_DIS).arg(&input).args(["-o", "-"]))?.stdout;
+    let input = work.path("input.ll");
+    fs::write(&input, &text)?;
+    let first = emit(&input, "first.a", "")?;
+    let (_, parts) = counts(&work, &cache, "part")?;
+    ensure!(parts > 10, "only {parts} parts");
+    ensure!(emit(&input, "again.a", "")? == first, "another archive out of the cache");
+    ensure!(counts(&work, &cache, "image")? == (1, 1), "{:?}", counts(&work, &cache, "image")?);
+
+    // A constant in one function: the shard of that function, and of those that inline it.
+    ensure!(text.contains("i32 noundef 3)"), "the program has changed: choose another constant");
+    let edited = work.path("edited.ll");
+    fs::write(&edited, text.replacen("i32 noundef 3)", "i32 noundef 2)", 1))?;
+    let before = counts(&work, &cache, "shard")?;
+    let with_cache = emit(&edited, "edited.a", "")?;
+    let after = counts(&work, &cache, "shard")?;
+    ensure!(after.0 - before.0 > after.1 - before.1, "more shards changed than stayed: {before:?} {after:?}");
+    let plain = work.path("plain.a");
+    run_ok(&mut work.emit(&edited, &plain, ""))?;
+    ensure!(with_cache == fs::read(&plain)?, "the cache gives another archive");
+
+    // A target more: the bodies for the others are there.
+    let (hits, misses) = counts(&work, &cache, "part")?;
+    emit(&input, "more.a", ";targets=x86-64|x86-64-v3|x86-64-v4|haswell")?;
+    let (more_hits, more_misses) = counts(&work, &cache, "part")?;
+    ensure!(more_hits - hits >= parts / 2, "{} hits of {parts} parts", more_hits - hits);
+    ensure!(more_misses - misses < parts, "{} misses", more_misses - misses);
+    Ok(())
+}
+
+#[test]
+fn a_damaged_cache_changes_nothing() -> Result<()> {
+    let work = Work::new()?;
+    let input = work.bitcode(PROGRAM)?;
+    let (cache, output) = (work.path("cache"), work.path("shards.a"));
+    let emit = || run_ok(work.emit(&input, &output, "").env("JL_CACHE", "1").env("JL_CACHE_DIR", &cache));
+    emit()?;
+    let whole = fs::read(&output)?;
+    let mut damaged = 0;
+    for folder in fs::read_dir(cache.join("v1"))?.flatten().filter(|f| f.path().is_dir()) {
+        for entry in fs::read_dir(folder.path())?.flatten() {
+            let mut bytes = fs::read(entry.path())?;
+            // One byte, elsewhere in each.
+            damaged += 1;
+            let at = damaged * 7919 % bytes.len();
+            bytes[at] ^= 0x40;
+            fs::write(entry.path(), bytes)?;
+        }
+    }
+    ensure!(damaged > 10, "only {damaged} entries");
+    emit()?;
+    ensure!(fs::read(&output)? == whole, "a damaged entry was believed");
     Ok(())
 }
 

@@ -97,6 +97,13 @@ fn every_environment_variable_is_documented() -> Result<()> {
         "JL_LLVM",
         "JL_JULIA_DIALECT",
         "JL_JULIA_AUTOINIT",
+        "JULIA_IMAGE_THREADS",
+        "JULIA_IMAGE_TIMINGS",
+        "JL_IMAGE_MEMORY",
+        "JL_TRACE_JSON",
+        "JL_CACHE",
+        "JL_CACHE_DIR",
+        "JL_CACHE_SIZE",
     ];
     for variable in variables {
         ensure!(readme.contains(variable), "README.md does not mention {variable}");

@@ -396,7 +396,7 @@ fn emit_shards(tools: &Tools, bitcode: &Path, level: &str) -> Result<PathBuf> {
     let level = level.trim_start_matches('-');
     let passes = format!("jl-emit<{level};out={};shard-weight=1>", archive.display());
     let mut command = Command::new(tools.llvm.tool("opt"));
-    command.arg(format!("-load-pass-plugin={}", tools.plugin().display()));
+    command.arg(format!("-load-pass-plugin={}", tools.plugin().display())).env("JL_CACHE", "0");
     command.arg(format!("-passes={passes}")).arg("-disable-output").arg(bitcode);
     run_ok(&mut command)?;
     Ok(archive)

@@ -62,7 +62,7 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     let input = module.note(INPUT).and_then(|hex| Key::from_hex(Kind::Image, &hex));
     module.drop_note(INPUT);
     let size = size(module);
-    let session = Session::from_environment(size);
+    let session = Session::new(size, Store::from_environment());
 
     session.stage(Stage::Annotate, || annotate::annotate(module, &plan))?;
     session.stage(Stage::Partition, || partition::partition(module, &settings.partition))?;

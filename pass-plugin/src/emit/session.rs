@@ -25,22 +25,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// As the environment says (`JULIA_IMAGE_THREADS`, `JL_IMAGE_MEMORY`), for such a module.
-    pub fn from_environment(module: threads::Module) -> Session {
+    /// Threads and memory as the environment says (`JULIA_IMAGE_THREADS`, `JL_IMAGE_MEMORY`), for such a module.
+    pub fn new(module: threads::Module, store: Store) -> Session {
         let variable = var_os(threads::VARIABLE);
         let (threads, warning) =
             threads::choose(module, threads::Defaults::AllCores, threads::cores(), variable.as_deref());
         let free = memory::free(Path::new("/"));
         let (memory, other) = memory::budget(var_os(memory::VARIABLE).as_deref(), free);
         let warnings = RefCell::new(warning.into_iter().chain(other).collect());
-        Session {
-            threads,
-            memory,
-            recorder: Recorder::new(),
-            warnings,
-            weights: RefCell::default(),
-            store: Store::from_environment(),
-        }
+        Session { threads, memory, recorder: Recorder::new(), warnings, weights: RefCell::default(), store }
     }
 
     /// Does a stage of the whole module on this thread and notes its time.

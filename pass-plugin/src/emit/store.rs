@@ -35,6 +35,11 @@ impl Store {
         Store { cache: Cache::from_environment(warn), producer, warnings }
     }
 
+    /// None, for code that depends on more than the module says.
+    pub fn none() -> Store {
+        Store { cache: None, producer: Vec::new(), warnings: Arc::default() }
+    }
+
     /// The warnings since the last call.
     pub fn warnings(&self) -> Vec<String> {
         std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))

@@ -11,6 +11,7 @@ use super::queue::Job;
 use super::session::Session;
 use super::settings::{Form, PartitionSettings};
 use super::shards::{self, Shard};
+use super::store::Store;
 use crate::annotate::FP_STRICT;
 use crate::llvm::{HostMachine, HostStream, Machine, Module, OwnedModule};
 use crate::partition::plan::{ROOT, SHARD_WEIGHT};
@@ -48,7 +49,7 @@ fn compile_shard(module: Module, compiler: &Compiler, is_object: bool) -> Result
     if compiler.form != Form::Object || !is_object {
         return Err("a shard is compiled to an object: use clang -c, and write shards with form=obj".into());
     }
-    let session = Session::from_environment(driver::size(module));
+    let session = Session::new(driver::size(module), Store::from_environment());
     let shard = Shard { id: ROOT, bitcode: session.stage(Stage::Serialise, || module.bitcode()) };
     module.drop_definitions();
     let emitted = shards::emit(&[shard], compiler, &session).map_err(|failure| failure.to_string())?;
@@ -63,7 +64,7 @@ fn generate_large(module: Module, host: HostMachine, is_object: bool) -> Result<
     if !is_object || !known || size.weight < LARGE || host.has_side_outputs(module) {
         return Ok(None);
     }
-    let session = Session::from_environment(size);
+    let session = Session::new(size, Store::none());
     let settings = PartitionSettings::default();
     session.stage(Stage::Partition, || crate::partition::partition(module, &settings))?;
     let pieces = extract::take_apart(module, size.globals, &session)?;
