@@ -148,11 +148,18 @@ unsafe extern "C" {
     pub fn jl_cpp_has_side_outputs(machine: *mut c_void, module: LLVMModuleRef) -> bool;
     pub fn jl_cpp_write_stream(stream: *mut c_void, bytes: *const c_char, len: usize);
     pub fn jl_cpp_machine_free(machine: *mut c_void);
-    pub fn jl_cpp_optimise(machine: *mut c_void, module: LLVMModuleRef, level: c_uint, vectorise: bool);
+    pub fn jl_cpp_optimise(
+        machine: *mut c_void,
+        module: LLVMModuleRef,
+        level: c_uint,
+        vectorise: bool,
+        place: *const c_char,
+    );
     pub fn jl_cpp_emit(
         machine: *mut c_void,
         module: LLVMModuleRef,
         assembly: bool,
+        place: *const c_char,
         data: *mut c_void,
         write: WriteBytes,
     ) -> bool;

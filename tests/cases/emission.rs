@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tests::command::{Ran, run, run_ok};
-use tests::tools::{CLANG, LLVM_AR, LLVM_DIS, LLVM_DWARFDUMP, OPT, Tools, in_tests};
+use tests::tools::{CLANG, LLVM_AR, LLVM_DIS, LLVM_DWARFDUMP, LLVM_OBJCOPY, OPT, Tools, in_tests};
 
 struct Work {
     folder: TempDir,
@@ -95,7 +95,7 @@ fn a_shard_compiled_by_clang_is_what_opt_makes_of_it() -> Result<()> {
     let objects = work.members(&objects, "objects")?;
     let jobs = work.members(&jobs, "jobs")?;
     ensure!(objects.len() == jobs.len(), "{} objects of {} shards", objects.len(), jobs.len());
-    for job in &jobs {
+    for job in jobs.iter().filter(|job| job.extension().is_some_and(|e| e == "bc")) {
         let name = job.file_stem().context("no name")?.to_string_lossy().replace("unopt", "shard");
         let output = work.path("job.o");
         let mut clang = Command::new(CLANG);
@@ -124,6 +124,17 @@ fn every_form_is_what_it_says() -> Result<()> {
         let found = members.iter().find(|m| m.ends_with(member));
         let found = found.with_context(|| format!("no {member} among {members:?}"))?;
         ensure!(fs::read(found)?.starts_with(start), "{member} begins otherwise");
+        let metadata = members.iter().find(|m| m.ends_with("metadata.o")).context("no metadata")?;
+        let text = work.path("metadata.json");
+        let dump = format!("--dump-section=.jl_metadata={}", text.display());
+        run_ok(Command::new(LLVM_OBJCOPY).arg(dump).arg(metadata).arg("/dev/null"))?;
+        let facts: serde_json::Value = serde_json::from_slice(&fs::read(&text)?)?;
+        let named = facts["members"].as_array().context("no members")?.len();
+        ensure!(named + 1 == members.len(), "{named} members named of {}", members.len());
+        ensure!(facts["targets"].as_array().is_some_and(|t| t.len() == 3), "{facts}");
+        let functions: u64 =
+            facts["shards"].as_array().into_iter().flatten().filter_map(|s| s["functions"].as_u64()).sum();
+        ensure!(functions > 10, "{functions} functions");
     }
     Ok(())
 }
@@ -309,6 +320,15 @@ fn what_cannot_be_emitted_is_said_and_nothing_is_written() -> Result<()> {
          define void @broken() {\n  call void asm sideeffect \"no such instruction\", \"\"()\n  ret void\n}\n",
     )?;
     refused(work.emit(&broken, &output, ""), &["shard", "no such instruction"])?;
+    // What LLVM does not survive.
+    let crashing = work.path("crashing.ll");
+    fs::write(
+        &crashing,
+        "target triple = \"x86_64-unknown-linux-gnu\"\n\
+         declare i32 @llvm.aarch64.crc32b(i32, i32)\n\
+         define i32 @crashes(i32 %a) {\n  %r = call i32 @llvm.aarch64.crc32b(i32 %a, i32 %a)\n  ret i32 %r\n}\n",
+    )?;
+    refused(work.emit(&crashing, &output, ""), &["Emitting shard 0", "@crashes"])?;
     ensure!(fs::read(&output)? == b"before", "an error changed the output");
     let left: Vec<_> = fs::read_dir(work.folder.path())?.flatten().map(|e| e.file_name()).collect();
     ensure!(!left.iter().any(|n| n.to_string_lossy().contains(".jl-emit")), "{left:?}");

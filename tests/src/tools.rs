@@ -43,6 +43,7 @@ pub const LLVM_OBJDUMP: &str = "llvm-objdump-22";
 pub const LLVM_DWARFDUMP: &str = "llvm-dwarfdump-22";
 pub const LLVM_READELF: &str = "llvm-readelf-22";
 pub const LLVM_AR: &str = "llvm-ar-22";
+pub const LLVM_OBJCOPY: &str = "llvm-objcopy-22";
 pub const LLVM_DIS: &str = "llvm-dis-22";
 pub const OPT: &str = "opt-22";
 pub const FILECHECK: &str = "FileCheck-22";

@@ -70,10 +70,11 @@ impl Compiler {
         if module.has_flag(FP_STRICT) {
             machine.fuse_by_flags(module, FP_STRICT);
         }
-        task.stage(Stage::Optimise, || machine.optimise(module, self.level));
+        let place = task.place().to_string();
+        task.stage(Stage::Optimise, || machine.optimise(module, self.level, &place));
         let bytes = task.stage(Stage::Emit, || match self.form {
             Form::Optimised => Ok(module.bitcode()),
-            form => machine.emit(module, form),
+            form => machine.emit(module, form, &place),
         })?;
         Compiled::of(&owned, bytes)
     }

@@ -3,6 +3,7 @@
 use super::archive::{self, Member};
 use super::compile::Compiler;
 use super::extract;
+use super::metadata::{self, Metadata};
 use super::place::Stage;
 use super::session::Session;
 use super::settings::{EmitSettings, Form};
@@ -14,6 +15,7 @@ use crate::llvm::{Module, Severity};
 use crate::partition::plan::ShardId;
 use crate::partition::{self, facts};
 use crate::settings::Settings;
+use crate::target;
 use image_format::cache::{Key, Kind};
 use std::hash::Hasher;
 use xxhash_rust::xxh64::Xxh64;
@@ -63,18 +65,26 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     module.drop_note(INPUT);
     let size = size(module);
     let session = Session::new(size, Store::from_environment());
+    let arch = target::image_arch(&module.triple()).ok_or_else(|| {
+        format!("jl-emit makes ELF objects for x86-64 and aarch64, not for '{}'", module.triple())
+    })?;
+    let compiler = Compiler::new(settings, identity(module));
 
     session.stage(Stage::Annotate, || annotate::annotate(module, &plan))?;
     session.stage(Stage::Partition, || partition::partition(module, &settings.partition))?;
-    let compiler = Compiler::new(settings, identity(module));
     compiler.write(module);
-    let shards = extract::take_apart(module, size.globals, &session)?;
+    let assignment =
+        partition::assignment(module).ok_or("the module was not partitioned: run jl-partition first")?;
+    let mut metadata = Metadata::new(module, &assignment, settings.level.word());
+    let shards = extract::take_apart(module, assignment, size.globals, &session)?;
     module.set_flag(EMITTED, 1);
     let emitted = match settings.form {
         Form::Unoptimised => shards.into_iter().map(Emitted::from).collect(),
         _ => shards::emit(&shards, &compiler, &session).map_err(|failure| failure.to_string())?,
     };
-    let bytes = archive::pack(out, &members(emitted, settings.form))?;
+    let mut members = members(emitted, settings.form, &mut metadata);
+    members.push(Member { name: metadata::MEMBER.to_string(), bytes: metadata.object(arch)? });
+    let bytes = archive::pack(out, &members)?;
     archive::write_bytes(out, &bytes)?;
     if let Some(key) = input.filter(|_| !session.has_warned()) {
         session.store.put(&key, &bytes);
@@ -92,7 +102,7 @@ pub fn size(module: Module) -> threads::Module {
     }
 }
 
-fn members(emitted: Vec<Emitted>, form: Form) -> Vec<Member> {
+fn members(emitted: Vec<Emitted>, form: Form, metadata: &mut Metadata) -> Vec<Member> {
     let name = |of: &Emitted| {
         let ShardId(shard) = of.shard;
         let part = of.part.map_or(String::new(), |part| format!(".{part}"));
@@ -104,7 +114,12 @@ fn members(emitted: Vec<Emitted>, form: Form) -> Vec<Member> {
         };
         format!("{prefix}_{shard}{part}.{extension}")
     };
-    emitted.into_iter().map(|e| Member { name: name(&e), bytes: e.bytes }).collect()
+    let member = |emitted: Emitted| {
+        let name = name(&emitted);
+        metadata.add(&name, &emitted);
+        Member { name, bytes: emitted.bytes }
+    };
+    emitted.into_iter().map(member).collect()
 }
 
 /// Tells the module from others that may be linked with it: its file and what it exports.

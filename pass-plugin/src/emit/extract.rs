@@ -10,9 +10,13 @@ use crate::partition::plan::{ROOT, ShardId};
 use crate::partition::{self, Assignment, facts};
 
 /// The shards' bitcode. The module's own memory is given back.
-pub fn take_apart(module: Module, definitions: usize, session: &Session) -> Result<Vec<Shard>, String> {
-    let Assignment { count, shards, copied, weights } =
-        partition::assignment(module).ok_or("the module was not partitioned: run jl-partition first")?;
+pub fn take_apart(
+    module: Module,
+    assignment: Assignment,
+    definitions: usize,
+    session: &Session,
+) -> Result<Vec<Shard>, String> {
+    let Assignment { count, shards, copied, weights } = assignment;
     partition::forget(module);
     let whole = session.stage(Stage::Serialise, || module.bitcode());
     module.drop_definitions();

@@ -15,6 +15,7 @@ pub mod driver;
 pub mod extract;
 pub mod jobserver;
 pub mod memory;
+pub mod metadata;
 pub mod names;
 pub mod parts;
 pub mod place;

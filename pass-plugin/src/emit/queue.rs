@@ -91,6 +91,10 @@ impl Task<'_> {
         self.recorder.time(self.place, stage, self.thread, work)
     }
 
+    pub fn place(&self) -> &Place {
+        self.place
+    }
+
     /// Says which function is worked on from now on, for the message if the job fails.
     pub fn function(&self, name: &str) {
         *self.function.borrow_mut() = Some(name.to_string());

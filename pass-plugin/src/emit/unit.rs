@@ -14,6 +14,7 @@ use super::shards::{self, Shard};
 use super::store::Store;
 use crate::annotate::FP_STRICT;
 use crate::llvm::{HostMachine, HostStream, Machine, Module, OwnedModule};
+use crate::partition;
 use crate::partition::plan::{ROOT, SHARD_WEIGHT};
 use crate::target;
 
@@ -66,8 +67,9 @@ fn generate_large(module: Module, host: HostMachine, is_object: bool) -> Result<
     }
     let session = Session::new(size, Store::none());
     let settings = PartitionSettings::default();
-    session.stage(Stage::Partition, || crate::partition::partition(module, &settings))?;
-    let pieces = extract::take_apart(module, size.globals, &session)?;
+    session.stage(Stage::Partition, || partition::partition(module, &settings))?;
+    let assignment = partition::assignment(module).ok_or("the unit has no shards")?;
+    let pieces = extract::take_apart(module, assignment, size.globals, &session)?;
     let job = |piece: &Shard| {
         let bytes = piece.bitcode.len() as u64;
         Job { place: Place::shard(piece.id), weight: bytes, memory: memory::estimate(bytes) }
@@ -76,7 +78,9 @@ fn generate_large(module: Module, host: HostMachine, is_object: bool) -> Result<
     let compiled = session.run(&jobs, |index, task| {
         let piece = task.stage(Stage::Deserialise, || OwnedModule::read(&pieces[index].bitcode))?;
         let machine = Machine::copy_of(host).ok_or("the host's target cannot be made again")?;
-        let bytes = task.stage(Stage::Emit, || machine.emit(piece.module(), Form::Object))?;
+        let bytes = task.stage(Stage::Emit, || {
+            machine.emit(piece.module(), Form::Object, &jobs[index].place.to_string())
+        })?;
         Compiled::of(&piece, bytes)
     });
     let compiled = compiled.map_err(|failure| failure.to_string())?;
