@@ -1,1 +1,1 @@
-//! Empty: this package only names crates whose C sources are wanted.
+//! Empty: this package only names crates whose sources are wanted.

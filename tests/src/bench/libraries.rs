@@ -213,14 +213,20 @@ fn write_configuration(folder: &Path) -> Result<()> {
 }
 
 /// All builds of one library, the plain one first and the image last; and its driver.
-struct Plan {
+pub struct Plan {
     library: &'static Library,
     targets: &'static str,
-    builds: Vec<Unit>,
-    driver: Unit,
+    pub builds: Vec<Unit>,
+    pub driver: Unit,
 }
 
 impl Plan {
+    /// The plan of the library of this name.
+    pub fn named(name: &str, tools: &Tools, folder: &Path, sources: &Sources) -> Result<Plan> {
+        let library = LIBRARIES.iter().find(|l| l.name == name);
+        Plan::new(library.with_context(|| format!("no library {name}"))?, tools, folder, sources)
+    }
+
     fn new(library: &'static Library, tools: &Tools, folder: &Path, sources: &Sources) -> Result<Plan> {
         let (version, package) = sources.package(library.package)?;
         let mut files = Vec::new();
@@ -269,7 +275,8 @@ impl Plan {
         })
     }
 
-    fn run(&self, build: &Unit, corpus: &Path, target: Option<usize>) -> Result<Sample> {
+    /// Runs the workloads with a build of the library, at one target if given.
+    pub fn run(&self, build: &Unit, corpus: &Path, target: Option<usize>) -> Result<Sample> {
         let mut command = Command::new(&self.driver.output);
         for variable in ["JL_LOAD_CPU", "JL_LOAD_TARGET", "JL_LOAD_LOG"] {
             command.env_remove(variable);
@@ -354,14 +361,15 @@ fn loaded_size(path: &Path) -> Result<u64> {
 }
 
 /// What a driver printed.
-struct Sample {
+pub struct Sample {
     load: f64,
-    workloads: BTreeMap<String, Measured>,
+    pub workloads: BTreeMap<String, Measured>,
 }
 
-struct Measured {
-    seconds: f64,
-    checksum: String,
+pub struct Measured {
+    /// Of CPU time.
+    pub seconds: f64,
+    pub checksum: String,
 }
 
 impl Sample {

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod calls;
 pub mod corpus;
+pub mod emission;
 pub mod entry;
 pub mod libraries;
 pub mod load;
@@ -11,6 +12,7 @@ pub mod measure;
 pub mod progress;
 pub mod sources;
 pub mod table;
+pub mod usage;
 
 use crate::tools::{Tools, workspace};
 use anyhow::{Context, Result, bail};
@@ -28,9 +30,46 @@ pub enum Part {
     Load,
     /// A call into an image.
     Entry,
+    /// Emission in shards: four targets, rebuilds, more cores.
+    Emission,
 }
 
-const ALL: [Part; 4] = [Part::Libraries, Part::Calls, Part::Load, Part::Entry];
+const ALL: [Part; 5] = [Part::Libraries, Part::Calls, Part::Load, Part::Entry, Part::Emission];
+
+/// Stands beside BENCHMARKS.md.
+const EMISSION_PLOT: &str = "BENCHMARKS-emission.svg";
+
+impl Part {
+    /// Its name in the marks of BENCHMARKS.md.
+    fn name(self) -> &'static str {
+        match self {
+            Part::Libraries => "libraries",
+            Part::Calls => "calls",
+            Part::Load => "load",
+            Part::Entry => "entry",
+            Part::Emission => "emission",
+        }
+    }
+
+    /// Its section of BENCHMARKS.md; `plots` is the folder that plots go to.
+    fn measure(self, tools: &Tools, folder: &Path, plots: &Path) -> Result<String> {
+        let section = |title: &str, table: Table, legend: &str| format!("### {title}\n\n{table}\n{legend}\n");
+        Ok(match self {
+            Part::Libraries => {
+                const ROUNDS: usize = 15;
+                let outcome = libraries::measure(tools, folder, ROUNDS)?;
+                section("Real libraries", outcome.table, &outcome.legend)
+            }
+            Part::Calls => section("Calls between clones", calls::measure(tools, folder)?, calls::LEGEND),
+            Part::Load => section("Loading", load::measure(tools, folder)?, load::LEGEND),
+            Part::Entry => section("Calls into an image", entry::measure(tools, folder)?, entry::LEGEND),
+            Part::Emission => {
+                let text = emission::measure(tools, folder, &plots.join(EMISSION_PLOT))?;
+                format!("### Emission in shards\n\n{text}")
+            }
+        })
+    }
+}
 
 /// Where builds and the corpus are kept between runs: beside the tools' folder.
 fn work_folder() -> Result<PathBuf> {
@@ -60,43 +99,69 @@ pub fn demo() -> Result<()> {
 /// All numbers, or the parts asked for; `write` puts them into BENCHMARKS.md.
 pub fn numbers(parts: &[Part], write: bool) -> Result<()> {
     let parts = if parts.is_empty() { &ALL } else { parts };
-    if write && parts.len() < ALL.len() {
-        bail!("--write needs all parts, but --only names {}", parts.len());
+    let all = ALL.iter().all(|p| parts.contains(p));
+    let machine = machine::describe();
+    if write && !all {
+        check_machine(&machine)?;
     }
     let tools = Tools::find()?;
     let folder = work_folder()?;
-    let mut text = machine::describe();
-    let mut section = |title: &str, table: Table, legend: &str| {
-        text += &format!("\n### {title}\n\n{table}\n{legend}\n");
-    };
+    let plots = if write { workspace() } else { folder.clone() };
+    println!("{machine}");
+    let mut sections = Vec::new();
     for part in ALL.iter().filter(|p| parts.contains(p)) {
-        match part {
-            Part::Libraries => {
-                const ROUNDS: usize = 15;
-                let outcome = libraries::measure(&tools, &folder, ROUNDS)?;
-                section("Real libraries", outcome.table, &outcome.legend);
-            }
-            Part::Calls => section("Calls between clones", calls::measure(&tools, &folder)?, calls::LEGEND),
-            Part::Load => section("Loading", load::measure(&tools, &folder)?, load::LEGEND),
-            Part::Entry => section("Calls into an image", entry::measure(&tools, &folder)?, entry::LEGEND),
-        }
+        let text = part.measure(&tools, &folder, &plots)?;
+        println!("{text}");
+        sections.push((part.name(), text));
     }
-    println!("{text}");
     if write {
-        write_benchmarks(&text)?;
+        if all {
+            sections.push((MACHINE, machine));
+        }
+        write_benchmarks(&sections)?;
     }
     Ok(())
 }
 
-const BEGIN: &str = "<!-- scripts/bench --write replaces what stands between these two lines -->\n";
-const END: &str = "<!-- end of what scripts/bench writes -->\n";
+/// Where the description of the machine stands.
+const MACHINE: &str = "machine";
 
-fn write_benchmarks(text: &str) -> Result<()> {
+/// The lines of BENCHMARKS.md around what is written into it under a name.
+fn marks(name: &str) -> [String; 2] {
+    [format!("<!-- scripts/bench --write: {name} -->\n"), format!("<!-- end of {name} -->\n")]
+}
+
+fn benchmarks() -> Result<(PathBuf, String)> {
     let path = workspace().join("BENCHMARKS.md");
-    let old = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let new = replace_between(&old, BEGIN, END, text)
-        .with_context(|| format!("{} lacks the lines\n{BEGIN}{END}", path.display()))?;
-    std::fs::write(&path, new).with_context(|| format!("cannot write {}", path.display()))
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok((path, text))
+}
+
+/// Parts of two machines must not stand under the description of one.
+fn check_machine(machine: &str) -> Result<()> {
+    let (path, text) = benchmarks()?;
+    let [begin, end] = marks(MACHINE);
+    let known = text.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end));
+    let (known, _) = known.with_context(|| format!("{} lacks the lines\n{begin}{end}", path.display()))?;
+    if known.trim() != machine.trim() {
+        bail!(
+            "the numbers in {} are of another machine, found\n{}\nand this one is\n{machine}\
+             Write all parts together: without --only.",
+            path.display(),
+            known.trim()
+        );
+    }
+    Ok(())
+}
+
+fn write_benchmarks(sections: &[(&str, String)]) -> Result<()> {
+    let (path, mut text) = benchmarks()?;
+    for (name, new) in sections {
+        let [begin, end] = marks(name);
+        text = replace_between(&text, &begin, &end, new)
+            .with_context(|| format!("{} lacks the lines\n{begin}{end}", path.display()))?;
+    }
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// `old` with `new` in place of what stands between two marks; nothing if it lacks them.

@@ -1,6 +1,8 @@
 //! The demo and the benchmarks; `scripts/demo` and `scripts/bench` call it.
 
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use tests::bench::{self, Part};
 
 /// Measures images built by jl-cc against plain builds
@@ -17,12 +19,19 @@ enum Job {
     Demo,
     /// The numbers of BENCHMARKS.md
     Numbers {
-        /// Put the tables and the description of this machine into BENCHMARKS.md
+        /// Put the tables into BENCHMARKS.md: all of them, or the parts measured if this is the machine of the others
         #[arg(long)]
         write: bool,
         /// Measure only this part; may be given more than once
         #[arg(long, value_enum)]
         only: Vec<Part>,
+    },
+    /// Run a command, and write to a file what it took
+    #[command(hide = true)]
+    Usage {
+        file: PathBuf,
+        #[arg(last = true)]
+        command: Vec<OsString>,
     },
 }
 
@@ -30,6 +39,7 @@ fn main() -> std::process::ExitCode {
     let result = match Arguments::parse().job {
         Job::Demo => bench::demo(),
         Job::Numbers { write, only } => bench::numbers(&only, write),
+        Job::Usage { file, command } => bench::usage::wait_for(&file, &command),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
