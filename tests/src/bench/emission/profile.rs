@@ -72,7 +72,7 @@ impl Profile {
                 ("serialise", None) => own.extract += seconds,
                 ("materialise", None) => own.split += seconds,
                 ("compose", None) => own.compose += seconds,
-                ("deserialise" | "optimise" | "emit", Some(part)) => {
+                ("look" | "deserialise" | "optimise" | "emit", Some(part)) => {
                     *parts.entry((shard, part)).or_default() += seconds;
                 }
                 (stage, part) => {
