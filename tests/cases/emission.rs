@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tests::command::{Ran, run, run_ok};
-use tests::tools::{CLANG, LLVM_AR, LLVM_DIS, LLVM_DWARFDUMP, LLVM_OBJCOPY, OPT, Tools, in_tests};
+use tests::tools::{CLANG, CLANGXX, LLVM_AR, LLVM_DIS, LLVM_DWARFDUMP, LLVM_OBJCOPY, OPT, Tools, in_tests};
 
 struct Work {
     folder: TempDir,
@@ -214,6 +214,29 @@ fn what_a_piece_could_not_tell_leaves_the_unit_whole() -> Result<()> {
     let (ours, plain) = (remarks(&mut work.jl_cc())?, remarks(Command::new(CLANG).args(["-O2", "-fPIC"]))?);
     ensure!(!plain.is_empty(), "clang has no remark here: nothing is compared");
     ensure!(ours.len() >= plain.len(), "{} remarks, {} by plain clang", ours.len(), plain.len());
+    Ok(())
+}
+
+#[test]
+fn link_time_optimisation_in_partitions_is_the_same_program() -> Result<()> {
+    let work = Work::new()?;
+    let (bitcode, program, plain) = (work.path("lto.o"), work.path("program"), work.path("plain"));
+    let source = in_tests("programs").join(PROGRAM);
+    let jl_cxx = || {
+        let mut command = Command::new(work.tools.jl_cxx());
+        command.args(["--jl-targets=x86-64;x86-64-v3,clone_all;x86-64-v4,clone_all", "-O2", "-flto=full"]);
+        command
+    };
+    run_ok(jl_cxx().arg("-c").arg(&source).arg("-o").arg(&bitcode))?;
+    run_ok(jl_cxx().arg("-Wl,--lto-partitions=3").arg(&bitcode).arg("-o").arg(&program))?;
+    run_ok(Command::new(CLANGXX).arg("-O2").arg(&source).arg("-o").arg(&plain))?;
+    let expected = run_ok(&mut Command::new(&plain))?.stdout;
+    let ran = run_ok(Command::new(&program).env("JL_LOAD_TARGET", "0"))?;
+    ensure!(ran.stdout == expected, "{}", ran.describe());
+    let ran = run_ok(&mut Command::new(&program))?;
+    ensure!(ran.stdout == expected, "{}", ran.describe());
+    let explained = run_ok(Command::new(work.tools.jl_load()).arg("explain").arg(&program))?;
+    ensure!(explained.stdout.contains("cloned, for 3 targets"), "{}", explained.stdout);
     Ok(())
 }
 
