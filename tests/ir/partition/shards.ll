@@ -40,7 +40,7 @@ define void @second() {
   ret void
 }
 
-; CHECK: define hidden void @starts.jl.local() !jl.shard ![[THIRD:[0-9]+]]
+; CHECK: define hidden void @starts.jl.local() #[[SHARED:[0-9]+]] !jl.shard ![[THIRD:[0-9]+]]
 define internal void @starts() {
   call void @first()
   call void @second()
@@ -64,6 +64,8 @@ define internal void @member() comdat($group) {
 
 declare void @puts(ptr)
 
+; Its bodies may be called from other shards.
+; CHECK: attributes #[[SHARED]] = { "jl.shared" }
 ; CHECK-DAG: ![[ROOT]] = !{i32 0}
 ; CHECK-DAG: ![[FIRST]] = !{i32 1}
 ; CHECK-DAG: ![[SECOND]] = !{i32 2}
