@@ -179,6 +179,10 @@ impl Reader<'_> {
             case.sources.push(self.folder.join("builtins/lib/main.c"));
         }
         self.apply(&directives, standard, file, &mut case);
+        // Of C++'s tests, too, some are C.
+        if case.flags.windows(2).any(|pair| pair == ["-x", "c"]) {
+            case.flags.retain(|flag| !flag.starts_with("-std=gnu++"));
+        }
         Ok(Some(case))
     }
 
