@@ -50,19 +50,28 @@ pub extern "C" fn llvmGetPassPluginInfo() -> PassPluginLibraryInfo {
     }
 }
 
-/// Ends the process when the host is another LLVM: its structures differ from ours (before LLVM 22 the
-/// struct that we return is smaller than ours), so there is no safe way to return.
-fn refuse_wrong_llvm() {
+/// Version of the LLVM that we run in: major, minor, patch; `None` where it cannot say, as before 16.
+pub fn host_version() -> Option<(u32, u32, u32)> {
     let (mut major, mut minor, mut patch) = (0, 0, 0);
     // SAFETY: the shim writes the three integers, or nothing.
     let known = unsafe { shim::jl_cpp_host_version(&mut major, &mut minor, &mut patch) };
+    known.then_some((major, minor, patch))
+}
+
+/// Ends the process when the host is another LLVM: its structures differ from ours (before LLVM 22 the
+/// struct that we return is smaller than ours), so there is no safe way to return.
+fn refuse_wrong_llvm() {
     let built_for = LLVM_VERSION.split('.').next().unwrap_or("");
-    if known && built_for == major.to_string() {
+    let host = host_version();
+    let major = host.map(|(major, _, _)| major);
+    if major.is_some_and(|major| built_for == major.to_string()) {
         return;
     }
-    let host = if known { format!("LLVM {major}.{minor}.{patch}") } else { "an LLVM before 16".into() };
+    let host = host.map_or("an LLVM before 16".to_string(), |(major, minor, patch)| {
+        format!("LLVM {major}.{minor}.{patch}")
+    });
     let remedy = match major {
-        16 | 19 | 22 => format!("scripts/build-plugin {major} builds the plugin for that one"),
+        Some(major @ (16 | 19 | 22)) => format!("scripts/build-plugin {major} builds the plugin for that one"),
         _ => format!("use opt, clang and lld of LLVM {built_for}; there are plugins for LLVM 16, 19 and 22"),
     };
     eprintln!(

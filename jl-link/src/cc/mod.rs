@@ -2,6 +2,7 @@
 
 pub mod flags;
 pub mod language;
+pub mod shard;
 pub mod targets;
 
 use crate::llvm::{Llvm, beside_self};
@@ -28,6 +29,7 @@ are added:
   --jl-llvm=16|19|22 the LLVM whose clang, ld.lld and plugin are used (default: JL_LLVM, or else 22);
                      scripts/build-plugin makes the plugins for 16 and 19
   --jl-report=FILE   when linking: a report as JSON (this and jl-link's other options go to jl-link)
+  --jl-shard         compile one shard of jl-emit, as a job: see jl-cc --jl-shard --help
   --jl-help          print this text
 ENVIRONMENT: JL_LLVM, JL_CLANG, JL_FLANG (paths of the compilers), JL_PLUGIN (path of the pass plugin),
              JULIA_CPU_TARGET
@@ -47,6 +49,9 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<std::convert::Infallible> {
     let program = args.next().unwrap_or_default();
     let args: Vec<OsString> = args.collect();
     let language = Language::of_program(&program);
+    if shard::is_wanted(&args) {
+        return shard::run(args);
+    }
     if args.first().is_some_and(|a| language.is_front_end(a)) {
         return Err(become_program(&language.compiler(Llvm::choose(None)?)?, &args, None));
     }

@@ -2,6 +2,7 @@
 
 use super::archive::{self, Member};
 use super::compile::Compiler;
+use super::engine::{Engine, leave};
 use super::extract;
 use super::metadata::{self, Metadata};
 use super::place::Stage;
@@ -34,7 +35,8 @@ const INPUT: &str = "jl.input";
 pub fn look_up(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     let store = Store::from_environment();
     let (Some(out), true) = (settings.out.as_deref(), store.is_open()) else { return Ok(false) };
-    if module.has_flag(EMITTED) {
+    // A folder of jobs is no archive.
+    if module.has_flag(EMITTED) || settings.jobs.is_some() {
         return Ok(false);
     }
     let key = store.image(&module.bitcode(), settings);
@@ -69,6 +71,7 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
         format!("jl-emit makes ELF objects for x86-64 and aarch64, not for '{}'", module.triple())
     })?;
     let compiler = Compiler::new(settings, identity(module));
+    let engine = Engine::from_environment(out)?;
 
     session.stage(Stage::Annotate, || annotate::annotate(module, &plan))?;
     session.stage(Stage::Partition, || partition::partition(module, &settings.partition))?;
@@ -78,9 +81,14 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     let mut metadata = Metadata::new(module, &assignment, settings.level.word());
     let shards = extract::take_apart(module, assignment, size.globals, &session)?;
     module.set_flag(EMITTED, 1);
+    if let Some(folder) = &settings.jobs {
+        leave::leave(folder, out, &shards)?;
+        session.finish(module);
+        return Ok(true);
+    }
     let emitted = match settings.form {
         Form::Unoptimised => shards.into_iter().map(Emitted::from).collect(),
-        _ => shards::emit(&shards, &compiler, &session).map_err(|failure| failure.to_string())?,
+        _ => shards::emit(&shards, &compiler, engine.as_ref(), &session).map_err(|failure| failure.to_string())?,
     };
     let mut members = members(emitted, settings.form, &mut metadata);
     members.push(Member { name: metadata::MEMBER.to_string(), bytes: metadata.object(arch)? });

@@ -7,11 +7,13 @@
 //! A job compiles one part of one shard ([`place`]). [`queue`] runs jobs on as many threads as
 //! [`threads`] says and make's [`jobserver`] lends, as many at once as [`memory`] allows, in the order of
 //! [`schedule`]. What it took goes to [`timings`] and [`trace`], and while it runs to [`progress`]; the
-//! results are in the order of the jobs. These know no LLVM and nothing of what a job does.
+//! results are in the order of the jobs. These know no LLVM and nothing of what a job does. Or an [`engine`] compiles
+//! whole shards elsewhere.
 
 pub mod archive;
 pub mod compile;
 pub mod driver;
+pub mod engine;
 pub mod extract;
 pub mod jobserver;
 pub mod memory;

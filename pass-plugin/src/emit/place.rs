@@ -50,6 +50,8 @@ pub enum Stage {
     Serialise,
     /// Asking the cache.
     Look,
+    /// An engine at work on whole shards.
+    Distribute,
     /// Parsing it in the job's own context.
     Deserialise,
     /// Making the part's clones or tables.
@@ -61,12 +63,13 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const ALL: [Stage; 10] = [
+    pub const ALL: [Stage; 11] = [
         Stage::Simplify,
         Stage::Annotate,
         Stage::Partition,
         Stage::Serialise,
         Stage::Look,
+        Stage::Distribute,
         Stage::Deserialise,
         Stage::Materialise,
         Stage::Optimise,
@@ -81,6 +84,7 @@ impl Stage {
             Stage::Partition => "partition",
             Stage::Serialise => "serialise",
             Stage::Look => "look",
+            Stage::Distribute => "distribute",
             Stage::Deserialise => "deserialise",
             Stage::Materialise => "materialise",
             Stage::Optimise => "optimise",

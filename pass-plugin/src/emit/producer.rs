@@ -1,7 +1,7 @@
 //! Who compiles: the build ids of this plugin and of the LLVM that it runs in. What another build compiled is
 //! never taken for ours.
 
-use crate::entry::LLVM_VERSION;
+use crate::entry::{self, LLVM_VERSION};
 use crate::llvm;
 use object::Object;
 use object::read::ReadCache;
@@ -17,6 +17,15 @@ pub fn identity() -> Option<Vec<u8>> {
         identity.extend(build_id(&file)?);
     }
     Some(identity)
+}
+
+/// This plugin and the LLVM that runs it, in words that are alike wherever the same compile; `None` where the plugin's
+/// file cannot be told. (LLVM by its version: clang and opt may each hold a copy of it, with build ids of their own.)
+pub fn words() -> Option<String> {
+    let [plugin, _] = llvm::files_of_code()?;
+    let id: String = build_id(&plugin)?.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let (major, minor, patch) = entry::host_version()?;
+    Some(format!("plugin {} (build {id}) in LLVM {major}.{minor}.{patch}", env!("CARGO_PKG_VERSION")))
 }
 
 /// The linker's build id; without one, a hash of the file.

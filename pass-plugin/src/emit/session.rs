@@ -54,6 +54,12 @@ impl Session {
         self.warnings.borrow_mut().push(text.to_string());
     }
 
+    /// How many jobs with so many bytes of bitcode may run at once, by threads and memory; at least 1.
+    pub fn at_once(&self, bitcode: u64) -> usize {
+        let fit = self.memory / memory::estimate(bitcode);
+        self.threads.min(usize::try_from(fit).unwrap_or(usize::MAX)).max(1)
+    }
+
     /// Runs `work` for each job, on the threads of the session; results are in the order of the jobs.
     ///
     /// # Errors

@@ -89,13 +89,15 @@ pub struct EmitSettings {
     /// The archive to write.
     pub out: Option<PathBuf>,
     pub form: Form,
+    /// Folder for shards and job files, which are left there instead of an archive.
+    pub jobs: Option<PathBuf>,
     pub partition: PartitionSettings,
     /// What is left for [`crate::settings::Settings`].
     pub rest: String,
 }
 
 impl EmitSettings {
-    /// Parses `O3;out=FILE;form=obj;shard-weight=N;...`; what it does not know is left in `rest`.
+    /// Parses `O3;out=FILE;form=obj;jobs=DIR;shard-weight=N;...`; what it does not know is left in `rest`.
     ///
     /// # Errors
     /// A sentence that names the piece and what is known.
@@ -105,6 +107,7 @@ impl EmitSettings {
         for piece in text.split(';').map(str::trim).filter(|p| !p.is_empty()) {
             match piece.split_once('=') {
                 Some(("out", file)) if !file.is_empty() => settings.out = Some(file.into()),
+                Some(("jobs", folder)) if !folder.is_empty() => settings.jobs = Some(folder.into()),
                 Some(("form", word)) => {
                     settings.form = Form::from_word(word).ok_or_else(|| {
                         let known: Vec<&str> = FORMS.iter().map(|(_, word, _)| *word).collect();
@@ -123,6 +126,12 @@ impl EmitSettings {
                 }
                 _ => rest.push(piece),
             }
+        }
+        if settings.jobs.is_some() && settings.form != Form::Object {
+            return Err(format!(
+                "jobs=... leaves jobs that make objects, but form={} was asked for",
+                settings.form.word()
+            ));
         }
         settings.rest = rest.join(";");
         Ok(settings)

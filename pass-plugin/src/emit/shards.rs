@@ -2,6 +2,7 @@
 //! cache has is not made again.
 
 use super::compile::{Compiled, Compiler};
+use super::engine::Engine;
 use super::memory;
 use super::names::Names;
 use super::parts::{self, Part, PartCode, Parts};
@@ -31,13 +32,14 @@ impl From<Shard> for Emitted {
     }
 }
 
-/// Compiles all shards; the results are in their order.
+/// Compiles all shards; the results are in their order. Objects are made by the engine, where there is one.
 ///
 /// # Errors
 /// Of the first shard that could not be compiled.
 pub fn emit(
     shards: &[Shard],
     compiler: &Compiler,
+    engine: Option<&Engine>,
     session: &Session,
 ) -> Result<Vec<Emitted>, Failure<String>> {
     if compiler.form != Form::Object {
@@ -46,6 +48,9 @@ pub fn emit(
         return Ok(compile(&taken, compiler, session)?.into_iter().flat_map(|done| done.parts).collect());
     }
     let mut objects = kept(shards, session)?;
+    if let Some(engine) = engine {
+        engine.compile(shards, &mut objects, session)?;
+    }
     let missing: Vec<&Shard> =
         shards.iter().zip(&objects).filter(|(_, o)| o.is_none()).map(|(s, _)| s).collect();
     let taken = take_apart(&missing, session)?;

@@ -62,7 +62,7 @@ impl Store {
     /// `input` is the module's bitcode before anything was done to it.
     pub fn image(&self, input: &[u8], settings: &EmitSettings) -> Key {
         // All that is decided outside of the module; a new setting must be named here.
-        let EmitSettings { level, out: _, form, partition, rest } = settings;
+        let EmitSettings { level, out: _, jobs: _, form, partition, rest } = settings;
         let environment = std::env::var("JULIA_CPU_TARGET").unwrap_or_default();
         let mut key = self.builder(Kind::Image);
         key.bytes("input", input).bytes("level", level.word()).bytes("form", form.word());

@@ -3,6 +3,7 @@
 
 use super::compile::{Compiled, Compiler};
 use super::driver;
+use super::engine::job;
 use super::extract;
 use super::memory;
 use super::names::Names;
@@ -32,8 +33,13 @@ pub fn generate(
     stream: HostStream,
 ) -> Result<bool, String> {
     let bytes = match Compiler::read(module)? {
-        Some(compiler) => compile_shard(module, &compiler, is_object)?,
+        Some(compiler) => {
+            let (mut object, warned) = compile_shard(module, &compiler, is_object)?;
+            job::finish(&mut object, warned)?;
+            object
+        }
         None => {
+            job::refuse_other_modules()?;
             host.fuse_by_flags(module, FP_STRICT);
             match generate_large(module, host, is_object)? {
                 Some(bytes) => bytes,
@@ -45,17 +51,19 @@ pub fn generate(
     Ok(true)
 }
 
-/// A shard that was written for a job of its own.
-fn compile_shard(module: Module, compiler: &Compiler, is_object: bool) -> Result<Vec<u8>, String> {
+/// The object of a shard that was written for a job of its own, and whether there were warnings.
+fn compile_shard(module: Module, compiler: &Compiler, is_object: bool) -> Result<(Vec<u8>, bool), String> {
     if compiler.form != Form::Object || !is_object {
         return Err("a shard is compiled to an object: use clang -c, and write shards with form=obj".into());
     }
     let session = Session::new(driver::size(module), Store::from_environment());
     let shard = Shard { id: ROOT, bitcode: session.stage(Stage::Serialise, || module.bitcode()) };
     module.drop_definitions();
-    let emitted = shards::emit(&[shard], compiler, &session).map_err(|failure| failure.to_string())?;
+    let emitted = shards::emit(&[shard], compiler, None, &session).map_err(|failure| failure.to_string())?;
+    let warned = session.has_warned();
     session.finish(module);
-    emitted.into_iter().next().map(|e| e.bytes).ok_or_else(|| "the shard became no object".to_string())
+    let object = emitted.into_iter().next().ok_or("the shard became no object")?;
+    Ok((object.bytes, warned))
 }
 
 /// A large unit's object; `None` for one that is better left whole.
