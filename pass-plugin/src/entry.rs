@@ -71,7 +71,9 @@ fn refuse_wrong_llvm() {
         format!("LLVM {major}.{minor}.{patch}")
     });
     let remedy = match major {
-        Some(major @ (16 | 19 | 22)) => format!("scripts/build-plugin {major} builds the plugin for that one"),
+        Some(major @ (16 | 19 | 22)) => {
+            format!("scripts/build-plugin {major} builds the plugin for that one")
+        }
         _ => format!("use opt, clang and lld of LLVM {built_for}; there are plugins for LLVM 16, 19 and 22"),
     };
     eprintln!(

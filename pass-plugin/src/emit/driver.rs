@@ -88,7 +88,8 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     }
     let emitted = match settings.form {
         Form::Unoptimised => shards.into_iter().map(Emitted::from).collect(),
-        _ => shards::emit(&shards, &compiler, engine.as_ref(), &session).map_err(|failure| failure.to_string())?,
+        _ => shards::emit(&shards, &compiler, engine.as_ref(), &session)
+            .map_err(|failure| failure.to_string())?,
     };
     let mut members = members(emitted, settings.form, &mut metadata);
     members.push(Member { name: metadata::MEMBER.to_string(), bytes: metadata.object(arch)? });

@@ -127,6 +127,12 @@ fn log_to(command: &mut Command, path: &Path) {
     command.stderr(File::options().append(true).open(path).map_or(Stdio::null(), Stdio::from));
 }
 
+/// A line of distcc's without the number of its process, so that what is alike reads alike.
+fn without_process(line: &str) -> &str {
+    let rest = line.strip_prefix("distcc[").and_then(|rest| rest.split_once("] "));
+    rest.map_or(line, |(_, rest)| rest)
+}
+
 /// A single process for all jobs; what it writes are its signs of life.
 struct Whole<'a> {
     batch: &'a Batch<'a>,
@@ -199,7 +205,7 @@ impl Work for Distcc<'_> {
             self.failures[job].clear();
             return false;
         }
-        let last = said.lines().rev().find(|line| !line.trim().is_empty());
+        let last = said.lines().rev().find(|line| !line.trim().is_empty()).map(without_process);
         self.failures[job].push(format!("distcc: {end}{}", last.map_or(String::new(), |l| format!(": {l}"))));
         (self.failures[job].len() as u32) < ATTEMPTS
     }

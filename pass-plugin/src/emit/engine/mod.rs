@@ -14,11 +14,12 @@ pub mod request;
 pub mod runner;
 pub mod stamp;
 
-use super::compile::Compiler;
-use super::place::Stage;
+use super::place::{Place, Stage};
+use super::producer;
+use super::queue::{Cause, Failure};
 use super::session::Session;
-use super::shards::{self, Emitted, Shard};
-use crate::partition::plan::ShardId;
+use super::shards::Shard;
+use crate::llvm;
 use folder::Folder;
 use formats::Files;
 use launch::{Batch, JobFile};
@@ -63,7 +64,8 @@ impl Engine {
             return Ok(None);
         }
         let output = std::path::absolute(output).map_err(|error| error.to_string())?;
-        let words = producer::words().ok_or("the plugin's file cannot be told, by which objects are known")?;
+        let words =
+            producer::words().ok_or("the plugin's file cannot be told, by which objects are known")?;
         Ok(Some(Engine { compiler: compiler(&request)?, request, output, words }))
     }
 
