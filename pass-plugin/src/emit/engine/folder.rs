@@ -60,8 +60,7 @@ impl Drop for Folder {
             eprintln!("note: julienne: jobs and results are kept in {}", self.path.display());
             return;
         }
-        // A job that outlives its engine may still write; the next build removes the rest.
-        let _ = fs::remove_dir_all(&self.path);
+        remove(&self.path);
     }
 }
 
@@ -72,8 +71,25 @@ fn remove_left(parent: &Path, prefix: &OsStr) {
             continue;
         }
         let lock = File::open(entry.path().join(LOCK)).ok();
-        if lock.is_some_and(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok()) {
-            let _ = fs::remove_dir_all(entry.path());
+        let lock = lock.and_then(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).ok());
+        if lock.is_some() {
+            remove(&entry.path());
         }
     }
+}
+
+/// Removes a folder, whose lock the caller holds. Jobs that outlive their build know it by its name, so that gets
+/// another one first: they would fill it again. The lock goes last: whoever is killed here leaves a folder
+/// that can be told.
+fn remove(folder: &Path) {
+    let mut gone = folder.as_os_str().to_os_string();
+    gone.push(".gone");
+    // What cannot be removed harms nobody, and the next build tries again.
+    let folder = if fs::rename(folder, &gone).is_ok() { Path::new(&gone) } else { folder };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name() != LOCK {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    let _ = fs::remove_dir_all(folder);
 }

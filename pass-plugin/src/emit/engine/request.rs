@@ -65,12 +65,12 @@ impl Request {
     pub fn parse(variable: impl Fn(&str) -> Option<OsString>) -> Result<Request, String> {
         let text = |name: &str| match variable(name).map(OsString::into_string) {
             Some(Err(value)) => Err(format!("{name}={}: expected UTF-8", value.display())),
-            Some(Ok(value)) => Ok(Some(value).filter(|v| !v.is_empty())),
+            Some(Ok(value)) => Ok(Some(value).filter(|v| !v.trim().is_empty())),
             None => Ok(None),
         };
         let distributor = match text(DISTRIBUTOR)? {
             None => Vec::new(),
-            Some(words) => shlex::split(&words).filter(|w| !w.is_empty()).ok_or_else(|| {
+            Some(words) => shlex::split(&words).ok_or_else(|| {
                 format!("{DISTRIBUTOR}={words}: expected a program and its arguments; a quote is open")
             })?,
         };
