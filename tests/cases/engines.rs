@@ -207,6 +207,12 @@ fn every_engine_makes_the_same_archive() -> Result<()> {
     let done = daemons.logs()?.matches("COMPILE_OK").count();
     ensure!(done == count, "the daemons compiled {done} of {count} shards: {}", daemons.logs()?);
     ensure!(work.left()?.is_empty(), "left: {:?}", work.left()?);
+
+    // A folder that is to be kept stays, also after another build.
+    run_ok(work.emit(&output, "").env("JL_IMAGE_ENGINE", "ninja").env("JL_KEEP", "1"))?;
+    run_ok(work.emit(&output, "").env("JL_IMAGE_ENGINE", "ninja"))?;
+    let kept = work.left()?;
+    ensure!(kept.len() == 1 && kept[0].join("build.ninja").exists(), "kept: {kept:?}");
     Ok(())
 }
 

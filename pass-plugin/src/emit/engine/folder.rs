@@ -57,6 +57,8 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.keep {
+            // Without it no build takes the folder for one that was left.
+            let _ = fs::remove_file(self.path.join(LOCK));
             eprintln!("note: julienne: jobs and results are kept in {}", self.path.display());
             return;
         }
