@@ -10,7 +10,7 @@ Runs the jobs of JOBS.json, two at a time. Options make what is wrong with real 
   --swap         the outputs of the first two jobs change places
   --stop=N       the distributor dies after N jobs
   --hang=N       after N jobs nothing happens any more
-  --kill=SEED    each worker is killed after up to a third of a second, and half of them run again
+  --kill=SEED    each worker is killed after up to 80 ms, and half of them run again
 Prints how many workers it killed.
 """
 
@@ -39,7 +39,7 @@ def run(number, command):
         chance = random.Random(int(OPTIONS["kill"]) * 1000 + number)
         worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
-            worker.wait(chance.uniform(0, 0.3))
+            worker.wait(chance.uniform(0, 0.08))
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()

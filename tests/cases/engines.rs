@@ -248,7 +248,7 @@ fn killed_workers_change_nothing() -> Result<()> {
     let work = Work::new()?;
     let expected = work.expected()?;
     let mut killed = 0;
-    for seed in 0..20 {
+    for seed in 0..60 {
         let output = work.path("out.a");
         let ran = run_ok(&mut work.distributed(&output, &format!("--kill={seed}")))?;
         ensure!(fs::read(&output)? == expected, "seed {seed}: other bytes: {}", ran.describe());

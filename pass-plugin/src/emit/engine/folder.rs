@@ -8,6 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = "lock";
+/// How often a folder is removed into which somebody writes; without inputs jobs end soon.
+const ATTEMPTS: u32 = 100;
 
 /// Goes away with its files, unless it is to be kept.
 pub struct Folder {
@@ -93,5 +95,11 @@ fn remove(folder: &Path) {
             let _ = fs::remove_file(entry.path());
         }
     }
-    let _ = fs::remove_dir_all(folder);
+    for _ in 0..ATTEMPTS {
+        match fs::remove_dir_all(folder) {
+            // A job that runs in the folder has made another file.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            _ => return,
+        }
+    }
 }

@@ -75,7 +75,13 @@ impl Batch<'_> {
     }
 
     fn ninja(&self) -> Result<Vec<Option<String>>, String> {
-        let text = formats::ninja(self.compiler, STAMPED_OPTION, &self.files(), None)?;
+        // By their names in the folder: Ninja makes folders that are missing, and would make this one again if it
+        // outlived the build.
+        let name =
+            |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let names = |job: &JobFile| Files { input: name(&job.files.input), output: name(&job.files.output) };
+        let names: Vec<Files> = self.jobs.iter().map(names).collect();
+        let text = formats::ninja(self.compiler, STAMPED_OPTION, &names, None)?;
         let file = self.write("build.ninja", &text)?;
         let log = self.folder.join("ninja.log");
         let threads = self.threads.to_string();
