@@ -91,6 +91,12 @@ fn shards(archive: &Path) -> Result<usize> {
     Ok(members.lines().filter(|m| m.starts_with("shard_")).count())
 }
 
+/// The bytes of all shards' objects, one after the other.
+fn objects(archive: &Path) -> Result<Vec<u8>> {
+    let names = (0..shards(archive)?).map(|shard| format!("shard_{shard}.o"));
+    Ok(Command::new(LLVM_AR).arg("p").arg(archive).args(names).output()?.stdout)
+}
+
 /// The output is whole, and nothing was compiled here that the engine should have made.
 fn ensure_made(ran: &Ran, output: &Path, expected: &[u8], engine: &str) -> Result<()> {
     ensure!(!ran.stderr.contains("did not come back"), "{engine}: {}", ran.describe());
@@ -380,14 +386,15 @@ fn wrong_wishes_and_wrong_files_are_refused() -> Result<()> {
 #[test]
 fn a_folder_of_jobs_builds_the_archive_and_only_what_changed() -> Result<()> {
     let work = Work::new()?;
-    let expected = work.expected()?;
+    work.expected()?;
+    let expected = objects(&work.path("expected.a"))?;
     let (folder, output) = (work.path("jobs"), work.path("out.a"));
     let options = format!(";jobs={}", folder.display());
     run_ok(&mut work.emit(&output, &options))?;
     ensure!(!output.exists(), "the archive was written without its members");
     let ninja = || run_ok(Command::new("ninja").arg("-C").arg(&folder));
     let first = ninja()?;
-    ensure!(fs::read(&output)? == expected, "ninja makes another archive");
+    ensure!(objects(&output)? == expected, "ninja makes another archive");
     ensure!(!first.stdout.contains("no work to do"), "{}", first.describe());
     run_ok(&mut work.emit(&output, &options))?;
     let second = ninja()?;
@@ -403,7 +410,7 @@ fn a_folder_of_jobs_builds_the_archive_and_only_what_changed() -> Result<()> {
     }
     run_ok(Command::new("python3").arg(in_tests("distributor.py")).arg(folder.join("jobs.json")))?;
     let remade = ninja()?;
-    ensure!(fs::read(&output)? == expected, "a distributor makes other objects: {}", remade.describe());
+    ensure!(objects(&output)? == expected, "a distributor makes other objects: {}", remade.describe());
     Ok(())
 }
 

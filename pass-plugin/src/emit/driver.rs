@@ -82,7 +82,7 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     let shards = extract::take_apart(module, assignment, size.globals, &session)?;
     module.set_flag(EMITTED, 1);
     if let Some(folder) = &settings.jobs {
-        leave::leave(folder, out, &shards)?;
+        leave::leave(folder, out, &shards, metadata, arch)?;
         session.finish(module);
         return Ok(true);
     }

@@ -6,6 +6,7 @@ use super::shards::Emitted;
 use crate::llvm::Module;
 use crate::partition::Assignment;
 use crate::partition::facts;
+use crate::partition::plan::ShardId;
 use image_format::cpu::Arch;
 use object::write::Object;
 use object::{Architecture, BinaryFormat, Endianness, SectionFlags, SectionKind, elf};
@@ -48,7 +49,9 @@ struct MemberFacts {
     shard: u32,
     /// A target's index or `tables`; none for a whole shard.
     part: Option<String>,
-    bytes: usize,
+    /// Left out where somebody else makes the member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<usize>,
 }
 
 impl Metadata {
@@ -80,8 +83,13 @@ impl Metadata {
 
     pub fn add(&mut self, name: &str, emitted: &Emitted) {
         let part = emitted.part.map(|part| part.to_string());
-        let (shard, bytes) = (emitted.shard.0, emitted.bytes.len());
+        let (shard, bytes) = (emitted.shard.0, Some(emitted.bytes.len()));
         self.members.push(MemberFacts { name: name.to_string(), shard, part, bytes });
+    }
+
+    /// A member that a job makes of a whole shard.
+    pub fn add_job(&mut self, name: &str, shard: ShardId) {
+        self.members.push(MemberFacts { name: name.to_string(), shard: shard.0, part: None, bytes: None });
     }
 
     /// The member's bytes.

@@ -2,17 +2,25 @@
 
 use super::formats::{self, Archive, Files, SHARD_OPTION};
 use super::request::Request;
+use crate::emit::metadata::{self, Metadata};
 use crate::emit::shards::Shard;
 use crate::entry::LLVM_VERSION;
+use image_format::cpu::Arch;
 use std::fs;
 use std::path::Path;
 
 /// Writes into `folder`: the shards, `build.ninja`, which makes the archive `output` of them, and `jobs.json`, which
-/// distributors run. A file that would not change is not touched, so that unchanged shards are not compiled again.
+/// distributors run; and the archive's `metadata`. A file that would not change is not touched, so that unchanged shards are not compiled again.
 ///
 /// # Errors
 /// A sentence with the file that cannot be written.
-pub fn leave(folder: &Path, output: &Path, shards: &[Shard]) -> Result<(), String> {
+pub fn leave(
+    folder: &Path,
+    output: &Path,
+    shards: &[Shard],
+    mut metadata: Metadata,
+    arch: Arch,
+) -> Result<(), String> {
     let compiler = super::compiler(&Request::parse(|name| std::env::var_os(name))?)?;
     fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     let output = std::path::absolute(output).map_err(|error| error.to_string())?;
@@ -34,11 +42,13 @@ pub fn leave(folder: &Path, output: &Path, shards: &[Shard]) -> Result<(), Strin
         .collect::<Result<_, String>>()?;
     for (shard, files) in shards.iter().zip(&names) {
         replace(&folder.join(&files.input), &shard.bitcode)?;
+        metadata.add_job(&files.output, shard.id);
     }
+    replace(&folder.join(metadata::MEMBER), &metadata.object(arch)?)?;
     let major = LLVM_VERSION.split('.').next().unwrap_or_default();
     let archive = Archive {
         path: &output,
-        members: names.iter().map(|f| f.output.as_str()).collect(),
+        members: names.iter().map(|f| f.output.as_str()).chain([metadata::MEMBER]).collect(),
         archiver: &format!("llvm-ar-{major}"),
     };
     let ninja = formats::ninja(&compiler, SHARD_OPTION, &names, Some(&archive))?;
