@@ -44,14 +44,25 @@ impl Builder<'_> {
         measured(&mut command)
     }
 
+    /// The part of an emission that knows of no target, by itself.
+    pub fn simplify(&self, bitcode: &Path, output: &Path) -> Result<Usage> {
+        measured(self.opt("jl-simplify<O3>").arg(bitcode).arg("-o").arg(output))
+    }
+
+    fn opt(&self, passes: &str) -> Command {
+        let mut command = Command::new(OPT);
+        command.arg(format!("-load-pass-plugin={}", self.tools.plugin().display()));
+        command.arg(format!("-passes={passes}"));
+        command
+    }
+
     pub fn archive(&self) -> PathBuf {
         self.folder.join("shards.a")
     }
 
     pub fn emit(&self, bitcode: &Path, emission: &Emission) -> Result<Usage> {
-        let mut command = Command::new(OPT);
-        command.arg(format!("-load-pass-plugin={}", self.tools.plugin().display()));
-        command.arg(format!("-passes=jl-emit<O3;out={}{}>", self.archive().display(), emission.options));
+        let mut command =
+            self.opt(&format!("jl-emit<O3;out={}{}>", self.archive().display(), emission.options));
         command.arg("-disable-output").arg(bitcode);
         for variable in
             ["JL_CACHE", "JL_CACHE_DIR", "JL_IMAGE_MEMORY", "JL_TRACE_JSON", "MAKEFLAGS", "CARGO_MAKEFLAGS"]

@@ -30,20 +30,25 @@ pub struct Scale {
 pub fn measure(builder: &Builder, input: &Input) -> Result<Scale> {
     let sets = [("default clones", ""), ("clone_all", ",clone_all")];
     let progress = Progress::new(sets.len() * WEIGHTS.len());
+    // What all of them begin with, once.
+    let simplified = builder.folder.join("simplified.bc");
+    let simplification = builder.simplify(input.baseline(), &simplified)?;
     let mut measured = Vec::new();
     for (name, flags) in sets {
         let targets: Vec<String> = TARGETS.split(';').map(|t| format!("{t}{flags}")).collect();
         let mut profiles = Vec::new();
         for weight in WEIGHTS {
             progress.step(&format!("shards of {weight}, {name}"));
-            profiles.push(profile(builder, input, &targets.join(";"), weight)?);
+            let mut profile = profile(builder, &simplified, &targets.join(";"), weight)?;
+            profile.serial += simplification.cpu;
+            profiles.push(profile);
         }
         measured.push((name, profiles));
     }
     Ok(Scale { input: input.name.clone(), sets: measured })
 }
 
-fn profile(builder: &Builder, input: &Input, targets: &str, weight: u64) -> Result<Profile> {
+fn profile(builder: &Builder, simplified: &Path, targets: &str, weight: u64) -> Result<Profile> {
     let options = format!(";shard-weight={weight}");
     let as_bitcode = Emission {
         targets: targets.into(),
@@ -51,12 +56,12 @@ fn profile(builder: &Builder, input: &Input, targets: &str, weight: u64) -> Resu
         threads: 2,
         ..Emission::default()
     };
-    builder.emit(input.baseline(), &as_bitcode)?;
+    builder.emit(simplified, &as_bitcode)?;
     let bitcode = builder.member_sizes()?;
     let trace = builder.folder.join("trace.json");
     let whole =
         Emission { targets: targets.into(), options, trace: Some(trace.clone()), ..Emission::default() };
-    let usage = builder.emit(input.baseline(), &whole)?;
+    let usage = builder.emit(simplified, &whole)?;
     let trace = fs::read(&trace).with_context(|| format!("no {}", trace.display()))?;
     Profile::new(&trace, usage.cpu, &bitcode, &builder.member_sizes()?)
 }
@@ -146,7 +151,7 @@ impl Scale {
 
     fn machines(&self) -> Table {
         let mut head = vec!["targets".to_string(), "shard weight".into()];
-        head.extend(MACHINES.iter().map(|n| format!("{n} machines")));
+        head.extend(MACHINES.iter().map(|n| format!("{n} machine{}", if *n == 1 { "" } else { "s" })));
         let mut table = Table::new(&head.iter().map(String::as_str).collect::<Vec<_>>());
         for (set, weight, profile) in self.each() {
             let mut row = vec![set.to_string(), weight.to_string()];
