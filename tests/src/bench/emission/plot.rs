@@ -21,23 +21,28 @@ pub fn draw(path: &Path, panels: &[(&str, Vec<Series>)]) -> Result<()> {
 }
 
 fn paint(svg: &mut String, panels: &[(&str, Vec<Series>)]) -> Result<(), Box<dyn std::error::Error>> {
-    let root = SVGBackend::with_string(svg, (1000, 420)).into_drawing_area();
+    let root = SVGBackend::with_string(svg, (1100, 480)).into_drawing_area();
     root.fill(&WHITE)?;
     let points = panels.iter().flat_map(|p| &p.1).flat_map(|s| &s.points);
     let (most, fastest) = points.fold((2.0f64, 1.0f64), |m, p| (m.0.max(p.0), m.1.max(p.1)));
     for (area, (title, series)) in root.split_evenly((1, panels.len())).iter().zip(panels) {
         let mut chart = ChartBuilder::on(area)
-            .caption(title, ("sans-serif", 16))
+            .caption(title, ("sans-serif", 20))
             .margin(12)
             .x_label_area_size(36)
             .y_label_area_size(40)
-            .build_cartesian_2d((1.0..most).log_scale().base(2.0), 0.0..fastest * 1.1)?;
+            .build_cartesian_2d(
+                (1.0..most).log_scale().base(2.0),
+                (1.0..fastest * 1.2).log_scale().base(2.0),
+            )?;
         chart
             .configure_mesh()
             .light_line_style(WHITE)
             .x_desc("cores")
             .y_desc("times as fast as one core")
             .x_label_formatter(&|x| format!("{x:.0}"))
+            .y_label_formatter(&|y| format!("{y:.0}"))
+            .label_style(("sans-serif", 15))
             .draw()?;
         for line in series {
             let style = line.color.stroke_width(2);
@@ -50,6 +55,7 @@ fn paint(svg: &mut String, panels: &[(&str, Vec<Series>)]) -> Result<(), Box<dyn
         }
         chart
             .configure_series_labels()
+            .label_font(("sans-serif", 15))
             .position(SeriesLabelPosition::UpperLeft)
             .background_style(WHITE)
             .border_style(RGBColor(160, 160, 160))

@@ -179,7 +179,7 @@ impl Scale {
                 {
                     let speed_up = |cores: usize| profile.total() / simulate::threads(profile, cores);
                     series.push(Series {
-                        label: format!("{weight}{what}"),
+                        label: format!("shards of {weight}{what}"),
                         color,
                         dashed,
                         points: (1..=64).map(|cores| (cores as f64, speed_up(cores))).collect(),
