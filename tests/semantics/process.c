@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LIBRARIES = 4, LENGTH = 100 };
@@ -113,8 +114,10 @@ static void threads(void) {
     printf("threads: wrong %ld\n", wrong);
 }
 
+static int rounds = 20;
+
 static void *load_in_a_thread(void *argument) {
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < rounds; round++) {
         void *library = load((int)(long)argument, RTLD_NOW);
         check(entry(library));
         dlclose(library);
@@ -127,6 +130,32 @@ static void loads_in_threads(void) {
     for (long i = 0; i < 8; i++) pthread_create(&thread[i], NULL, load_in_a_thread, (void *)(i % LIBRARIES));
     for (int i = 0; i < 8; i++) pthread_join(thread[i], NULL);
     printf("loads in threads: wrong %ld\n", wrong);
+}
+
+static void pause_here(int signal) {
+    (void)signal;
+    int saved = errno;
+    nanosleep(&(struct timespec){.tv_nsec = 300000}, NULL);
+    errno = saved;
+}
+
+// The same with pauses anywhere, also where a thread is about to look at what another is loading.
+static void loads_with_pauses(void) {
+    rounds = 200;
+    struct sigaction action = {.sa_handler = pause_here, .sa_flags = SA_RESTART};
+    sigaction(SIGALRM, &action, NULL);
+    struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
+    pthread_t thread[8];
+    for (long i = 0; i < 8; i++) pthread_create(&thread[i], NULL, load_in_a_thread, (void *)(i % LIBRARIES));
+    // The threads take the signals, not this one.
+    sigset_t alarm;
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int i = 0; i < 8; i++) pthread_join(thread[i], NULL);
+    setitimer(ITIMER_REAL, &never, NULL);
+    printf("loads with pauses: wrong %ld\n", wrong);
 }
 
 static const struct work *of_handler;
@@ -214,7 +243,7 @@ int main(int count, char **names) {
         void (*run)(void);
     } ways[] = {
         {"reopen", reopen},   {"overlapping", overlapping}, {"threads", threads},       {"loads", loads_in_threads},
-        {"signals", signals}, {"forks", forks},
+        {"pauses", loads_with_pauses}, {"signals", signals}, {"forks", forks},
 #ifndef MUSL
         {"namespaces", namespaces},
 #endif

@@ -6,7 +6,7 @@
 
 use crate::objects::{self, Object, each, each_in_namespace};
 use crate::plain::{Context, Refused, fill};
-use crate::{errors, interpose_arch, precheck, process, search};
+use crate::{errors, interpose_arch, linker_lock, precheck, process, search};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use image_format::specs::Specs;
@@ -15,7 +15,7 @@ use runtime_shim::text::Line;
 use runtime_shim::{init, maps, message, sys};
 
 static STARTING: AtomicBool = AtomicBool::new(false);
-/// Number of objects ever loaded when we last looked.
+/// Number of objects ever loaded when we last looked: those are filled.
 static SEEN: AtomicU64 = AtomicU64::new(0);
 
 /// A function of the C library behind ours, looked up once.
@@ -58,6 +58,7 @@ pub fn is_starting() -> bool {
 pub fn fill_at_start(arguments: Option<Arguments>) {
     search::read_settings(arguments);
     STARTING.store(true, Ordering::Relaxed);
+    // The dynamic linker itself is at work, in the only thread there is.
     let refused = fill_new(None, arguments);
     STARTING.store(false, Ordering::Relaxed);
     if let Some(refused) = refused {
@@ -66,7 +67,7 @@ pub fn fill_at_start(arguments: Option<Arguments>) {
     }
 }
 
-/// Fills all that is not filled yet; the first refusal.
+/// Fills all that is not filled yet; the first refusal. Nobody may load or unload objects meanwhile.
 fn fill_new(namespace: Option<*mut c_void>, arguments: Option<Arguments>) -> Option<Refused> {
     let process = process();
     let context = Context { process, settings: init::settings(process, arguments), arguments };
@@ -77,14 +78,27 @@ fn fill_new(namespace: Option<*mut c_void>, arguments: Option<Arguments>) -> Opt
         }
     };
     match namespace {
-        // SAFETY: `handle` was opened by this thread just now and not handed out yet.
+        // SAFETY: `handle` was opened by this thread just now and not handed out yet; nothing is unloaded
+        // meanwhile, as our caller sees to.
         Some(handle) => unsafe { each_in_namespace(handle, &mut visit) },
-        None => each(&mut |object, adds| {
-            SEEN.store(adds, Ordering::Relaxed);
-            visit(object);
-            true
-        }),
+        None => {
+            let mut newest = 0;
+            each(&mut |object, adds| {
+                newest = adds;
+                visit(object);
+                true
+            });
+            // Not earlier: other threads take it that these are filled.
+            SEEN.store(newest, Ordering::Release);
+        }
     }
+    refused
+}
+
+/// As [`fill_new`], once the program runs: other threads load and unload as they like.
+fn fill_locked(namespace: Option<*mut c_void>) -> Option<Refused> {
+    let mut refused = None;
+    linker_lock::hold(|| refused = fill_new(namespace, None));
     refused
 }
 
@@ -96,14 +110,17 @@ fn message_of(refused: &Refused) -> Line {
     line
 }
 
-/// Whether objects were loaded since we last looked.
+/// Whether objects were loaded since we last looked, and some object is an image: without any there is
+/// nothing to wait for other threads' loads for.
 fn has_news() -> bool {
-    let mut now = 0;
-    each(&mut |_, adds| {
+    let seen = SEEN.load(Ordering::Acquire);
+    let (mut now, mut has_images) = (seen, false);
+    each(&mut |object, adds| {
         now = adds;
-        false
+        has_images = now != seen && object.notes().next().is_some();
+        now != seen && !has_images
     });
-    now != SEEN.load(Ordering::Relaxed)
+    has_images
 }
 
 /// How the real function is to be called.
@@ -195,7 +212,7 @@ pub extern "C" fn after_dlmopen(handle: *mut c_void) -> *mut c_void {
 }
 
 fn after(handle: *mut c_void, namespace: Option<*mut c_void>) -> *mut c_void {
-    let Some(refused) = fill_new(namespace, None) else { return handle };
+    let Some(refused) = fill_locked(namespace) else { return handle };
     let line = message_of(&refused);
     // SAFETY: the handle is open and nobody else has it yet.
     unsafe { libc::dlclose(handle) };
@@ -206,7 +223,7 @@ fn after(handle: *mut c_void, namespace: Option<*mut c_void>) -> *mut c_void {
 /// Fills what came without our noticing. Nobody can be told of a refusal but the user.
 fn catch_up() {
     if has_news()
-        && let Some(refused) = fill_new(None, None)
+        && let Some(refused) = fill_locked(None)
     {
         sys::write_stderr(message_of(&refused).end());
     }

@@ -1,6 +1,7 @@
 //! Entries of dlopen and dlmopen on aarch64, and what else depends on the machine.
 
 use crate::interpose::{after_dlmopen, after_dlopen, before_dlmopen, before_dlopen};
+use crate::linker_lock::resolve;
 use core::arch::{asm, naked_asm};
 use core::ffi::c_char;
 use runtime_shim::process::Process;
@@ -80,6 +81,18 @@ pub unsafe extern "C" fn dlopen(file: *const c_char, mode: i32) -> *mut core::ff
 #[unsafe(naked)]
 pub unsafe extern "C" fn dlmopen(namespace: i64, file: *const c_char, mode: i32) -> *mut core::ffi::c_void {
     entry!(before_dlmopen, after_dlmopen)
+}
+
+/// An indirect function: looking it up calls [`resolve`]. Nobody else calls it.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn __jl_linker_locked() {
+    naked_asm!(
+        ".type __jl_linker_locked, %gnu_indirect_function",
+        "bti c",
+        "b {resolve}",
+        resolve = sym resolve,
+    )
 }
 
 /// The address of `ldp x29, x30, [sp], #16; ret` in `code`, which starts at `start`: the end of any function with

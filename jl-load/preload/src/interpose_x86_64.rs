@@ -1,6 +1,7 @@
 //! Entries of dlopen and dlmopen on x86-64, and what else depends on the machine.
 
 use crate::interpose::{after_dlmopen, after_dlopen, before_dlmopen, before_dlopen};
+use crate::linker_lock::resolve;
 use core::arch::{asm, naked_asm};
 use runtime_shim::process::Process;
 
@@ -71,6 +72,18 @@ pub unsafe extern "C" fn dlopen(file: *const i8, mode: i32) -> *mut core::ffi::c
 #[unsafe(naked)]
 pub unsafe extern "C" fn dlmopen(namespace: i64, file: *const i8, mode: i32) -> *mut core::ffi::c_void {
     entry!(before_dlmopen, after_dlmopen)
+}
+
+/// An indirect function: looking it up calls [`resolve`]. Nobody else calls it.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn __jl_linker_locked() {
+    naked_asm!(
+        ".type __jl_linker_locked, %gnu_indirect_function",
+        "endbr64",
+        "jmp {resolve}",
+        resolve = sym resolve,
+    )
 }
 
 /// The address of a RET in `code`, which starts at `start`. Any byte of its value will do to come back; one

@@ -6,7 +6,8 @@
 //! such an image ran before that, with its baseline). What cannot run here is refused before it is loaded,
 //! where the file that would be loaded can be told ([`precheck`]), else unloaded again.
 //!
-//! `unsafe` stands in this file, `objects.rs`, `plain.rs`, `interpose.rs` and `interpose_*.rs` only.
+//! `unsafe` stands in this file, `objects.rs`, `plain.rs`, `linker_lock.rs`, `interpose.rs` and
+//! `interpose_*.rs` only.
 
 mod dynamic;
 mod errors;
@@ -15,6 +16,7 @@ mod interpose;
 #[cfg_attr(target_arch = "x86_64", path = "interpose_x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "interpose_aarch64.rs")]
 mod interpose_arch;
+mod linker_lock;
 mod objects;
 mod plain;
 mod precheck;

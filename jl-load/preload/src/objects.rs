@@ -23,7 +23,7 @@ pub struct Note<'a> {
 
 impl<'a> Object<'a> {
     /// # Safety
-    /// `headers` are the program headers of an object that is mapped with this load bias, relocated, and
+    /// `headers` are the program headers of an object that is mapped with this load bias and
     /// stays loaded, as does `name`, as long as what is returned is used.
     pub unsafe fn new(bias: usize, headers: &'a [libc::Elf64_Phdr], name: &'a CStr) -> Object<'a> {
         Object { bias, headers, name }
@@ -61,7 +61,7 @@ impl<'a> Object<'a> {
         }
         // SAFETY: the range is part of a segment that is mapped for reading (by the contract of `new`), and
         // what we read there (notes, records, target lists, code, names, dynamic sections) nobody writes to
-        // after relocation.
+        // once the object is in the dynamic linker's list: relocations are elsewhere.
         Some(unsafe { slice::from_raw_parts(address as *const u8, size) })
     }
 
@@ -122,7 +122,8 @@ pub fn notes_in(bytes: &[u8], address: usize, alignment: u64) -> impl Iterator<I
 }
 
 /// Calls `visit` for each object of this namespace until it says false. `visit` also gets the number of
-/// objects that were ever loaded. The dynamic linker's lock is held meanwhile.
+/// objects that were ever loaded. None is unmapped meanwhile, but another thread may be relocating one, or run its
+/// constructors, unless the caller holds the dynamic linker's lock ([`crate::linker_lock`]).
 pub fn each(visit: &mut dyn FnMut(Object, u64) -> bool) {
     let mut visit = visit;
     let data = (&raw mut visit).cast::<c_void>();

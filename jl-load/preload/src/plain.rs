@@ -211,8 +211,8 @@ fn unseal(object: &Object, context: &Context, from: usize, to: usize) -> Option<
         let sealed_end = relro.end & !(page_size - 1);
         let (start, end) = (from.max(relro.start), to.min(sealed_end));
         let sealed = Sealed::new(page_size, || Some(relro.end))?;
-        // SAFETY: the range lies in the sealed pages of this object's RELRO; we run under the dynamic
-        // linker's lock, after relocation, so nobody else writes there.
+        // SAFETY: the range lies in the sealed pages of this object's RELRO; nobody loads objects while we
+        // fill (`interpose::fill_new`), so it is relocated and sealed, and nobody else writes there.
         (start < end).then(|| unsafe { Unsealed::new(start, end, sealed) })
     };
     object.relro().filter_map(open).collect()

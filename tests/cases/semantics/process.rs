@@ -52,7 +52,7 @@ fn libraries_are_closed_and_opened_again() -> Result<()> {
 
 #[test]
 fn threads_run_in_an_image_while_others_are_loaded() -> Result<()> {
-    everywhere(&["threads", "loads"]).map(drop)
+    everywhere(&["threads", "loads", "pauses"]).map(drop)
 }
 
 #[test]
