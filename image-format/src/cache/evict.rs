@@ -4,6 +4,7 @@ use super::Kind;
 use super::journal::{Amount, Event, Journal, Sums};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirEntry, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -113,11 +114,15 @@ pub fn shrink(root: &Path, journal: &Journal, how: Shrink) -> Option<Amount> {
             if left.bytes + staged_bytes <= target && !matches!(how, Shrink::All) {
                 break;
             }
-            if fs::remove_file(&entry.path).is_ok() {
-                evicted[entry.kind as usize].add(1, entry.bytes);
-                removed.add(1, entry.bytes);
+            match fs::remove_file(&entry.path) {
+                Ok(()) => {
+                    evicted[entry.kind as usize].add(1, entry.bytes);
+                    removed.add(1, entry.bytes);
+                }
+                // Another removed it: it was damaged.
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => continue,
             }
-            // Gone either way: another may have removed a damaged one.
             left = Amount { count: left.count - 1, bytes: left.bytes - entry.bytes };
         }
         left.bytes += staged_bytes;
