@@ -173,7 +173,7 @@ fn clang_emits_a_large_unit_on_threads_as_one_ordinary_object() -> Result<()> {
     for threads in ["1", "3"] {
         let output = work.path(&format!("large{threads}.o"));
         let mut command = work.jl_cc();
-        command.env("JULIA_IMAGE_THREADS", threads).env("JL_TRACE_JSON", &trace);
+        command.env("JULIA_IMAGE_THREADS", threads).arg(format!("--jl-trace-json={}", trace.display()));
         run_ok(command.args(["-g", "-c"]).arg(&source).arg("-o").arg(&output))?;
         objects.push(output);
     }

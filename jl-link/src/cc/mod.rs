@@ -29,6 +29,8 @@ are added:
   --jl-llvm=16|19|22 the LLVM whose clang, ld.lld and plugin are used (default: JL_LLVM, or else 22);
                      scripts/build-plugin makes the plugins for 16 and 19
   --jl-report=FILE   when linking: a report as JSON (this and jl-link's other options go to jl-link)
+  --jl-trace-json=FILE  for units that are compiled in pieces: write the pieces' times for chrome://tracing and
+                     Perfetto (%p in FILE is the compiler's process number; also: environment JL_TRACE_JSON)
   --jl-shard         compile one shard of jl-emit, as a job: see jl-cc --jl-shard --help
   --jl-help          print this text
 ENVIRONMENT: JL_LLVM, JL_CLANG, JL_FLANG (paths of the compilers), JL_PLUGIN (path of the pass plugin),
@@ -53,7 +55,7 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<std::convert::Infallible> {
         return shard::run(args);
     }
     if args.first().is_some_and(|a| language.is_front_end(a)) {
-        return Err(become_program(&language.compiler(Llvm::choose(None)?)?, &args, None));
+        return Err(become_program(&language.compiler(Llvm::choose(None)?)?, &args, &[]));
     }
     let request = Request::parse(args)?;
     if request.own.help {
@@ -63,20 +65,15 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<std::convert::Infallible> {
     if request.clang_help {
         println!("{HELP}");
     }
-    let targets = request.checked_targets()?;
+    let environment = request.environment()?;
     let llvm = Llvm::choose(request.own.llvm)?;
     let command = command(&request, llvm, language)?;
-    Err(become_program(&language.compiler(llvm)?, &command, targets))
+    Err(become_program(&language.compiler(llvm)?, &command, &environment))
 }
 
-/// `targets` reach what knows no settings of ours by its environment: bitcode of other compilers, which the
-/// linker hands to the plugin.
-fn become_program(program: &Path, args: &[OsString], targets: Option<String>) -> anyhow::Error {
-    let mut command = Command::new(program);
-    if let Some(targets) = targets {
-        command.env("JULIA_CPU_TARGET", targets);
-    }
-    let error = command.args(args).exec();
+fn become_program(program: &Path, args: &[OsString], environment: &[(&str, OsString)]) -> anyhow::Error {
+    let environment = environment.iter().map(|(name, value)| (name, value));
+    let error = Command::new(program).envs(environment).args(args).exec();
     anyhow::Error::new(error).context(format!("cannot run {}", program.display()))
 }
 
@@ -87,6 +84,8 @@ struct Request {
     /// Options for jl-link as they were written.
     for_linker: Vec<OsString>,
     targets: Option<String>,
+    /// Where the plugin writes the times of what it compiles in pieces.
+    trace: Option<String>,
     fp_fast: bool,
     flags: Flags,
     clang_help: bool,
@@ -122,8 +121,11 @@ impl Request {
                 "same" => false,
                 _ => bail!("--jl-fp={mode}: expected fast or same"),
             };
-        } else if text == "--jl-targets" || text == "--jl-fp" {
-            bail!("{text} needs a value: {text}=...");
+        } else if let Some(file) = text.strip_prefix("--jl-trace-json=").filter(|file| !file.is_empty()) {
+            self.trace = Some(file.into());
+        } else if ["--jl-targets", "--jl-fp", "--jl-trace-json"].contains(&text.trim_end_matches('=')) {
+            let option = text.trim_end_matches('=');
+            bail!("{option} needs a value: {option}=...");
         } else if text.starts_with("--jl-") && self.own.take(arg)? {
             self.for_linker.push(arg.into());
         } else {
@@ -138,6 +140,14 @@ impl Request {
         let Some(list) = self.targets.clone().or_else(from_environment) else { return Ok(None) };
         let checked = targets::check(&list, self.flags.arch(Arch::HOST));
         checked.map(Some).with_context(|| format!("target list \"{list}\""))
+    }
+
+    /// What reaches the plugin by the environment: the times' file, and the targets for what knows no settings of
+    /// ours, bitcode of other compilers, which the linker hands to the plugin.
+    fn environment(&self) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+        let targets = self.checked_targets()?.map(|targets| ("JULIA_CPU_TARGET", targets.into()));
+        let trace = self.trace.as_ref().map(|file| ("JL_TRACE_JSON", file.into()));
+        Ok(targets.into_iter().chain(trace).collect())
     }
 
     /// The options that make jl-link the linker; none where the user chose another.
@@ -241,7 +251,9 @@ mod tests {
         assert!(settings(&["--jl-targets=x86-64;x86-64-v33"]).contains("did you mean x86-64-v3"));
         assert!(settings(&["--jl-targets=x86-64,+avx22"]).contains("avx2"));
         assert!(settings(&["--jl-targets=x86-64;,fma"]).contains("Invalid target option: empty CPU name"));
-        let wrong = Request::parse(vec!["--jl-target=x".into()]);
-        assert!(format!("{:#}", wrong.unwrap_err()).contains("--jl-target=x"));
+        for wrong in ["--jl-target=x", "--jl-targets", "--jl-fp=", "--jl-trace-json="] {
+            let error = Request::parse(vec![wrong.into()]).unwrap_err();
+            assert!(format!("{error:#}").contains(wrong.trim_end_matches('=')), "{error:#}");
+        }
     }
 }
