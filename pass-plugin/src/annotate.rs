@@ -5,7 +5,7 @@
 
 use crate::arch as architecture;
 use crate::facts;
-use crate::julia::multiversion;
+use crate::julia::{multiversion, offsets};
 use crate::llvm::{Function, Module, Severity};
 use crate::plan::{self, TargetFacts};
 use crate::settings::{self, Settings};
@@ -81,6 +81,11 @@ pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
     if elsewhere.iter().any(|flag| module.has_flag(flag)) {
         return Ok(false);
     }
+    let rebased = offsets::rebase(module)?;
+    Ok(annotate_for_targets(module, parameters)? || rebased)
+}
+
+fn annotate_for_targets(module: Module, parameters: &Settings) -> Result<bool, String> {
     let settings = module_settings(module, parameters)?;
     let triple = module.triple();
     let Some(arch) = target::image_arch(&triple) else {

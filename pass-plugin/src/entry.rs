@@ -164,6 +164,9 @@ const NAMES: [(&str, Kind); 8] = [
     ("JuliaMultiVersioning", Kind::JuliaMultiVersioning),
 ];
 
+/// Instead of a level: the module is not simplified before the pass.
+const NOT_AT_ALL: c_int = -1;
+
 /// Tells the shim which pass `name` is, where its parameters start, and at which level LLVM is to simplify before it;
 /// -1 for a name that is not ours.
 extern "C" fn parse_name(
@@ -183,8 +186,9 @@ extern "C" fn parse_name(
     }
     if matches!(kind, Kind::Simplify | Kind::Emit) {
         let settings = EmitSettings::parse(inner(parameters)).unwrap_or_default();
+        let level = if settings.simplified { NOT_AT_ALL } else { settings.level.number() as c_int };
         // SAFETY: as above.
-        unsafe { *simplify = settings.level.number() as c_int };
+        unsafe { *simplify = level };
     }
     *kind as c_int
 }

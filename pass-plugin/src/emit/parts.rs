@@ -4,7 +4,7 @@
 use super::compile::Compiler;
 use super::names;
 use crate::annotate::{ANNOTATED, SPECS};
-use crate::llvm::{Linkage, Module, OwnedModule, Value};
+use crate::llvm::{Module, OwnedModule, Value};
 use crate::partition::facts::{is_copied, is_definition};
 use crate::partition::share;
 use crate::rewrite::{self, CLONE, CLONED, TRAMPOLINE};
@@ -175,7 +175,7 @@ fn share_across(
 
 /// A symbol without a name gets one before others may refer to it.
 fn name_private(symbol: Value, index: usize) {
-    if symbol.name().is_empty() && symbol.linkage() == Linkage::LLVMPrivateLinkage {
+    if symbol.name().is_empty() {
         symbol.set_name(&format!("jl.unnamed.{index}"));
     }
 }

@@ -86,6 +86,8 @@ pub struct PartitionSettings {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EmitSettings {
     pub level: Level,
+    /// The front end has simplified the module: that half of LLVM's pipeline is left out.
+    pub simplified: bool,
     /// The archive to write.
     pub out: Option<PathBuf>,
     pub form: Form,
@@ -97,7 +99,7 @@ pub struct EmitSettings {
 }
 
 impl EmitSettings {
-    /// Parses `O3;out=FILE;form=obj;jobs=DIR;shard-weight=N;...`; what it does not know is left in `rest`.
+    /// Parses `O3;simplified;out=FILE;form=obj;jobs=DIR;shard-weight=N;...`; what it does not know is left in `rest`.
     ///
     /// # Errors
     /// A sentence that names the piece and what is known.
@@ -124,6 +126,7 @@ impl EmitSettings {
                 None if Level::from_word(piece).is_some() => {
                     settings.level = Level::from_word(piece).unwrap_or_default();
                 }
+                None if piece == "simplified" => settings.simplified = true,
                 _ => rest.push(piece),
             }
         }

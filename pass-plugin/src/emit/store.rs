@@ -62,10 +62,11 @@ impl Store {
     /// `input` is the module's bitcode before anything was done to it.
     pub fn image(&self, input: &[u8], settings: &EmitSettings) -> Key {
         // All that is decided outside of the module; a new setting must be named here.
-        let EmitSettings { level, out: _, jobs: _, form, partition, rest } = settings;
+        let EmitSettings { level, simplified, out: _, jobs: _, form, partition, rest } = settings;
         let environment = std::env::var("JULIA_CPU_TARGET").unwrap_or_default();
         let mut key = self.builder(Kind::Image);
         key.bytes("input", input).bytes("level", level.word()).bytes("form", form.word());
+        key.number("simplified", u64::from(*simplified));
         key.number("shard weight", partition.shard_weight.unwrap_or(0));
         key.bytes("settings", rest).bytes("environment", environment);
         key.finish()

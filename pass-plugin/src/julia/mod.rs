@@ -14,6 +14,7 @@ pub mod emit;
 pub mod facts;
 pub mod fvars;
 pub mod multiversion;
+pub mod offsets;
 pub mod question;
 pub mod targets;
 pub mod uses;

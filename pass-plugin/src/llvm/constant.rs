@@ -1,6 +1,6 @@
 //! Constants: their kinds, their layout in memory, and how to make them.
 
-use super::{Module, Opcode, Type, TypeKind, Value, llvm};
+use super::{Module, Opcode, Type, TypeKind, Value, llvm, non_null};
 use crate::shim;
 use llvm_sys::core::*;
 use llvm_sys::prelude::*;
@@ -41,6 +41,26 @@ impl Value {
             return ConstantKind::Aggregate;
         }
         if is(llvm!(LLVMIsAGlobalAlias(self.0))) { ConstantKind::Alias } else { ConstantKind::Other }
+    }
+
+    /// The operation of a constant expression.
+    pub fn constant_opcode(self) -> Option<Opcode> {
+        let expression = non_null(llvm!(LLVMIsAConstantExpr(self.0)))?;
+        Some(llvm!(LLVMGetConstOpcode(expression)))
+    }
+
+    /// An integer constant of at most 64 bits.
+    pub fn unsigned(self) -> Option<u64> {
+        non_null(llvm!(LLVMIsAConstantInt(self.0))).map(|c| llvm!(LLVMConstIntGetZExtValue(c)))
+    }
+
+    /// The elements of a constant array; none of what is no array.
+    pub fn elements(self) -> Vec<Value> {
+        let count = self.array_length().unwrap_or(0);
+        (0..count)
+            .filter_map(|i| non_null(llvm!(LLVMGetAggregateElement(self.0, i as u32))))
+            .map(Value)
+            .collect()
     }
 
     pub fn number(ty: Type, value: u64) -> Value {

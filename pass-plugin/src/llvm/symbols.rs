@@ -29,6 +29,12 @@ impl Module {
         )
     }
 
+    pub fn alias(self, name: &str) -> Option<Value> {
+        let name = super::c_string(name);
+        let name = name.as_ptr();
+        llvm!(non_null(LLVMGetNamedGlobalAlias(self.0, name, libc::strlen(name)))).map(Value)
+    }
+
     /// Size in bytes of a variable.
     pub fn size_of(self, variable: Value) -> u64 {
         llvm!(LLVMABISizeOfType(LLVMGetModuleDataLayout(self.0), LLVMGlobalGetValueType(variable.0)))
@@ -70,6 +76,15 @@ impl Value {
     /// An alias or IFUNC.
     pub fn is_indirect_symbol(self) -> bool {
         llvm!(!LLVMIsAGlobalAlias(self.0).is_null() || !LLVMIsAGlobalIFunc(self.0).is_null())
+    }
+
+    /// What an alias stands for.
+    pub fn aliasee(self) -> Value {
+        Value(llvm!(LLVMAliasGetAliasee(self.0)))
+    }
+
+    pub fn set_aliasee(self, of: Value) {
+        llvm!(LLVMAliasSetAliasee(self.0, of.0));
     }
 
     /// Whether LLVM drops the definition where nothing in its own module uses it.

@@ -66,9 +66,10 @@ pub fn weight(symbol: Value) -> u64 {
     (1 + size) * u64::from((mask | 1).count_ones())
 }
 
-/// A private constant whose address nobody looks at, of bytes only.
+/// A constant without a name, or with one that is the module's own matter, whose address nobody looks at, of bytes only.
 pub fn is_copied(module: Module, symbol: Value) -> bool {
-    symbol.linkage() == Linkage::LLVMPrivateLinkage
+    let nameless = symbol.linkage() == Linkage::LLVMPrivateLinkage || symbol.name().is_empty();
+    (nameless && symbol.is_local())
         && symbol.is_constant_variable()
         && symbol.has_unnamed_address()
         && symbol.section().is_none()

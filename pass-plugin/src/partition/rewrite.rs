@@ -24,8 +24,11 @@ pub fn partition(module: Module, settings: &PartitionSettings) -> Result<bool, S
     let total = nodes.iter().map(|n| n.weight).sum();
     let weight = settings.shard_weight.unwrap_or_else(|| plan::shard_weight(total));
     let plan = plan::plan(&nodes, weight);
-    for index in &plan.shared {
+    for (number, index) in plan.shared.iter().enumerate() {
         let symbol = symbols[*index];
+        if symbol.name().is_empty() {
+            symbol.set_name(&format!("jl.unnamed.data.{number}"));
+        }
         if let Some(function) = symbol.as_function().filter(|f| f.is_local() && !f.has_comdat()) {
             function.set_string_attribute(module, SHARED, "");
         }
