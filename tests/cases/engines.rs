@@ -16,6 +16,9 @@ use tests::tools::{LLVM_AR, OPT, Tools, in_tests};
 /// C++ with templates, exceptions and static data: a dozen shards and more.
 const PROGRAM: &str = "virtual.cpp";
 
+/// The option for many small shards.
+const SMALL: &str = ";shard-weight=40";
+
 struct Work {
     folder: TempDir,
     tools: Tools,
@@ -31,7 +34,8 @@ impl Work {
     fn on(source: &Path) -> Result<Work> {
         let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
         let (tools, input) = (Tools::find()?, folder.path().join("input.bc"));
-        let mut command = Command::new(tools.jl_cxx());
+        let is_c = source.extension().is_some_and(|e| e == "c");
+        let mut command = Command::new(if is_c { tools.jl_cc() } else { tools.jl_cxx() });
         command.args(["--jl-targets=x86-64;x86-64-v3;x86-64-v4", "-O2", "-fPIC", "-c", "-emit-llvm"]);
         command.args(["-Xclang", "-disable-llvm-passes"]).arg(source).arg("-o").arg(&input);
         run_ok(&mut command)?;
@@ -44,7 +48,7 @@ impl Work {
 
     /// `jl-emit` on many small shards, without cache.
     fn emit(&self, output: &Path, options: &str) -> Command {
-        self.emit_in(";shard-weight=40", output, options)
+        self.emit_in(SMALL, output, options)
     }
 
     fn emit_in(&self, weight: &str, output: &Path, options: &str) -> Command {
@@ -68,8 +72,7 @@ impl Work {
 
     fn distributed(&self, output: &Path, options: &str) -> Command {
         let mut command = self.emit(output, "");
-        let script = in_tests("distributor.py");
-        command.env("JL_IMAGE_DISTRIBUTOR", format!("python3 '{}' {options}", script.display()));
+        distribute(&mut command, options);
         command
     }
 
@@ -84,6 +87,11 @@ impl Work {
         }
         Ok(left)
     }
+}
+
+fn distribute<'a>(command: &'a mut Command, options: &str) -> &'a mut Command {
+    let script = in_tests("distributor.py");
+    command.env("JL_IMAGE_DISTRIBUTOR", format!("python3 '{}' {options}", script.display()))
 }
 
 fn shards(archive: &Path) -> Result<usize> {
@@ -190,31 +198,50 @@ impl Drop for Daemons {
     }
 }
 
-#[test]
-fn every_engine_makes_the_same_archive() -> Result<()> {
-    let work = Work::new()?;
-    let expected = work.expected()?;
-    let count = shards(&work.path("expected.a"))?;
+/// Threads, a distributor, Ninja and distcc; `weight` is the option for the size of shards. Gives the number of shards.
+fn same_from_every_engine(work: &Work, weight: &str) -> Result<usize> {
+    let emit = |output: &Path| work.emit_in(weight, output, "");
+    let (first, output) = (work.path("expected.a"), work.path("out.a"));
+    run_ok(emit(&first).env("JULIA_IMAGE_THREADS", "1"))?;
+    let (expected, count) = (fs::read(&first)?, shards(&first)?);
     ensure!(count > 5, "only {count} shards");
-    let output = work.path("out.a");
-    run_ok(work.emit(&output, "").env("JULIA_IMAGE_THREADS", "2"))?;
+    run_ok(emit(&output).env("JULIA_IMAGE_THREADS", "2"))?;
     ensure!(fs::read(&output)? == expected, "two threads make other bytes");
 
-    let ran = run_ok(&mut work.distributed(&output, ""))?;
+    let ran = run_ok(distribute(&mut emit(&output), ""))?;
     ensure!(ran.stderr.contains("killed 0 workers"), "the distributor did not run: {}", ran.describe());
     ensure_made(&ran, &output, &expected, "distributor")?;
-    let ran = run_ok(work.emit(&output, "").env("JL_IMAGE_ENGINE", "ninja"))?;
+    let ran = run_ok(emit(&output).env("JL_IMAGE_ENGINE", "ninja"))?;
     ensure_made(&ran, &output, &expected, "ninja")?;
     let daemons = Daemons::start(&work.tools, 2)?;
-    let mut command = work.emit(&output, "");
+    let mut command = emit(&output);
     daemons.serve(&mut command, "");
     let ran = run_ok(&mut command)?;
     ensure_made(&ran, &output, &expected, "distcc")?;
     let done = daemons.logs()?.matches("COMPILE_OK").count();
     ensure!(done == count, "the daemons compiled {done} of {count} shards: {}", daemons.logs()?);
     ensure!(work.left()?.is_empty(), "left: {:?}", work.left()?);
+    Ok(count)
+}
+
+#[test]
+#[ignore = "minutes: SQLite five times, whose source cargo fetches"]
+fn sqlite_is_the_same_from_every_engine() -> Result<()> {
+    let sources = tests::bench::sources::fetch()?;
+    let (_, folder) = sources.package("libsqlite3-sys")?;
+    let work = Work::on(&folder.join("sqlite3/sqlite3.c"))?;
+    let count = same_from_every_engine(&work, "")?;
+    println!("{count} shards");
+    Ok(())
+}
+
+#[test]
+fn every_engine_makes_the_same_archive() -> Result<()> {
+    let work = Work::new()?;
+    same_from_every_engine(&work, SMALL)?;
 
     // A folder that is to be kept stays, also after another build.
+    let output = work.path("out.a");
     run_ok(work.emit(&output, "").env("JL_IMAGE_ENGINE", "ninja").env("JL_KEEP", "1"))?;
     run_ok(work.emit(&output, "").env("JL_IMAGE_ENGINE", "ninja"))?;
     let kept = work.left()?;
