@@ -4,9 +4,10 @@
 //! in. So the real one is called with a return address in the caller's object: a `ret` found there, below
 //! which stands the address where we go on (`interpose_x86_64.rs`, `interpose_aarch64.rs`).
 
+use crate::closure::Member;
 use crate::objects::{self, Object, each, each_in_namespace};
 use crate::plain::{Context, Refused, fill};
-use crate::{errors, interpose_arch, linker_lock, precheck, process, search};
+use crate::{closure, errors, interpose_arch, linker_lock, precheck, process, search};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use image_format::specs::Specs;
@@ -61,45 +62,73 @@ pub fn fill_at_start(arguments: Option<Arguments>) {
     // The dynamic linker itself is at work, in the only thread there is.
     let refused = fill_new(None, arguments);
     STARTING.store(false, Ordering::Relaxed);
-    if let Some(refused) = refused {
-        sys::write_stderr(message_of(&refused).end());
+    if let Some(first) = refused.first() {
+        sys::write_stderr(message_of(&first.refused).end());
         sys::exit(127);
     }
 }
 
-/// Fills all that is not filled yet; the first refusal. Nobody may load or unload objects meanwhile.
-fn fill_new(namespace: Option<*mut c_void>, arguments: Option<Arguments>) -> Option<Refused> {
+/// An object that cannot run here.
+struct RefusedObject {
+    bias: usize,
+    refused: Refused,
+}
+
+/// Fills all that is not filled yet. Nobody may load or unload objects meanwhile.
+fn fill_new(namespace: Option<*mut c_void>, arguments: Option<Arguments>) -> Vec<RefusedObject> {
     let process = process();
     let context = Context { process, settings: init::settings(process, arguments), arguments };
-    let mut refused = None;
-    let mut visit = |object: Object| {
+    let mut refused = Vec::new();
+    let newest = each_of(namespace, &mut |object| {
         if let Err(found) = fill(&object, &context) {
-            refused.get_or_insert(found);
+            refused.push(RefusedObject { bias: object.bias(), refused: found });
         }
-    };
-    match namespace {
-        // SAFETY: `handle` was opened by this thread just now and not handed out yet; nothing is unloaded
-        // meanwhile, as our caller sees to.
-        Some(handle) => unsafe { each_in_namespace(handle, &mut visit) },
-        None => {
-            let mut newest = 0;
-            each(&mut |object, adds| {
-                newest = adds;
-                visit(object);
-                true
-            });
-            // Not earlier: other threads take it that these are filled.
-            SEEN.store(newest, Ordering::Release);
-        }
+    });
+    if let Some(newest) = newest {
+        // Not earlier: other threads take it that these are filled.
+        SEEN.store(newest, Ordering::Release);
     }
     refused
 }
 
-/// As [`fill_new`], once the program runs: other threads load and unload as they like.
-fn fill_locked(namespace: Option<*mut c_void>) -> Option<Refused> {
-    let mut refused = None;
-    linker_lock::hold(|| refused = fill_new(namespace, None));
-    refused
+/// Calls `visit` for each object of the namespace that a handle of dlmopen stands for, or else of the program's; of
+/// that one also how many objects were ever loaded. Nobody may load or unload objects meanwhile.
+fn each_of(namespace: Option<*mut c_void>, visit: &mut dyn FnMut(Object)) -> Option<u64> {
+    if let Some(handle) = namespace {
+        // SAFETY: `handle` was opened by this thread just now and not handed out yet; nothing is unloaded
+        // meanwhile, as our caller sees to.
+        unsafe { each_in_namespace(handle, visit) };
+        return None;
+    }
+    let mut newest = None;
+    each(&mut |object, adds| {
+        newest = Some(adds);
+        visit(object);
+        true
+    });
+    newest
+}
+
+/// As [`fill_new`], once the program runs: other threads load and unload as they like. Gives the first refusal among what
+/// `handle` brought or needs: what else cannot run here is being loaded by another thread, which is told of it.
+fn fill_locked(handle: *mut c_void, namespace: Option<*mut c_void>) -> Option<Refused> {
+    let mut own = None;
+    linker_lock::hold(|| {
+        let refused = fill_new(namespace, None);
+        if refused.is_empty() {
+            return;
+        }
+        let mut members = Vec::new();
+        each_of(namespace, &mut |object| {
+            let dynamic = object.dynamic().unwrap_or_default();
+            members.push(Member { bias: object.bias(), path: object.name().to_bytes().to_vec(), dynamic });
+        });
+        // SAFETY: `handle` was opened by this thread just now and not handed out yet.
+        let first = unsafe { objects::bias_of(handle) };
+        let needed = first.map(|first| closure::of(first, &members)).unwrap_or_default();
+        own = refused.into_iter().find(|found| needed.contains(&found.bias)).map(|found| found.refused);
+    });
+    own
 }
 
 fn message_of(refused: &Refused) -> Line {
@@ -212,7 +241,7 @@ pub extern "C" fn after_dlmopen(handle: *mut c_void) -> *mut c_void {
 }
 
 fn after(handle: *mut c_void, namespace: Option<*mut c_void>) -> *mut c_void {
-    let Some(refused) = fill_locked(namespace) else { return handle };
+    let Some(refused) = fill_locked(handle, namespace) else { return handle };
     let line = message_of(&refused);
     // SAFETY: the handle is open and nobody else has it yet.
     unsafe { libc::dlclose(handle) };
@@ -222,11 +251,14 @@ fn after(handle: *mut c_void, namespace: Option<*mut c_void>) -> *mut c_void {
 
 /// Fills what came without our noticing. Nobody can be told of a refusal but the user.
 fn catch_up() {
-    if has_news()
-        && let Some(refused) = fill_locked(None)
-    {
-        sys::write_stderr(message_of(&refused).end());
+    if !has_news() {
+        return;
     }
+    linker_lock::hold(|| {
+        if let Some(first) = fill_new(None, None).first() {
+            sys::write_stderr(message_of(&first.refused).end());
+        }
+    });
 }
 
 /// A return instruction in the object that `address` lies in. Code that belongs to no object (made at run time) counts

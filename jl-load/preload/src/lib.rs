@@ -9,6 +9,7 @@
 //! `unsafe` stands in this file, `objects.rs`, `plain.rs`, `linker_lock.rs`, `interpose.rs` and
 //! `interpose_*.rs` only.
 
+mod closure;
 mod dynamic;
 mod errors;
 mod file;

@@ -29,6 +29,11 @@ impl<'a> Object<'a> {
         Object { bias, headers, name }
     }
 
+    /// By which an object of a process is told from the others of its namespace.
+    pub fn bias(&self) -> usize {
+        self.bias
+    }
+
     /// The path that it was loaded by; empty for the program.
     pub fn name(&self) -> &'a CStr {
         self.name
@@ -148,28 +153,47 @@ unsafe extern "C" fn call(info: *mut libc::dl_phdr_info, _size: usize, data: *mu
     c_int::from(!visit(object, adds))
 }
 
+/// glibc's `struct link_map`, as far as it is public.
+#[repr(C)]
+struct LinkMap {
+    bias: usize,
+    name: *const libc::c_char,
+    dynamic: *const c_void,
+    next: *const LinkMap,
+    previous: *const LinkMap,
+}
+
+/// The dynamic linker's entry for the object that `handle` stands for; null when there is none.
+///
+/// # Safety
+/// `handle` is open.
+unsafe fn link_map(handle: *mut c_void) -> *const LinkMap {
+    const RTLD_DI_LINKMAP: c_int = 2;
+    let mut map: *const LinkMap = core::ptr::null();
+    // SAFETY: the handle is open; the answer, a pointer, is written to `map`.
+    let status = unsafe { libc::dlinfo(handle, RTLD_DI_LINKMAP, (&raw mut map).cast()) };
+    if status == 0 { map } else { core::ptr::null() }
+}
+
+/// [`Object::bias`] of the object that `handle` stands for.
+///
+/// # Safety
+/// `handle` is open, and is not closed meanwhile.
+pub unsafe fn bias_of(handle: *mut c_void) -> Option<usize> {
+    // SAFETY: by the contract of this function; an entry stays while its handle is open.
+    unsafe { link_map(handle).as_ref().map(|map| map.bias) }
+}
+
 /// Calls `visit` for each object in the namespace of `handle`, which dlmopen gave.
 ///
 /// # Safety
 /// `handle` is open, and nobody unloads objects of its namespace meanwhile.
 pub unsafe fn each_in_namespace(handle: *mut c_void, visit: &mut dyn FnMut(Object)) {
-    #[repr(C)]
-    struct LinkMap {
-        bias: usize,
-        name: *const libc::c_char,
-        dynamic: *const c_void,
-        next: *const LinkMap,
-        previous: *const LinkMap,
-    }
-    const RTLD_DI_LINKMAP: c_int = 2;
-    let mut map: *const LinkMap = core::ptr::null();
-    // SAFETY: the handle is open; the answer is written to `map`. The list and its objects are the dynamic
-    // linker's and stay as they are (the caller's part). The first page of an object that has its ELF
-    // header in memory, as all shared objects have, holds the program headers where the header says.
+    // SAFETY: the handle is open. The list and its objects are the dynamic linker's and stay as they are
+    // (the caller's part). The first page of an object that has its ELF header in memory, as all shared
+    // objects have, holds the program headers where the header says.
     unsafe {
-        if libc::dlinfo(handle, RTLD_DI_LINKMAP, (&raw mut map).cast()) != 0 {
-            return;
-        }
+        let mut map = link_map(handle);
         while !map.is_null() && !(*map).previous.is_null() {
             map = (*map).previous;
         }

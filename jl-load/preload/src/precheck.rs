@@ -1,6 +1,7 @@
 //! Before a dlopen: would it bring a plainly linked image that cannot run here? Afterwards would be too
 //! late, for such an image's constructors run during the load, and there is no shim in it to stop them.
 
+use crate::closure::may_mean;
 use crate::file::ObjectFile;
 use crate::objects::{Object, each};
 use crate::plain::Context;
@@ -112,9 +113,8 @@ impl Loaded {
     /// Whether a name means an object that is there: by the name it was loaded by, or calls itself. Names
     /// that only may mean one count too: then the load decides.
     fn has_name(&self, name: &[u8]) -> bool {
-        let name = OsStr::from_bytes(name);
-        let is_its = |path: &PathBuf| path.as_os_str() == name || path.file_name() == Some(name);
-        self.sonames.iter().any(|soname| soname == name.as_bytes()) || self.paths.iter().any(is_its)
+        self.sonames.iter().any(|soname| soname == name)
+            || self.paths.iter().any(|path| may_mean(name, path.as_os_str().as_bytes(), None))
     }
 
     /// Whether a file is loaded, under whatever path.

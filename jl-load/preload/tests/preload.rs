@@ -160,6 +160,36 @@ fn a_failed_load_leaves_the_process_as_it_was() {
     assert_eq!(output, "0 1 0 0\n0 1 0 0\n0 1 0 0\n0 1\n");
 }
 
+/// An image that another thread is about to be refused, or that came without our noticing, is in the process: that
+/// concerns only those who need it.
+#[test]
+fn a_load_is_refused_for_what_it_needs_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let strict = Sample::new("f", 3, &["x86-64-v3"]).merged(folder.path(), "libstrict.so", &["-shared"], &[]);
+    let good = Sample::new("g", 3, &LEVELS).plain(folder.path(), "-fuse-ld=lld", "libgood.so");
+    let needs = [strict.to_str().unwrap(), "-shared", "-Wl,--no-as-needed,-rpath,$ORIGIN"];
+    let inner = compile_c(folder.path(), "libinner.so", "int inner;", &needs);
+    let needs = [inner.to_str().unwrap(), "-shared", "-Wl,--no-as-needed,-rpath,$ORIGIN"];
+    let outer = compile_c(folder.path(), "libouter.so", "int outer;", &needs);
+    let program = compile_c(
+        folder.path(),
+        "program",
+        r#"#include <dlfcn.h>
+        #include <stdio.h>
+        int main(int argc, char **argv) {
+            void *(*real)(const char *, int) = dlsym(dlopen("libc.so.6", RTLD_NOW), "dlopen");
+            if (real == dlopen || !real(argv[1], RTLD_NOW)) return 3;
+            for (int i = 2; i < argc; i++) puts(dlopen(argv[i], RTLD_NOW) ? "loaded" : dlerror());
+        }"#,
+        &[],
+    );
+    let mut command = preloaded(&program);
+    let output = run(command.args([&strict, &good, &outer, &good]).env("JL_LOAD_CPU", "nehalem"));
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!((lines[0], lines[2]), ("loaded", "loaded"), "{output}");
+    assert!(lines[1].contains("libstrict.so: cannot run here"), "{output}");
+}
+
 /// A library in the plugin's format that a plain linker made, with a constructor that only its baseline can run:
 /// it must not be loaded at all where it cannot run, however it is asked for.
 #[test]
