@@ -131,37 +131,28 @@ impl Scale {
     }
 
     fn cores(&self) -> Table {
-        let mut head = vec!["targets".to_string(), "shard weight".into()];
-        head.extend(CORES.iter().map(|n| format!("{n}")));
-        let mut table = Table::new(&head.iter().map(String::as_str).collect::<Vec<_>>());
-        for (set, weight, profile) in self.each() {
-            let mut row = vec![set.to_string(), weight.to_string()];
-            row.extend(CORES.iter().map(|cores| {
-                let time = simulate::threads(profile, *cores);
-                format!(
-                    "{:.2} (rest {:.1})",
-                    profile.total() / time,
-                    profile.parallel() / (time - profile.serial)
-                )
-            }));
-            table.row(row);
-        }
-        table
+        self.speedups(&CORES.map(|n| (n, n.to_string())), simulate::threads)
     }
 
     fn machines(&self) -> Table {
-        let mut head = vec!["targets".to_string(), "shard weight".into()];
-        head.extend(MACHINES.iter().map(|n| format!("{n} machine{}", if *n == 1 { "" } else { "s" })));
-        let mut table = Table::new(&head.iter().map(String::as_str).collect::<Vec<_>>());
+        let name = |n| format!("{n} machine{}", if n == 1 { "" } else { "s" });
+        self.speedups(&MACHINES.map(|n| (n, name(n))), |profile, machines| {
+            simulate::machines(profile, machines, CORES_OF_A_MACHINE, NETWORK)
+        })
+    }
+
+    /// A column for each size, with its name: how many times faster all of it is, and what is not serial. `time` is in
+    /// seconds.
+    fn speedups(&self, sizes: &[(usize, String)], time: impl Fn(&Profile, usize) -> f64) -> Table {
+        let mut head = vec!["targets", "shard weight"];
+        head.extend(sizes.iter().map(|(_, name)| name.as_str()));
+        let mut table = Table::new(&head);
         for (set, weight, profile) in self.each() {
             let mut row = vec![set.to_string(), weight.to_string()];
-            row.extend(MACHINES.iter().map(|machines| {
-                let time = simulate::machines(profile, *machines, CORES_OF_A_MACHINE, NETWORK);
-                format!(
-                    "{:.2} (rest {:.1})",
-                    profile.total() / time,
-                    profile.parallel() / (time - profile.serial)
-                )
+            row.extend(sizes.iter().map(|(size, _)| {
+                let time = time(profile, *size);
+                let (all, rest) = (profile.total() / time, profile.parallel() / (time - profile.serial));
+                format!("{all:.2} (rest {rest:.1})")
             }));
             table.row(row);
         }
