@@ -53,6 +53,7 @@ fn main() {
         .file("cpp/julia.cpp")
         .file("cpp/split.cpp")
         .file("cpp/emit.cpp")
+        .file("cpp/identity.cpp")
         .include(include)
         .std("c++17")
         .flag("-fno-exceptions")

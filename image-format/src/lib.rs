@@ -4,7 +4,7 @@
 //! in this crate and nowhere else: the bytes ([`layout`]), the target list ([`specs`]), CPU features
 //! and how they are probed ([`cpu`]), which target is chosen ([`choose`]), the lines of the log
 //! ([`log`]), Julia's target grammar ([`grammar`], feature `std`), its own tables and rules ([`julia`],
-//! feature `std`), the words of the report ([`report`], feature `std`) and the cache of compiled pieces
+//! feature `std`), what makes functions of different images the same ([`identity`], feature `std`), the words of the report ([`report`], feature `std`) and the cache of compiled pieces
 //! ([`cache`], feature `std`).
 //!
 //! The tools meet in files; no tool depends on another. Without the feature `std` the crate is
@@ -27,6 +27,8 @@ pub mod cache;
 #[cfg(feature = "std")]
 pub mod grammar;
 #[cfg(feature = "std")]
+pub mod identity;
+#[cfg(feature = "std")]
 pub mod julia;
 #[cfg(feature = "std")]
 pub mod names;
@@ -34,5 +36,7 @@ pub mod names;
 pub mod relr;
 #[cfg(feature = "std")]
 pub mod report;
+#[cfg(feature = "std")]
+pub mod sharing;
 #[cfg(feature = "std")]
 pub mod size;

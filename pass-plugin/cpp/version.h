@@ -3,6 +3,7 @@
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/Operator.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -148,6 +149,43 @@ inline auto fileType(bool Assembly) {
 
 inline llvm::Pass *createLibraryInfo(const llvm::Module &M) {
   return new llvm::TargetLibraryInfoWrapperPass(llvm::Triple(M.getTargetTriple()));
+}
+
+// Constants that compare are gone after LLVM 16.
+inline unsigned predicateOf(const llvm::ConstantExpr &E) {
+#if LLVM_VERSION_MAJOR >= 19
+  return 0;
+#else
+  return E.isCompare() ? E.getPredicate() : 0;
+#endif
+}
+
+// The bounds that a constant address says it stays in; none where it says nothing.
+inline llvm::SmallVector<llvm::APInt, 2> inRangeOf(const llvm::GEPOperator &G) {
+#if LLVM_VERSION_MAJOR >= 19
+  if (std::optional<llvm::ConstantRange> Range = G.getInRange())
+    return {Range->getLower(), Range->getUpper()};
+#else
+  if (std::optional<unsigned> Index = G.getInRangeIndex())
+    return {llvm::APInt(32, *Index)};
+#endif
+  return {};
+}
+
+inline unsigned codeModelOf(const llvm::GlobalVariable &V) {
+#if LLVM_VERSION_MAJOR >= 18
+  if (auto Model = V.getCodeModel())
+    return *Model + 1;
+#endif
+  return 0;
+}
+
+// What sanitizers are told of a variable, as bits.
+inline unsigned sanitizersOf(const llvm::GlobalVariable &V) {
+  if (!V.hasSanitizerMetadata())
+    return 0;
+  const llvm::GlobalValue::SanitizerMetadata &Meta = V.getSanitizerMetadata();
+  return 1 | Meta.NoAddress << 1 | Meta.NoHWAddress << 2 | Meta.Memtag << 3 | Meta.IsDynInit << 4;
 }
 
 } // namespace jl

@@ -10,7 +10,7 @@ use crate::llvm::{HostMachine, HostStream};
 use crate::llvm::{Module, Severity};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
-use crate::{annotate, arch, assembler, partition, rewrite};
+use crate::{annotate, arch, assembler, identity, partition, rewrite};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use llvm_sys::prelude::LLVMModuleRef;
@@ -151,14 +151,17 @@ enum Kind {
     Emit = 10,
     /// Before all else that `jl-emit` brings along: whether the cache has the archive.
     LookUp = 11,
+    /// Prints the functions' identities.
+    Identity = 12,
 }
 
-const NAMES: [(&str, Kind); 8] = [
+const NAMES: [(&str, Kind); 9] = [
     ("jl-annotate", Kind::Annotate),
     ("jl-multiversion", Kind::Multiversion),
     ("jl-simplify", Kind::Simplify),
     ("jl-partition", Kind::Partition),
     ("jl-emit", Kind::Emit),
+    ("jl-identity", Kind::Identity),
     ("jl-print-cpu-models", Kind::PrintCpuModels),
     ("CPUFeatures", Kind::JuliaCpuFeatures),
     ("JuliaMultiVersioning", Kind::JuliaMultiVersioning),
@@ -219,6 +222,9 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, Stri
     }
     if kind == Kind::Partition as c_uint {
         return partition::partition(module, &EmitSettings::parse(inner)?.partition);
+    }
+    if kind == Kind::Identity as c_uint {
+        return identity::run(module, inner);
     }
     if kind == Kind::LookUp as c_uint {
         return driver::look_up(module, &EmitSettings::parse(inner)?);

@@ -7,6 +7,8 @@
 //! definition goes to) -> [`emit`] (shards to parts, parts to objects, one archive). `unsafe` stays in [`llvm`], [`entry`], [`assembler`] and the
 //! shim's declarations.
 //!
+//! [`identity`] tells which functions of different modules are the same one.
+//!
 //! [`compose`] makes one object of several and knows nothing of LLVM.
 //!
 //! Only files named for an architecture (`target_x86.rs`, `trampoline_aarch64.rs`, ...) know about one; [`arch`] leads
@@ -28,6 +30,7 @@ pub mod emit;
 pub mod entry;
 pub mod facts;
 pub mod floating_point;
+pub mod identity;
 pub mod julia;
 pub mod llvm;
 pub mod partition;

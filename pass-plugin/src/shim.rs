@@ -164,3 +164,26 @@ unsafe extern "C" {
         write: WriteBytes,
     ) -> bool;
 }
+
+pub type VisitNamed = extern "C" fn(*mut c_void, LLVMValueRef, c_uint);
+
+unsafe extern "C" {
+    // `cpp/identity.cpp`.
+    pub fn jl_cpp_identity_new() -> *mut c_void;
+    pub fn jl_cpp_identity_free(tables: *mut c_void);
+    pub fn jl_cpp_identity_facts(symbol: LLVMValueRef) -> c_uint;
+    pub fn jl_cpp_identity_module(
+        tables: *mut c_void,
+        module: LLVMModuleRef,
+        data: *mut c_void,
+        write: WriteBytes,
+    );
+    pub fn jl_cpp_identity_symbol(
+        tables: *mut c_void,
+        symbol: LLVMValueRef,
+        whole: bool,
+        data: *mut c_void,
+        write: WriteBytes,
+        names: VisitNamed,
+    ) -> c_uint;
+}

@@ -1,0 +1,181 @@
+; Which functions another image may use, and why not.
+; RUN: opt -passes=jl-identity<print> -disable-output %s | FileCheck %s
+; RUN: not opt -passes=jl-identity<other> -disable-output %s 2>&1 | FileCheck --check-prefix=BAD %s
+; RUN: not opt -passes=jl-identity -disable-output %s 2>&1 | FileCheck --check-prefix=NONE %s
+; BAD: unknown parameter 'other' of jl-identity; known is print
+; NONE: unknown parameter '' of jl-identity; known is print
+target triple = "x86_64-unknown-linux-gnu"
+
+@mutable = internal global i32 0
+@hidden_mutable = linkonce_odr hidden global i32 0
+@shared_mutable = linkonce_odr global i32 0
+@own_tls = internal thread_local global i32 0
+@table = internal constant [2 x i32] [i32 1, i32 2]
+@text = private unnamed_addr constant [2 x i8] c"a\00"
+@elsewhere = external hidden constant i32
+@constructors = internal constant [1 x ptr] [ptr @local]
+
+declare void @external(ptr)
+declare hidden i32 @own_personality(...)
+declare i32 @personality(...)
+
+; CHECK: {{^[0-9a-f]+}} shareable plain
+define linkonce_odr i32 @plain(i32 %x) {
+  %y = call i32 @local(i32 %x)
+  ret i32 %y
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} local local
+define internal i32 @local(i32 %x) {
+  %y = add i32 %x, 1
+  ret i32 %y
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} replaceable weak
+define weak void @weak() {
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} elsewhere inlined_only
+define available_externally void @inlined_only() {
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} own-data uses_mutable
+define i32 @uses_mutable() {
+  %x = load i32, ptr @mutable
+  ret i32 %x
+}
+
+; What it calls uses it.
+; CHECK-NEXT: {{^[0-9a-f]+}} own-data calls_user
+define i32 @calls_user() {
+  %x = call i32 @uses_mutable()
+  ret i32 %x
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} own-data uses_hidden
+define i32 @uses_hidden() {
+  %x = load i32, ptr @hidden_mutable
+  ret i32 %x
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} own-data uses_tls
+define i32 @uses_tls() {
+  %x = load i32, ptr @own_tls
+  ret i32 %x
+}
+
+; The dynamic linker sees to it that there is only one.
+; CHECK-NEXT: {{^[0-9a-f]+}} shareable uses_shared
+define i32 @uses_shared() {
+  %x = load i32, ptr @shared_mutable
+  ret i32 %x
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} shareable reads_table
+define i32 @reads_table(i64 %i) {
+  %p = getelementptr inbounds i32, ptr @table, i64 %i
+  %x = load i32, ptr %p
+  ret i32 %x
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} own-address passes_table
+define void @passes_table() {
+  call void @external(ptr @table)
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} shareable passes_text
+define void @passes_text() {
+  call void @external(ptr @text)
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} own-address passes_local
+define void @passes_local() {
+  call void @external(ptr @local)
+  ret void
+}
+
+; Through what its data holds.
+; CHECK-NEXT: {{^[0-9a-f]+}} own-address reads_pointers
+define ptr @reads_pointers() {
+  %x = load ptr, ptr @constructors
+  ret ptr %x
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} hidden-reference refers_elsewhere
+define i32 @refers_elsewhere() {
+  %x = load i32, ptr @elsewhere
+  ret i32 %x
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} personality unwinds_here
+define void @unwinds_here() personality ptr @own_personality {
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} shareable unwinds
+define void @unwinds() personality ptr @personality {
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} inline-assembly assembly
+define void @assembly() {
+  call void asm sideeffect "incl mutable(%rip)", ""()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} shareable barrier
+define void @barrier() {
+  call void asm sideeffect "", "~{memory}"()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} label-address labels
+define ptr @labels() {
+  br label %next
+next:
+  ret ptr blockaddress(@labels, %next)
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} naked bare
+define void @bare() naked {
+  unreachable
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} section placed
+define void @placed() section "here" {
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} prefix-data prefixed
+define void @prefixed() prefix i32 1 {
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} shareable arguments
+define void @arguments(...) {
+  ret void
+}
+
+; Circles of local functions, one of which uses data of its own.
+; CHECK-NEXT: {{^[0-9a-f]+}} own-data into_circle
+define void @into_circle() {
+  call void @even()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} local even
+define internal void @even() {
+  call void @odd()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} local odd
+define internal void @odd() {
+  call void @even()
+  store i32 1, ptr @mutable
+  ret void
+}
