@@ -54,6 +54,7 @@ fn main() {
         .file("cpp/split.cpp")
         .file("cpp/emit.cpp")
         .file("cpp/identity.cpp")
+        .file("cpp/units.cpp")
         .include(include)
         .std("c++17")
         .flag("-fno-exceptions")

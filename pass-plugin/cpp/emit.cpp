@@ -26,13 +26,30 @@ Reloc::Model relocationModel(const Module &M) {
 } // namespace
 
 namespace jl {
-// LLVM's pipeline up to where vectorisation begins.
-void addSimplification(PassBuilder &PB, ModulePassManager &MPM, unsigned Level) {
+// The list of passes is for derived classes only.
+struct PassList : ModulePassManager {
+  static auto &of(ModulePassManager &MPM) { return MPM.*&PassList::Passes; }
+};
+
+Simplification simplification(PassBuilder &PB, unsigned Level) {
+  Simplification S;
   if (Level == 0)
-    return;
-  MPM.addPass(ForceFunctionAttrsPass());
-  startPipeline(PB, MPM, levelOf(Level));
-  MPM.addPass(PB.buildModuleSimplificationPipeline(levelOf(Level), ThinOrFullLTOPhase::None));
+    return S;
+  ModulePassManager Whole;
+  Whole.addPass(ForceFunctionAttrsPass());
+  startPipeline(PB, Whole, levelOf(Level));
+  Whole.addPass(PB.buildModuleSimplificationPipeline(levelOf(Level), ThinOrFullLTOPhase::None));
+  auto &All = PassList::of(Whole);
+  auto Find = [&](StringRef Name) {
+    return find_if(All, [&](auto &Pass) { return Pass->name().contains(Name); }) - All.begin();
+  };
+  // Right behind GlobalOpt is what cleans up after it, function by function.
+  ptrdiff_t Cleanup = Find("GlobalOptPass") + 1, Inliner = Find("ModuleInlinerWrapperPass");
+  for (ptrdiff_t I = 0; I < ptrdiff_t(All.size()); ++I) {
+    auto &List = I < Cleanup ? S.Opening : I == Cleanup ? S.Cleanup : I <= Inliner ? S.Middle : S.Closing;
+    PassList::of(List).push_back(std::move(All[I]));
+  }
+  return S;
 }
 } // namespace jl
 
@@ -80,19 +97,11 @@ void jl_cpp_optimise(void *Machine, LLVMModuleRef Mod, unsigned Level, bool Vect
   Tuning.SLPVectorization = Vectorise;
   Tuning.LoopVectorization = Vectorise;
   PassBuilder PB(static_cast<TargetMachine *>(Machine), Tuning);
-  LoopAnalysisManager LAM;
-  FunctionAnalysisManager FAM;
-  CGSCCAnalysisManager CGAM;
-  ModuleAnalysisManager MAM;
-  PB.registerModuleAnalyses(MAM);
-  PB.registerCGSCCAnalyses(CGAM);
-  PB.registerFunctionAnalyses(FAM);
-  PB.registerLoopAnalyses(LAM);
-  PB.crossRegisterProxies(LAM, FAM, CGAM, MAM);
+  Analyses A(PB);
   ModulePassManager MPM;
   if (Level != 0)
     MPM = PB.buildModuleOptimizationPipeline(levelOf(Level), ThinOrFullLTOPhase::None);
-  MPM.run(*unwrap(Mod), MAM);
+  MPM.run(*unwrap(Mod), A.Modules);
 }
 
 // Code for the module: an object, or its text. False where the target can't.

@@ -30,7 +30,7 @@ struct Callbacks {
   RunFn run;
   NameFn parse_name;
   unsigned record, annotate_and_clone, annotate_and_clone_lto;
-  unsigned emit, look_up;
+  unsigned emit, look_up, units;
   const char *strict;
   size_t strict_len;
 };
@@ -68,19 +68,28 @@ public:
   static bool isRequired() { return true; }
 };
 
-// LLVM's pipeline up to where vectorisation begins, unless the module has been through it.
+// LLVM's pipeline up to where vectorisation begins, unless the module has been through it. Its middle is done by
+// us, in units, where the module allows it.
 class SimplifyPass : public PassInfoMixin<SimplifyPass> {
-  std::shared_ptr<ModulePassManager> Pipeline;
+  std::shared_ptr<Simplification> Pipeline;
+  RustPass Units;
 
 public:
-  SimplifyPass(PassBuilder &PB, unsigned Level) : Pipeline(std::make_shared<ModulePassManager>()) {
-    addSimplification(PB, *Pipeline, Level);
-  }
+  SimplifyPass(PassBuilder &PB, unsigned Level, RustPass Units)
+      : Pipeline(std::make_shared<Simplification>(simplification(PB, Level))), Units(Units) {}
   PreservedAnalyses run(Module &M, ModuleAnalysisManager &MAM) {
     if (M.getModuleFlag("jl.simplified"))
       return PreservedAnalyses::all();
     M.addModuleFlag(Module::Warning, "jl.simplified", 1);
-    return Pipeline->run(M, MAM);
+    MAM.invalidate(M, Pipeline->Opening.run(M, MAM));
+    PreservedAnalyses Done = Units.run(M, MAM);
+    if (Done.areAllPreserved()) {
+      MAM.invalidate(M, Pipeline->Cleanup.run(M, MAM));
+      Done = Pipeline->Middle.run(M, MAM);
+    }
+    MAM.invalidate(M, Done);
+    Pipeline->Closing.run(M, MAM);
+    return PreservedAnalyses::none();
   }
   static bool isRequired() { return true; }
 };
@@ -158,7 +167,7 @@ void jl_cpp_register(void *Builder, const Callbacks *Given) {
         if (Kind == int(C.emit))
           MPM.addPass(RustPass(C.run, C.look_up, Name.substr(ParamsAt)));
         if (Level >= 0)
-          MPM.addPass(SimplifyPass(PB, Level));
+          MPM.addPass(SimplifyPass(PB, Level, RustPass(C.run, C.units, Name.substr(ParamsAt))));
         MPM.addPass(RustPass(C.run, Kind, Name.substr(ParamsAt)));
         return true;
       });

@@ -127,8 +127,39 @@ inline llvm::TargetMachine *machineFor(const llvm::Module &M, const llvm::Target
   return T->createTargetMachine(Of, "", "", Options, Relocation, M.getCodeModel(), Levels[Level < 4 ? Level : 2]);
 }
 
-// LLVM's pipeline up to where vectorisation begins (emit.cpp). Level as above.
-void addSimplification(llvm::PassBuilder &PB, llvm::ModulePassManager &MPM, unsigned Level);
+// Analyses for passes that we run ourselves.
+struct Analyses {
+  llvm::LoopAnalysisManager Loops;
+  llvm::FunctionAnalysisManager Functions;
+  llvm::CGSCCAnalysisManager Components;
+  llvm::ModuleAnalysisManager Modules;
+
+  explicit Analyses(llvm::PassBuilder &PB) {
+    PB.registerModuleAnalyses(Modules);
+    PB.registerCGSCCAnalyses(Components);
+    PB.registerFunctionAnalyses(Functions);
+    PB.registerLoopAnalyses(Loops);
+    PB.crossRegisterProxies(Loops, Functions, Components, Modules);
+  }
+};
+
+// LLVM's pipeline up to where vectorisation begins (emit.cpp).
+struct Simplification {
+  // What looks at the whole module; what goes through each function then; what goes bottom-up through the call
+  // graph; what is left.
+  llvm::ModulePassManager Opening, Cleanup, Middle, Closing;
+};
+// Level as above.
+Simplification simplification(llvm::PassBuilder &PB, unsigned Level);
+
+// Puts a variable without a parent behind all others.
+inline void append(llvm::Module &M, llvm::GlobalVariable *V) {
+#if LLVM_VERSION_MAJOR >= 17
+  M.insertGlobalVariable(V);
+#else
+  M.getGlobalList().push_back(V);
+#endif
+}
 
 // As a target's own functions want it.
 inline auto tripleOf(const llvm::TargetMachine &Machine) {

@@ -10,7 +10,7 @@ use crate::llvm::{HostMachine, HostStream};
 use crate::llvm::{Module, Severity};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
-use crate::{annotate, arch, assembler, identity, partition, rewrite};
+use crate::{annotate, arch, assembler, identity, partition, rewrite, simplify};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use llvm_sys::prelude::LLVMModuleRef;
@@ -91,6 +91,7 @@ extern "C" fn register(builder: *mut c_void) {
         annotate_and_clone_lto: Kind::BothLto as c_uint,
         emit: Kind::Emit as c_uint,
         look_up: Kind::LookUp as c_uint,
+        units: Kind::Units as c_uint,
         strict: annotate::FP_STRICT.as_ptr().cast(),
         strict_len: annotate::FP_STRICT.len(),
     };
@@ -153,6 +154,8 @@ enum Kind {
     LookUp = 11,
     /// Prints the functions' identities.
     Identity = 12,
+    /// The middle of simplification, in units.
+    Units = 13,
 }
 
 const NAMES: [(&str, Kind); 9] = [
@@ -228,6 +231,9 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, Stri
     }
     if kind == Kind::LookUp as c_uint {
         return driver::look_up(module, &EmitSettings::parse(inner)?);
+    }
+    if kind == Kind::Units as c_uint {
+        return simplify::in_units(module, &EmitSettings::parse(inner)?);
     }
     if kind == Kind::Emit as c_uint {
         return driver::emit(module, &EmitSettings::parse(inner)?);

@@ -3,8 +3,9 @@
 //! It reads as its phases: [`settings`] (what was asked) -> [`target`] (what LLVM makes of it) ->
 //! [`facts`] (what each function is) -> [`plan`] (pure: which function is cloned for which target, and
 //! why not) -> [`annotate`] (the plan as attributes) -> [`rewrite`] (clones, trampolines, bindings) ->
-//! [`tables`] (slots, records, notes). Where a module is emitted by ourselves: [`partition`] (which shard each
-//! definition goes to) -> [`emit`] (shards to parts, parts to objects, one archive). `unsafe` stays in [`llvm`], [`entry`], [`assembler`] and the
+//! [`tables`] (slots, records, notes). Where a module is emitted by ourselves: [`simplify`] (LLVM's simplification, in
+//! units) -> [`partition`] (which shard each definition goes to) -> [`emit`] (shards to parts, parts to objects, one
+//! archive). `unsafe` stays in [`llvm`], [`entry`], [`assembler`] and the
 //! shim's declarations.
 //!
 //! [`identity`] tells which functions of different modules are the same one.
@@ -39,6 +40,7 @@ pub mod questions;
 pub mod rewrite;
 pub mod settings;
 pub mod shim;
+pub mod simplify;
 pub mod tables;
 pub mod target;
 pub mod target_aarch64;

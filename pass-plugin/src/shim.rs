@@ -13,6 +13,7 @@ pub struct Callbacks {
     pub annotate_and_clone_lto: c_uint,
     pub emit: c_uint,
     pub look_up: c_uint,
+    pub units: c_uint,
     /// Name of the module flag that keeps the code generator from fusing by itself; not zero-terminated.
     pub strict: *const c_char,
     pub strict_len: usize,
@@ -186,4 +187,46 @@ unsafe extern "C" {
         write: WriteBytes,
         names: VisitNamed,
     ) -> c_uint;
+}
+
+/// `struct Text` of `cpp/units.cpp`.
+#[repr(C)]
+pub struct Text {
+    pub bytes: *const c_char,
+    pub len: usize,
+}
+
+unsafe extern "C" {
+    // `cpp/units.cpp`.
+    pub fn jl_cpp_piece(
+        module: LLVMModuleRef,
+        functions: *const LLVMValueRef,
+        roles: *const u8,
+        count: usize,
+        data: *mut c_void,
+        write: WriteBytes,
+        uses: *mut c_void,
+        visit: VisitName,
+    ) -> bool;
+    pub fn jl_cpp_infer_attributes(module: LLVMModuleRef, promote: bool);
+    pub fn jl_cpp_drop_imports(module: LLVMModuleRef);
+    pub fn jl_cpp_write_unit(module: LLVMModuleRef, data: *mut c_void, write: WriteBytes);
+    pub fn jl_cpp_give_back_body(function: LLVMValueRef);
+    pub fn jl_cpp_take_back(
+        module: LLVMModuleRef,
+        list: *const Text,
+        count: usize,
+        data: *mut c_void,
+        error: WriteBytes,
+    ) -> bool;
+    pub fn jl_cpp_simplify_unit(
+        machine: *mut c_void,
+        module: LLVMModuleRef,
+        level: c_uint,
+        place: *const c_char,
+        imports: *const Text,
+        count: usize,
+        data: *mut c_void,
+        error: WriteBytes,
+    ) -> bool;
 }

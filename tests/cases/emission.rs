@@ -289,6 +289,113 @@ fn what_did_not_change_is_not_compiled_again() -> Result<()> {
     Ok(())
 }
 
+/// C code in several units: large functions, small ones that are inlined into some of them, and tables.
+fn program_of_units() -> String {
+    let mut text = String::from("#include <stdio.h>\nstatic int calls;\n");
+    for i in 0..30 {
+        let _ = writeln!(
+            text,
+            "static const short table{i}[8] = {{{i}, 1, 2, 3, 4, 5, 6, 7}};\n\
+             static int small{i}(int a) {{ calls++; return a * {} ^ table{i}[2]; }}\n\
+             static int only{i}(int a) {{ for (int j = 0; j < a; j++) a ^= small{i}(a + j); return a; }}\n\
+             __attribute__((noinline)) int large{i}(const int *a, int n) {{\n\
+             \x20 int s = only{i}(n);\n\
+             \x20 for (int j = 0; j < n; j++) s += a[j] * (j ^ {}00) + small{i}(s);\n\
+             \x20 for (int j = 1; j < n; j++) s ^= a[j] / (a[j - 1] | 1) + small{i}(j);\n\
+             \x20 if (s == 77) puts(\"large {i}\");\n\
+             \x20 return s;\n}}",
+            i + 1000,
+            i + 1
+        );
+    }
+    let calls: String =
+        (0..30).map(|i| format!("  s = s * 3 + large{i}(a, 5) + small{}(s);\n", i / 2)).collect();
+    let _ = write!(
+        text,
+        "int main(void) {{\n  int a[5] = {{1, 2, 3, 4, 5}}, s = 1;\n{calls}  printf(\"%d %d\\n\", s, calls);\n}}\n"
+    );
+    text
+}
+
+#[test]
+fn a_change_simplifies_its_own_unit_and_those_that_inline_it() -> Result<()> {
+    let work = Work::new()?;
+    let bitcode = |text: &str, options: &[&str]| -> Result<PathBuf> {
+        let (source, output) = (work.path("units.c"), work.path("units.bc"));
+        fs::write(&source, text)?;
+        let mut command = work.jl_cc();
+        command.args(["-c", "-emit-llvm", "-Xclang", "-disable-llvm-passes"]).args(options);
+        run_ok(command.arg(&source).arg("-o").arg(&output))?;
+        Ok(output)
+    };
+    let cache = work.path("cache");
+    let emit = |input: &Path, cached: &str, threads: &str| -> Result<Vec<u8>> {
+        let output = work.path("units.a");
+        let mut command = work.emit(input, &output, "");
+        command.env("JL_CACHE", cached).env("JL_CACHE_DIR", &cache).env("JULIA_IMAGE_THREADS", threads);
+        run_ok(&mut command)?;
+        Ok(fs::read(&output)?)
+    };
+    // The bytes, how many units were simplified, and how many the cache had.
+    let rebuild = |text: &str| -> Result<(u64, u64)> {
+        let (hits, misses) = counts(&work, &cache, "unit")?;
+        let input = bitcode(text, &[])?;
+        let with_cache = emit(&input, "1", "2")?;
+        ensure!(with_cache == emit(&input, "0", "1")?, "the cache or the threads show in the archive");
+        let (hits_after, misses_after) = counts(&work, &cache, "unit")?;
+        Ok((misses_after - misses, hits_after - hits))
+    };
+    let text = program_of_units();
+    let (units, found) = rebuild(&text)?;
+    ensure!(units > 30 && found == 0, "{units} units, {found} of them in an empty cache");
+
+    // Nothing inlines a large function; the loop's constant is in no one else's code.
+    let in_large = text.replace("(j ^ 700)", "(j ^ 701)");
+    let changed = rebuild(&in_large)?;
+    ensure!(changed == (1, units - 1), "{changed:?} of {units} units after a change in a large function");
+    // What is inlined changes those that inline it, too: the small function, its large one, and main.
+    let in_small = text.replace("a * 1004 ^", "a * 1005 ^");
+    let changed = rebuild(&in_small)?;
+    ensure!(
+        changed.0 > 1 && changed.0 <= 3,
+        "{changed:?} of {units} units after a change in a small function"
+    );
+    // A string more renumbers those that follow, and changes no other function.
+    let in_string = text.replacen("large 3", "the third", 1);
+    let changed = rebuild(&in_string)?;
+    ensure!(changed.0 <= 1, "{changed:?} of {units} units after a change in a string");
+
+    // Debug information is one net through the module, which is therefore simplified whole.
+    let (hits, misses) = counts(&work, &cache, "unit")?;
+    emit(&bitcode(&text, &["-g"])?, "1", "2")?;
+    ensure!(counts(&work, &cache, "unit")? == (hits, misses), "units of a module with debug information");
+    Ok(())
+}
+
+#[test]
+fn units_are_the_same_program() -> Result<()> {
+    let work = Work::new()?;
+    let (source, input) = (work.path("units.c"), work.path("units.bc"));
+    fs::write(&source, program_of_units())?;
+    let mut compile = work.jl_cc();
+    compile.args(["-c", "-emit-llvm", "-Xclang", "-disable-llvm-passes"]);
+    run_ok(compile.arg(&source).arg("-o").arg(&input))?;
+    let (archive, program, plain) = (work.path("units.a"), work.path("program"), work.path("plain"));
+    run_ok(&mut work.emit(&input, &archive, ""))?;
+    let mut link = work.jl_cc();
+    link.arg("-Wl,--whole-archive").arg(&archive).arg("-Wl,--no-whole-archive");
+    run_ok(link.arg("-o").arg(&program))?;
+    run_ok(Command::new(CLANG).arg("-O2").arg(&source).arg("-o").arg(&plain))?;
+    let expected = run_ok(&mut Command::new(&plain))?.stdout;
+    for target in ["0", "1"] {
+        let ran = run_ok(Command::new(&program).env("JL_LOAD_TARGET", target))?;
+        ensure!(ran.stdout == expected, "{} at target {target}, expected {expected}", ran.stdout);
+    }
+    let symbols = run_ok(Command::new("readelf").arg("-sW").arg(&program))?.stdout;
+    ensure!(!symbols.contains(".jl.unit"), "names of units are left");
+    Ok(())
+}
+
 #[test]
 fn a_damaged_cache_changes_nothing() -> Result<()> {
     let work = Work::new()?;

@@ -12,10 +12,12 @@ pub enum Kind {
     Shard = 1,
     /// The object of one part of a shard: a target's bodies, or the tables.
     Part = 2,
+    /// Functions of a module, simplified.
+    Unit = 3,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::Image, Kind::Shard, Kind::Part];
+    pub const ALL: [Kind; 4] = [Kind::Image, Kind::Shard, Kind::Part, Kind::Unit];
 
     /// The word in file names, in the journal and in what users read.
     pub fn word(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Kind {
             Kind::Image => "image",
             Kind::Shard => "shard",
             Kind::Part => "part",
+            Kind::Unit => "unit",
         }
     }
 

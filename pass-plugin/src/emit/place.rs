@@ -3,19 +3,23 @@
 use crate::partition::plan::ShardId;
 use std::fmt::{self, Display};
 
-/// The whole module, a shard of it, or one part of a shard (a target's bodies, or the tables).
+/// The whole module, a unit of its simplification, a shard of it, or one part of a shard (a target's bodies, or the tables).
 ///
 /// Orders as tables list it: the module, then each shard before its parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     pub shard: Option<ShardId>,
-    /// Name of the target, or `tables`.
+    /// Name of the target, or `tables`; without a shard, the unit.
     pub part: Option<String>,
 }
 
 impl Place {
     pub fn module() -> Place {
         Place::default()
+    }
+
+    pub fn unit(number: usize) -> Place {
+        Place { shard: None, part: Some(format!("unit {number}")) }
     }
 
     pub fn shard(shard: ShardId) -> Place {
@@ -30,7 +34,8 @@ impl Place {
 impl Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.shard, &self.part) {
-            (None, _) => write!(f, "the module"),
+            (None, None) => write!(f, "the module"),
+            (None, Some(unit)) => write!(f, "{unit}"),
             (Some(ShardId(shard)), None) => write!(f, "shard {shard}"),
             (Some(ShardId(shard)), Some(part)) => write!(f, "shard {shard}, part {part}"),
         }

@@ -75,6 +75,14 @@ impl Session {
         queue::run(jobs, resources, &self.recorder, &mut progress, &|text| self.warn(text), work)
     }
 
+    /// Hands out the warnings, and keeps the times to itself: a later session of the same build tells of its own, in the
+    /// same files.
+    pub fn close(self, module: Module) {
+        for warning in self.warnings.into_inner().into_iter().chain(self.store.warnings()) {
+            module.diagnose(Severity::Warning, &warning);
+        }
+    }
+
     /// Says what took how long, where the environment asks for it, and hands out the warnings.
     pub fn finish(self, module: Module) {
         let spans = self.recorder.spans();

@@ -1,6 +1,7 @@
-//! What was compiled before: the cache at its three levels.
+//! What was compiled before: the cache at its four levels.
 //!
 //! * *image*: the whole input, as the host read it -> the archive;
+//! * *unit*: some functions of the module, and what they may inline -> the same, simplified;
 //! * *shard*: a shard's bitcode, which says the targets of each function -> its object;
 //! * *part*: a part's bitcode, which knows nothing of other targets -> its object. So a longer list of targets
 //!   compiles only what is new.
@@ -9,7 +10,7 @@
 
 use super::compile::Compiler;
 use super::producer;
-use super::settings::EmitSettings;
+use super::settings::{EmitSettings, Level};
 use image_format::cache::{Cache, Key, KeyBuilder, Kind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -82,6 +83,14 @@ impl Store {
         let Compiler { level, form, module: _ } = compiler;
         let mut key = self.builder(Kind::Part);
         key.bytes("bitcode", bitcode).bytes("level", level.word()).bytes("form", form.word());
+        key.finish()
+    }
+
+    /// A unit's bitcode, what it may inline of others, and which of its functions others ask for.
+    pub fn unit(&self, bitcode: &[u8], imports: &[&[u8]], level: Level, offered: &[String]) -> Key {
+        let mut key = self.builder(Kind::Unit);
+        key.bytes("bitcode", bitcode).list("imports", imports).list("offered", offered);
+        key.bytes("level", level.word());
         key.finish()
     }
 

@@ -51,7 +51,7 @@ impl HostStream {
 }
 
 /// LLVM's code generator for one module, on one thread.
-pub struct Machine(*mut c_void);
+pub struct Machine(pub(super) *mut c_void);
 
 impl Drop for Machine {
     fn drop(&mut self) {

@@ -21,6 +21,7 @@ mod own;
 mod subtarget;
 mod symbols;
 mod types;
+mod units;
 mod value;
 
 pub use block::{Block, LoopBlock};
@@ -35,6 +36,7 @@ pub use module::{Module, Severity};
 pub use own::OwnedModule;
 pub use subtarget::{known_features, subtarget_features};
 pub use types::Type;
+pub use units::{Piece, PieceRole};
 pub use value::Value;
 
 use llvm_sys::core::LLVMGetEnumAttributeKindForName;

@@ -64,6 +64,16 @@ impl OwnedModule {
         context.load(bitcode, keep, true)
     }
 
+    /// A whole module without the names of arguments, blocks and instructions, which take as much time as much else.
+    ///
+    /// # Errors
+    /// As [`OwnedModule::read`].
+    pub fn read_without_names(bitcode: &[u8]) -> Result<OwnedModule, String> {
+        let context = Context::new();
+        llvm!(LLVMContextSetDiscardValueNames(context.raw, 1));
+        context.load(bitcode, None, true)
+    }
+
     /// The definitions that `keep` says, in the order of [`Module::symbols`], and declarations of what they refer
     /// to. `root`: what belongs to the module as a whole goes along.
     ///

@@ -4,6 +4,7 @@
 //! other shards) -> written into the module as metadata and as symbols that can be shared. Later steps need nothing
 //! else: the module stays whole until `jl-emit` takes it apart.
 
+pub mod cuts;
 pub mod facts;
 pub mod plan;
 mod rewrite;

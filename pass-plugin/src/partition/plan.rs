@@ -1,14 +1,12 @@
 //! The plan: which shard each definition goes to. Pure: a graph in, shards out.
 //!
 //! Shards have about the same weight and depend on the module alone, never on the machine. They also stay as they
-//! are where the module did not change: the functions are cut into shards in the module's own order, and whether a
-//! shard ends behind a function is told by the function's name and, in coarse steps, by weights. After an edit the
-//! cuts find back to where they were (content-defined chunking, as rsync and backup programs do it); the lightest
-//! of several bins, which is Julia's way, would move everything.
+//! are where the module did not change: the functions are cut into shards in the module's own order, so that after an
+//! edit the cuts find back to where they were ([`super::cuts`]); the lightest of several bins, which is Julia's way, would
+//! move everything.
 
+use super::cuts::Cuts;
 use std::collections::BTreeMap;
-use std::hash::Hasher;
-use xxhash_rust::xxh64::Xxh64;
 
 /// Number of a shard in its module; 0 is the root, which has what belongs to the module as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -101,11 +99,11 @@ fn clusters(nodes: &[Node]) -> Vec<usize> {
 
 /// What is known of a cluster before the cuts.
 #[derive(Default)]
-struct Cluster {
+struct Cluster<'a> {
     weight: u64,
     root: bool,
-    cut: bool,
-    key: u64,
+    /// Its first function.
+    name: Option<&'a str>,
 }
 
 /// Cuts the clusters with functions into shards, from 1 on.
@@ -115,52 +113,27 @@ fn cut(nodes: &[Node], clusters: &[usize], weight: u64) -> (Vec<Option<ShardId>>
         let entry = known.entry(*cluster).or_default();
         entry.weight += node.weight;
         entry.root |= node.placement == Placement::Root;
-        if node.placement == Placement::Cut && !entry.cut {
-            (entry.cut, entry.key) = (true, hash(&node.name));
+        if node.placement == Placement::Cut {
+            entry.name.get_or_insert(&node.name);
         }
     }
-    let (mut shard, mut sum) = (1, 0);
+    let mut cuts = Cuts::new(weight, 1);
     let mut of_cluster: BTreeMap<usize, ShardId> = BTreeMap::new();
     for (index, cluster) in &known {
-        if cluster.root || !cluster.cut {
-            if cluster.root {
+        match cluster.name {
+            _ if cluster.root => {
                 of_cluster.insert(*index, ROOT);
             }
-            continue;
-        }
-        let own = coarse(cluster.weight);
-        if own >= weight && sum > 0 {
-            (shard, sum) = (shard + 1, 0);
-        }
-        of_cluster.insert(*index, ShardId(shard));
-        sum += own;
-        if sum >= 2 * weight || (2 * sum >= weight && ends(cluster.key, own, weight)) {
-            (shard, sum) = (shard + 1, 0);
+            Some(name) => {
+                of_cluster.insert(*index, ShardId(cuts.place(name, cluster.weight)));
+            }
+            None => {}
         }
     }
-    let count = if sum > 0 { shard + 1 } else { shard };
     let place = |(node, cluster): (&Node, &usize)| {
         if node.placement == Placement::Copy { None } else { of_cluster.get(cluster).copied() }
     };
-    (nodes.iter().zip(clusters).map(place).collect(), count)
-}
-
-/// Whether a shard that is long enough ends behind this cluster: on average after another half of `weight`.
-fn ends(key: u64, own: u64, weight: u64) -> bool {
-    // Both sides in units of 2^-32.
-    (key >> 32) < ((2 * own) << 32) / weight.max(1)
-}
-
-/// A weight in steps of an eighth to a quarter, so that small edits do not show.
-fn coarse(weight: u64) -> u64 {
-    let shift = (64 - weight.leading_zeros()).saturating_sub(3);
-    (weight >> shift) << shift
-}
-
-fn hash(name: &str) -> u64 {
-    let mut hasher = Xxh64::new(0);
-    hasher.write(name.as_bytes());
-    hasher.finish()
+    (nodes.iter().zip(clusters).map(place).collect(), cuts.end())
 }
 
 /// What a cluster's users say of its place, while they are asked.
