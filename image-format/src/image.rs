@@ -1,7 +1,8 @@
 //! The header and the table of a merged image, checked.
 
 use crate::layout::{
-    FORMAT_VERSION, IMAGE_FLAGS_KNOWN, IMAGE_MAGIC, IMAGE_MERGED, ImageHeader, LAYOUT_HASH, MAX_ROWS,
+    Distance, FORMAT_VERSION, IMAGE_FLAGS_KNOWN, IMAGE_MAGIC, IMAGE_MERGED, ImageHeader, LAYOUT_HASH,
+    MAX_ROWS,
 };
 use crate::pod::{bytes_of, read_at};
 use core::mem::size_of;
@@ -153,6 +154,11 @@ impl<'a> Table<'a> {
             offset: header.slots.offset,
             count: header.slots.count,
         })?;
+        table.distance_bytes().ok_or(ImageError::Extent {
+            what: "list of distances",
+            offset: header.distances.offset,
+            count: header.distances.count,
+        })?;
         for row in table.rows() {
             table.list(row.bodies).ok_or(ImageError::Extent {
                 what: "row",
@@ -194,6 +200,17 @@ impl<'a> Table<'a> {
         self.list(row.bodies).map(offsets)
     }
 
+    /// What holds a function's address as a distance, by place.
+    pub fn distances(&self) -> impl ExactSizeIterator<Item = Distance> + use<'a> {
+        const SIZE: usize = size_of::<Distance>();
+        let word = |bytes: &[u8], at| read_at(bytes, at).unwrap_or(0i32);
+        self.distance_bytes().unwrap_or(&[]).chunks_exact(SIZE).map(move |bytes| Distance {
+            place: word(bytes, 0),
+            base: word(bytes, 4),
+            function: word(bytes, 8).cast_unsigned(),
+        })
+    }
+
     /// The first row for a target.
     pub fn row_for(&self, target: usize) -> Option<usize> {
         self.rows().position(|row| row.target as usize == target)
@@ -205,8 +222,21 @@ impl<'a> Table<'a> {
 
     /// The `i32` per function at `offset` from the header.
     fn list(&self, offset: i32) -> Option<&'a [u8]> {
+        self.part(offset, (self.header.slots.count as usize).checked_mul(4)?)
+    }
+
+    fn distance_bytes(&self) -> Option<&'a [u8]> {
+        match self.header.distances.count {
+            0 => Some(&[]),
+            count => {
+                self.part(self.header.distances.offset, (count as usize).checked_mul(size_of::<Distance>())?)
+            }
+        }
+    }
+
+    /// `size` bytes at `offset` from the header.
+    fn part(&self, offset: i32, size: usize) -> Option<&'a [u8]> {
         let start = usize::try_from(i64::from(offset) - i64::from(self.header.table.offset)).ok()?;
-        let size = (self.header.slots.count as usize).checked_mul(4)?;
         self.bytes.get(start..start.checked_add(size)?)
     }
 }
@@ -222,7 +252,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn sample() -> (Vec<u8>, Vec<u8>) {
-        let table: Vec<u8> = [10i32, 18, 100, 200, 101, 201].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let table: Vec<u8> =
+            [10i32, 18, 100, 200, 101, 201, 30, 40, 1].iter().flat_map(|v| v.to_le_bytes()).collect();
         let mut header: ImageHeader = read_at(&[0; size_of::<ImageHeader>()], 0).unwrap();
         header.magic = IMAGE_MAGIC;
         header.version = FORMAT_VERSION;
@@ -231,6 +262,7 @@ mod tests {
         header.flags = IMAGE_MERGED;
         header.table = Extent { offset: 64, count: table.len() as u32 };
         header.slots = Extent { offset: 64, count: 2 };
+        header.distances = Extent { offset: 88, count: 1 };
         header.row_count = 2;
         header.rows[0] = Row { target: 0, bodies: 72 };
         header.rows[1] = Row { target: 1, bodies: 80 };
@@ -248,6 +280,7 @@ mod tests {
         assert_eq!(table.slots().unwrap().collect::<Vec<_>>(), [10, 18]);
         assert_eq!(table.bodies(1).unwrap().collect::<Vec<_>>(), [101, 201]);
         assert!(table.bodies(2).is_none());
+        assert_eq!(table.distances().collect::<Vec<_>>(), [Distance { place: 30, base: 40, function: 1 }]);
         assert_eq!((table.row_for(1), table.row_for(2)), (Some(1), None));
     }
 

@@ -22,8 +22,9 @@
 //! # In an image (what `jl-link` writes)
 //! The embedded shim brings an [`ImageNote`] that leads to the [`ImageHeader`]; `jl-link` fills the header
 //! and overwrites the record section with the image table: `i32 slot[n]`, then per row `i32 body[n]`.
-//! A record takes at least 16 bytes and 4 per target, the table 4 bytes and 4 per row and function, so the table
-//! always fits where the records were while rows = targets.
+//! Behind the rows stand [`Distance`]s, at most as many as there are functions.
+//! A record takes at least 16 bytes and 4 per target, the table 4 bytes and 4 per row and function, and 12 per distance, so
+//! the table always fits where the records were while rows = targets.
 //!
 //! **Offsets** in the header and the image table are signed and relative to the first byte of the header:
 //! address = header + offset. Offsets in records and notes are relative to the field that holds them.
@@ -33,7 +34,7 @@ use crate::pod::Pod;
 use core::mem::{offset_of, size_of};
 
 /// Version of everything in this module. Readers accept exactly this one.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Section of records in objects; the C identifier makes linkers define `__start_` and `__stop_` symbols.
 pub const RECORD_SECTION: &str = "jl_records";
@@ -156,6 +157,20 @@ pub struct Row {
     pub bodies: i32,
 }
 
+/// An address that a table in data holds as a 32-bit distance from a base in the image, as the tables of Julia before 1.9 do.
+/// It leads to the chosen body, as the slot does, and like slots it lies in RELRO; before it is filled it leads to the
+/// body of row 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Distance {
+    /// The `i32`, from the header.
+    pub place: i32,
+    /// What the distance counts from, from the header.
+    pub base: i32,
+    /// Id of the function.
+    pub function: u32,
+}
+
 /// The image header, 8-byte aligned, in a read-only segment.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +182,7 @@ pub struct ImageHeader {
     pub layout_hash: u64,
     /// xxh64 (seed 0) of this header with this field zero.
     pub header_checksum: u64,
-    /// xxh64 (seed 0) of `table` (slots, then rows in order).
+    /// xxh64 (seed 0) of `table` (slots, then rows in order, then distances).
     pub table_checksum: u64,
     /// The image's GNU build id, zero-padded; `build_id_size` 0 when it has none.
     pub build_id: [u8; 32],
@@ -182,6 +197,8 @@ pub struct ImageHeader {
     pub slots: Extent,
     /// Lowest slot address and size in bytes up to the end of the highest: what is unsealed to fill.
     pub slot_span: Extent,
+    /// [`Distance`]s by `place`; `count` is their number.
+    pub distances: Extent,
     /// [`ImageState`], one u32 in RELRO.
     pub state: Extent,
     /// Data entries, dependencies, imports, static data, method records and embedded bitcode of package
@@ -203,7 +220,10 @@ pub const IMAGE_MERGED: u32 = 1 << 0;
 pub const IMAGE_SLOTS_CONTIGUOUS: u32 = 1 << 1;
 /// The image is an executable: always part of start-up.
 pub const IMAGE_EXECUTABLE: u32 = 1 << 2;
-pub const IMAGE_FLAGS_KNOWN: u32 = IMAGE_MERGED | IMAGE_SLOTS_CONTIGUOUS | IMAGE_EXECUTABLE;
+/// A system image: who loads it calls functions of it that have no slots, and cannot do without it. A refusal ends the
+/// process, however it was loaded.
+pub const IMAGE_SYSTEM: u32 = 1 << 3;
+pub const IMAGE_FLAGS_KNOWN: u32 = IMAGE_MERGED | IMAGE_SLOTS_CONTIGUOUS | IMAGE_EXECUTABLE | IMAGE_SYSTEM;
 
 /// What happened to an image in this process: one u32 in RELRO, written by whoever fills it.
 pub mod image_state {
@@ -215,7 +235,7 @@ pub mod image_state {
     pub const FILLED: u32 = 0x100;
 }
 
-// SAFETY: all four are `repr(C)`, hold integers and byte arrays only, and have no padding (the layout
+// SAFETY: all of them are `repr(C)`, hold integers and byte arrays only, and have no padding (the layout
 // hash below is computed from sizes and offsets that a test compares with the sum of the fields).
 unsafe impl Pod for RecordHead {}
 // SAFETY: see above.
@@ -226,6 +246,8 @@ unsafe impl Pod for ImageNote {}
 unsafe impl Pod for Extent {}
 // SAFETY: see above.
 unsafe impl Pod for Row {}
+// SAFETY: see above.
+unsafe impl Pod for Distance {}
 // SAFETY: see above.
 unsafe impl Pod for ImageHeader {}
 
@@ -239,12 +261,14 @@ const fn layout_hash() -> u64 {
         size_of::<ShardNote>(),
         size_of::<ImageNote>(),
         size_of::<ImageHeader>(),
+        size_of::<Distance>(),
         size_of::<crate::specs::SpecsHead>(),
         size_of::<crate::specs::TargetEntry>(),
         offset_of!(ImageHeader, specs),
         offset_of!(ImageHeader, table),
         offset_of!(ImageHeader, slots),
         offset_of!(ImageHeader, slot_span),
+        offset_of!(ImageHeader, distances),
         offset_of!(ImageHeader, state),
         offset_of!(ImageHeader, row_count),
         offset_of!(ImageHeader, rows),
@@ -274,7 +298,7 @@ mod tests {
         assert_eq!(size_of::<RecordHead>(), 16);
         assert_eq!(size_of::<ShardNote>(), 40);
         assert_eq!(size_of::<ImageNote>(), 32);
-        assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 11 * 8 + 8 + MAX_ROWS * 8);
+        assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 12 * 8 + 8 + MAX_ROWS * 8);
         assert_eq!(offset_of!(ShardNote, version), NOTE_DESC_OFFSET);
         assert_eq!(offset_of!(ImageNote, version), NOTE_DESC_OFFSET);
     }
@@ -282,7 +306,7 @@ mod tests {
     #[test]
     fn table_fits_where_the_records_were() {
         for targets in 1..=MAX_TARGETS {
-            assert!(record_size(targets, 0) >= 4 + 4 * targets);
+            assert!(record_size(targets, 0) >= 4 + 4 * targets + size_of::<Distance>());
         }
     }
 }

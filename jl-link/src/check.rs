@@ -135,6 +135,17 @@ fn check_table(elf: &Elf, address: u64, header: &ImageHeader) -> Result<()> {
             }
         }
     }
+    for (index, distance) in table.distances().enumerate() {
+        let place = absolute(distance.place);
+        if !is_relro(place, 4) || distance.function as usize >= table.functions() {
+            let found = format!("address {place:#x}, function {}", distance.function);
+            return Err(elf.wrong(
+                &format!("distance {index}"),
+                found,
+                "a place in PT_GNU_RELRO, and a function",
+            ));
+        }
+    }
     let state = absolute(header.state.offset);
     if !is_relro(state, 4) {
         return Err(elf.wrong("image state", format!("address {state:#x}"), "one in PT_GNU_RELRO"));

@@ -20,6 +20,7 @@ pub mod cargo;
 pub mod cc;
 pub mod check;
 pub mod clones;
+pub mod distances;
 pub mod driver;
 pub mod elf;
 pub mod error;

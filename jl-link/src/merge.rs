@@ -1,14 +1,16 @@
 //! From the records in the linked output to one image table, in the place where the records stood.
 
+use crate::distances::{self, Distance};
 use crate::elf::Elf;
 use crate::error::{Error, Result};
 use crate::scan::{self, Inputs, RecordObject};
 use image_format::feature::FeatureSet;
 use image_format::image::table_checksum;
 use image_format::layout::{
-    Extent, FORMAT_VERSION, IMAGE_EXECUTABLE, IMAGE_MAGIC, IMAGE_MERGED, IMAGE_SLOTS_CONTIGUOUS, ImageHeader,
-    ImageNote, LAYOUT_HASH, MAX_ROWS, NOTE_DESC_OFFSET, NOTE_NAME, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD,
-    RECORD_SECTION, RECORD_TUNABLE, Row, SLOT_SUFFIX, SPECS_SECTION, ShardNote,
+    self, Extent, FORMAT_VERSION, IMAGE_EXECUTABLE, IMAGE_MAGIC, IMAGE_MERGED, IMAGE_SLOTS_CONTIGUOUS,
+    IMAGE_SYSTEM, ImageHeader, ImageNote, LAYOUT_HASH, MAX_ROWS, NOTE_DESC_OFFSET, NOTE_NAME,
+    NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD, RECORD_SECTION, RECORD_TUNABLE, Row, SLOT_SUFFIX, SPECS_SECTION,
+    ShardNote,
 };
 use image_format::notes::notes;
 use image_format::pod::bytes_of;
@@ -64,8 +66,9 @@ pub fn merge(mut elf: Elf, inputs: &Inputs, members: &[String]) -> Result<Option
     check_functions(&elf, &functions)?;
     let specs = specs_bytes(&elf, specs_address)?.to_vec();
     let header_address = find_header(&elf)?;
+    let distances = distances::find(&elf, &functions)?;
     let mut table = Writer { elf: &elf, header: header_address, bytes: Vec::new() };
-    let header = table.image(&functions, section.address, specs_address, specs.len())?;
+    let header = table.image(&functions, &distances, section.address, specs_address, specs.len())?;
     let mut bytes = table.bytes;
     // One target is needed for the table to be larger than the records; kept as a check, not a hope.
     if bytes.len() as u64 > section.size {
@@ -73,6 +76,7 @@ pub fn merge(mut elf: Elf, inputs: &Inputs, members: &[String]) -> Result<Option
     }
     bytes.resize(section.size as usize, 0);
     elf.write(section.address, &bytes)?;
+    distances::write_baseline(&mut elf, &distances, &functions)?;
     neutralise_shard_notes(&mut elf)?;
     Ok(Some(Merged { elf, functions, specs, header, header_address }))
 }
@@ -222,11 +226,12 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Appends the table (`i32 slot[n]`, then per row `i32 body[n]`) and describes it in a header; build id
+    /// Appends the table (`i32 slot[n]`, per row `i32 body[n]`, then distances) and describes it in a header; build id
     /// and header checksum come last, from [`crate::finish`].
     fn image(
         &mut self,
         functions: &[Function],
+        distances: &[Distance],
         table_address: u64,
         specs_address: u64,
         specs_size: usize,
@@ -238,6 +243,7 @@ impl Writer<'_> {
             let bodies = self.list(table_address, functions.iter().map(|f| f.bodies[target]))?.offset;
             *row = Row { target: target as u32, bodies };
         }
+        let distances = self.distances(table_address, distances)?;
         let (first, last) = (functions[0].slot, functions[functions.len() - 1].slot);
         let span = last + SLOT_SIZE - first;
         let mut flags = IMAGE_MERGED;
@@ -246,6 +252,9 @@ impl Writer<'_> {
         }
         if self.elf.is_executable_file() {
             flags |= IMAGE_EXECUTABLE;
+        }
+        if distances::is_system_image(self.elf) {
+            flags |= IMAGE_SYSTEM;
         }
         let state = self.elf.symbol(STATE_SYMBOL).map(|s| s.value);
         let state = state.ok_or_else(|| self.elf.wrong("symbol", "none".into(), STATE_SYMBOL))?;
@@ -263,6 +272,7 @@ impl Writer<'_> {
             table: self.extent(table_address, self.bytes.len())?,
             slots,
             slot_span: self.extent(first, span as usize)?,
+            distances,
             state: self.extent(state, 1)?,
             gvars: Extent::default(),
             dependencies: Extent::default(),
@@ -282,6 +292,19 @@ impl Writer<'_> {
             let offset = self.offset(address)?;
             self.bytes.extend_from_slice(bytes_of(&offset));
             extent.count += 1;
+        }
+        Ok(extent)
+    }
+
+    fn distances(&mut self, table_address: u64, distances: &[Distance]) -> Result<Extent> {
+        let extent = self.extent(table_address + self.bytes.len() as u64, distances.len())?;
+        for distance in distances {
+            let entry = layout::Distance {
+                place: self.offset(distance.place)?,
+                base: self.offset(distance.base)?,
+                function: distance.function as u32,
+            };
+            self.bytes.extend_from_slice(bytes_of(&entry));
         }
         Ok(extent)
     }

@@ -127,6 +127,7 @@ fn check_merged(file: &ElfFile, merged: &Merged, problems: &mut Vec<Problem>) {
     }
     check_features(&merged.specs, &mut problem);
     check_slots(file, merged, &header, &mut problem);
+    check_distances(file, merged, &mut problem);
     for (i, _) in rows.iter().enumerate() {
         for (function, body) in merged.table.bodies(i).into_iter().flatten().enumerate() {
             if !file.is_code(at(body)) {
@@ -169,6 +170,23 @@ fn check_slots(
                 address(slot),
                 address(first + 8 * function as i64)
             ));
+        }
+    }
+}
+
+fn check_distances(file: &ElfFile, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
+    let mut last = None;
+    for (index, distance) in merged.table.distances().enumerate() {
+        let place = merged.address.wrapping_add_signed(i64::from(distance.place));
+        let mut wrong = |text: String| problem(&format!("distance {index}"), text);
+        if !file.is_relro(place, 4) || place % 4 != 0 {
+            wrong(format!("it stands at {place:#x}, expected an aligned place in RELRO"));
+        }
+        if distance.function as usize >= merged.table.functions() {
+            wrong(format!("it leads to function {}, of {}", distance.function, merged.table.functions()));
+        }
+        if last.replace(place).is_some_and(|last| last >= place) {
+            wrong(format!("it stands at {place:#x}, not behind the one before it"));
         }
     }
 }

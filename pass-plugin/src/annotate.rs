@@ -82,7 +82,9 @@ pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
         return Ok(false);
     }
     let rebased = offsets::rebase(module)?;
-    Ok(annotate_for_targets(module, parameters)? || rebased)
+    // Julia names one CPU for all functions of an image, as -march does; its `generic` has cx16.
+    let parameters = Settings { march: parameters.march || rebased, ..parameters.clone() };
+    Ok(annotate_for_targets(module, &parameters)? || rebased)
 }
 
 fn annotate_for_targets(module: Module, parameters: &Settings) -> Result<bool, String> {

@@ -146,7 +146,7 @@ fn data(module: Module, name: &str, bytes: Value, section: &str, alignment: u32)
 }
 
 fn place(global: Value, section: &str, alignment: u32) {
-    global.set_constant();
+    global.set_constant(true);
     global.set_section(section);
     global.set_alignment(alignment);
     global.no_sanitize();

@@ -111,21 +111,30 @@ impl Image {
         }
     }
 
-    /// Lets every slot lead to the body that `row` gives its function and sets the state; false, with
+    /// Lets every slot and every distance lead to the body that `row` gives its function and sets the state; false, with
     /// nothing changed, when the row is not there or the slots cannot be opened.
     pub fn fill(&self, row: usize, state: u32, sealed: Sealed) -> bool {
-        let Some(bodies) = self.table().and_then(|table| table.bodies(row)) else { return false };
+        let Some(table) = self.table() else { return false };
+        let Some(bodies) = table.bodies(row) else { return false };
         let base = self.base as usize;
-        self.write_slots(bodies.map(|body| base.wrapping_add_signed(body as isize)), state, sealed)
+        let address = |body: i32| base.wrapping_add_signed(body as isize);
+        let of = |function: usize| table.body(row, function).map(address);
+        self.write(bodies.map(address), of, state, sealed)
     }
 
     /// Lets every slot lead to `address` and sets the state; as [`Image::fill`].
     pub fn fill_with(&self, address: usize, state: u32, sealed: Sealed) -> bool {
-        self.write_slots(core::iter::repeat(address), state, sealed)
+        self.write(core::iter::repeat(address), |_| Some(address), state, sealed)
     }
 
-    /// `addresses` by function.
-    fn write_slots(&self, addresses: impl Iterator<Item = usize>, state: u32, sealed: Sealed) -> bool {
+    /// Writes slots, distances and the state. `addresses` by function, as `of` tells one by one.
+    fn write(
+        &self,
+        addresses: impl Iterator<Item = usize>,
+        of: impl Fn(usize) -> Option<usize>,
+        state: u32,
+        sealed: Sealed,
+    ) -> bool {
         let span = self.header.slot_span;
         let functions = self.header.slots.count as usize;
         let first = self.base.wrapping_offset(span.offset as isize) as usize;
@@ -141,11 +150,17 @@ impl Image {
         if contiguous && (span.count as usize) / size_of::<usize>() < functions {
             return false;
         }
-        let Some(slots) = self.table().and_then(|table| table.slots()) else { return false };
-        // SAFETY: slots and state lie in the RELRO of this image (jl-link checks it), hence so does all
+        let Some(table) = self.table() else { return false };
+        let Some(slots) = table.slots() else { return false };
+        let base = self.base as usize;
+        let at = |offset: i32| base.wrapping_add_signed(offset as isize);
+        // Distances are sorted by place.
+        let places = || table.distances().map(|distance| at(distance.place));
+        let from = places().next().map_or(from, |first| first.min(from));
+        let to = places().last().map_or(to, |last| to.max(last.wrapping_add(size_of::<i32>())));
+        // SAFETY: slots, distances and state lie in the RELRO of this image (jl-link checks it), hence so does all
         // between them; the image runs no code of its own yet.
         let Some(unsealed) = (unsafe { Unsealed::new(from, to, sealed) }) else { return false };
-        let base = self.base as usize;
         if contiguous {
             for (i, address) in (0..functions).zip(addresses) {
                 // SAFETY: `functions` slots stand from `first` on (the flag, and the span's size was
@@ -154,13 +169,22 @@ impl Image {
             }
         } else {
             for (slot, address) in slots.zip(addresses) {
-                let slot = base.wrapping_add_signed(slot as isize);
+                let slot = at(slot);
                 if slot < first || slot > end - size_of::<usize>() {
                     continue;
                 }
                 // SAFETY: the slot lies in the span, hence in the pages just opened; jl-link aligns slots.
                 unsafe { write_slot(slot as *mut usize, address) };
             }
+        }
+        for distance in table.distances() {
+            let (place, Some(body)) = (at(distance.place), of(distance.function as usize)) else { continue };
+            let value = body.wrapping_sub(at(distance.base)) as isize;
+            if place < from || place > to - size_of::<i32>() || value != value as i32 as isize {
+                continue;
+            }
+            // SAFETY: the place lies in the pages just opened; jl-link takes aligned ones only.
+            unsafe { write_slot(place as *mut i32, value as i32) };
         }
         // SAFETY: one aligned u32 in the pages just opened.
         unsafe { (state_at as *mut u32).write_volatile(state) };
@@ -169,16 +193,16 @@ impl Image {
     }
 }
 
-/// Writes a slot if that changes it: an unchanged page stays shared with other processes.
+/// Writes a slot, or a distance, if that changes it: an unchanged page stays shared with other processes.
 ///
 /// # Safety
-/// `slot` is an aligned slot in writable memory.
-pub unsafe fn write_slot(slot: *mut usize, address: usize) {
-    // SAFETY: the caller says that the slot is aligned and writable; all access to slots is by address,
+/// `slot` is an aligned slot or distance in writable memory.
+pub unsafe fn write_slot<T: Copy + PartialEq>(slot: *mut T, value: T) {
+    // SAFETY: the caller says that the place is aligned and writable; all access to such places is by address,
     // no Rust reference to one exists.
     unsafe {
-        if slot.read() != address {
-            slot.write(address);
+        if slot.read() != value {
+            slot.write(value);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::process::Process;
 use crate::start::{is_part_of_startup, relro_end};
 use crate::sys;
 use image_format::image::ImageError;
-use image_format::layout::{IMAGE_EXECUTABLE, image_state};
+use image_format::layout::{IMAGE_EXECUTABLE, IMAGE_SYSTEM, image_state};
 
 /// The constructor, before all others of the image.
 #[unsafe(no_mangle)]
@@ -72,13 +72,14 @@ fn process() -> &'static Process {
     if shared.is_usable() { shared } else { &OWN }
 }
 
-/// Part of start-up: says why and ends the process. Loaded by dlopen: no code of the image runs, and its
+/// Part of start-up, or a system image: says why and ends the process. Loaded by dlopen: no code of the image runs, and its
 /// slots lead to the stub; the preloaded shim, if there, makes the dlopen fail and says why.
 fn refuse(image: Option<&Image>, refusal: Refusal, arguments: Option<Arguments>) {
     let specs = image.and_then(Image::specs);
-    let executable = image.is_some_and(|image| image.header().flags & IMAGE_EXECUTABLE != 0);
+    let ends = IMAGE_EXECUTABLE | IMAGE_SYSTEM;
+    let ends = image.is_some_and(|image| image.header().flags & ends != 0);
     // SAFETY: this is a constructor: the dynamic linker holds its lock.
-    if executable || unsafe { is_part_of_startup(here::dynamic(), arguments) } {
+    if ends || unsafe { is_part_of_startup(here::dynamic(), arguments) } {
         init::print_refusal(specs.as_ref(), refusal, here::header() as usize);
         sys::exit(127);
     }

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
-use tests::command::run_ok;
+use tests::command::{run, run_ok};
 use tests::tools::{CLANG, OPT, Tools, in_tests};
 
 const TARGETS: &str = "x86-64;x86-64-v2;x86-64-v3";
@@ -27,13 +27,13 @@ impl Work {
     }
 
     /// The image, as a shared library made by the tools that users have.
-    fn image(&self, options: &str) -> Result<PathBuf> {
+    fn image(&self, targets: &str, options: &str) -> Result<PathBuf> {
         let (archive, image) = (self.path("text.a"), self.path("image.so"));
         let mut opt = Command::new(OPT);
         opt.arg(format!("-load-pass-plugin={}", self.tools.plugin().display()));
         opt.arg(format!("-passes=jl-emit<O2;simplified;{options}out={}>", archive.display()));
         opt.arg(in_tests("julia/sysimg.ll")).arg("-disable-output");
-        run_ok(opt.env("JL_CACHE", "0").env("JULIA_CPU_TARGET", TARGETS))?;
+        run_ok(opt.env("JL_CACHE", "0").env("JULIA_CPU_TARGET", targets))?;
         let mut link = Command::new(self.tools.jl_link());
         link.args(["-shared", "--whole-archive"]).arg(&archive).arg("-o").arg(&image);
         run_ok(&mut link)?;
@@ -49,9 +49,10 @@ impl Work {
     }
 }
 
+/// A function's second entry in the table stays on the trampoline.
 fn expected(level: i64) -> String {
     let level = level + 4;
-    format!("0: {level}\n1: {}\n2: 25\n3: 2020\n4: {level}\n", 100 * level)
+    format!("0: {level}\n1: {}\n2: 25\n3: 2020\n4: {level} through a trampoline\n", 100 * level)
 }
 
 #[test]
@@ -59,19 +60,30 @@ fn tables_of_distances_lead_to_each_targets_bodies() -> Result<()> {
     let work = Work::new()?;
     let reader = work.reader()?;
     for options in ["shard-weight=3;", ""] {
-        let image = work.image(options)?;
+        let image = work.image(TARGETS, options)?;
+        run_ok(Command::new(work.tools.jl_load()).arg("check").arg(&image))?;
         for (target, level) in LEVELS.iter().enumerate() {
             let mut command = Command::new(&reader);
             command.arg(&image).env("JL_LOAD_TARGET", target.to_string());
             let ran = run_ok(&mut command)?;
-            let found = ran.stdout.replace(" through a trampoline", "");
+            let found = &ran.stdout;
             let expected = expected(*level);
             ensure!(
-                found == expected,
+                *found == expected,
                 "target {target}, '{options}': expected\n{expected}{}",
                 ran.describe()
             );
         }
     }
+    Ok(())
+}
+
+#[test]
+fn a_system_image_that_cannot_run_ends_the_process_with_the_reason() -> Result<()> {
+    let work = Work::new()?;
+    let image = work.image("x86-64-v3;x86-64-v4", "")?;
+    let ran = run(Command::new(work.reader()?).arg(&image).env("JL_LOAD_CPU", "x86-64-v2"))?;
+    ensure!(ran.status.code() == Some(127) && ran.stdout.is_empty(), "{}", ran.describe());
+    ensure!(ran.stderr.contains("x86-64-v3") && ran.stderr.contains("avx2"), "{}", ran.describe());
     Ok(())
 }

@@ -41,7 +41,7 @@ pub fn emit(module: Module, contents: &Contents) -> Result<(), String> {
     })?;
     let functions = &contents.fvars.functions;
     let count = Value::number(module.address_type(), functions.len() as u64);
-    table(module, &name(TableName::FvarCount), count).set_constant();
+    table(module, &name(TableName::FvarCount), count).set_constant(true);
     let pointers: Vec<Value> = functions.iter().map(|f| **f).collect();
     table(module, &name(TableName::FvarPtrs), module.array(module.pointer_type(), &pointers));
     indices.set_name(&name(TableName::FvarIdxs));
@@ -65,7 +65,7 @@ fn emit_slots(module: Module, name: &str, contents: &Contents) {
         words.extend([module.int(32, fvar as u64), module.distance32(place, offset, list)]);
     }
     list.set_initializer(module.array(words[0].ty(), &words));
-    list.set_constant();
+    list.set_constant(true);
 }
 
 /// `jl_clone_idxs` and `jl_clone_ptrs`: the bodies of each target.
@@ -78,11 +78,11 @@ fn emit_clones(module: Module, [indices, pointers]: [&str; 2], contents: &Conten
     let family: Vec<Option<&Family>> = functions.iter().map(|f| by_original.get(f).copied()).collect();
     let own = |target: usize, fvar: usize| family[fvar].and_then(|f| f.own_body(target));
     let tables = clone_tables(contents.targets, &relocated, |target, fvar| own(target, fvar).is_some());
-    table(module, indices, module.words(&tables.indices)).set_constant();
+    table(module, indices, module.words(&tables.indices)).set_constant(true);
     let bodies: Vec<Value> =
         tables.bodies.iter().map(|(t, f)| *own(*t, *f).unwrap_or(functions[*f])).collect();
     let bodies = module.array(module.pointer_type(), &bodies);
-    table(module, pointers, bodies).set_constant();
+    table(module, pointers, bodies).set_constant(true);
 }
 
 /// `jl_gvar_offsets`, where the front end lists data in `jl_gvars` and has not written the table itself.
@@ -100,7 +100,7 @@ fn emit_gvars(module: Module, name: &str) -> Result<(), String> {
     let mut words = vec![module.int(32, parts.len() as u64)];
     words.extend(parts.iter().map(|part| module.distance32(*part, 0, offsets)));
     offsets.set_initializer(module.array(words[0].ty(), &words));
-    offsets.set_constant();
+    offsets.set_constant(true);
     list.erase_global();
     Ok(())
 }

@@ -8,7 +8,10 @@
 use crate::llvm::{ConstantKind, Module, Opcode, Value};
 
 /// The functions and the data of an image, without `_base` and `_offsets`.
-const TABLES: [&str; 2] = ["jl_sysimg_fvars", "jl_sysimg_gvars"];
+const FUNCTIONS: &str = "jl_sysimg_fvars";
+const TABLES: [&str; 2] = [FUNCTIONS, "jl_sysimg_gvars"];
+/// Where the table of functions stands: `jl-link` lets it lead to the bodies that are chosen at start.
+const SECTION: &str = ".data.rel.ro.jl_distances";
 /// Which functions have clones that Julia's own pass made; its first word counts those of target 0.
 const CLONES: &str = "jl_dispatch_fvars_idxs";
 /// Module flag: how position-independent code is; 2 as `-fPIC` has it.
@@ -30,6 +33,10 @@ pub fn rebase(module: Module) -> Result<bool, String> {
         }
         refuse_clones(module)?;
         rebase_table(module, name, alias, table)?;
+        if name == FUNCTIONS {
+            table.set_constant(false);
+            table.set_section(SECTION);
+        }
         changed = true;
     }
     // Julia says to its code generator alone that the code is for a shared library.

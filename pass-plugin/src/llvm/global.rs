@@ -43,8 +43,8 @@ impl Value {
         llvm!(LLVMSetAlignment(self.0, bytes));
     }
 
-    pub fn set_constant(self) {
-        llvm!(LLVMSetGlobalConstant(self.0, 1));
+    pub fn set_constant(self, constant: bool) {
+        llvm!(LLVMSetGlobalConstant(self.0, i32::from(constant)));
     }
 
     pub fn set_externally_initialized(self) {

@@ -5,6 +5,7 @@ pub mod calls;
 pub mod corpus;
 pub mod emission;
 pub mod entry;
+pub mod julia;
 pub mod libraries;
 pub mod load;
 pub mod machine;
@@ -32,9 +33,13 @@ pub enum Part {
     Entry,
     /// Emission in shards: four targets, rebuilds, more cores.
     Emission,
+    /// Julia's system image, against Julia's own build; only where it is asked for, as Julia has to be fetched.
+    Julia,
 }
 
+/// What is measured when no part is named.
 const ALL: [Part; 5] = [Part::Libraries, Part::Calls, Part::Load, Part::Entry, Part::Emission];
+const EVERY: [Part; 6] = [Part::Libraries, Part::Calls, Part::Load, Part::Entry, Part::Emission, Part::Julia];
 
 /// Stands beside BENCHMARKS.md.
 const EMISSION_PLOT: &str = "BENCHMARKS-emission.svg";
@@ -48,6 +53,7 @@ impl Part {
             Part::Load => "load",
             Part::Entry => "entry",
             Part::Emission => "emission",
+            Part::Julia => "julia",
         }
     }
 
@@ -67,6 +73,7 @@ impl Part {
                 let text = emission::measure(tools, folder, &plots.join(EMISSION_PLOT))?;
                 format!("### Emission in shards\n\n{text}")
             }
+            Part::Julia => format!("### Julia's system image\n\n{}", julia::measure(tools, folder)?),
         })
     }
 }
@@ -109,7 +116,7 @@ pub fn numbers(parts: &[Part], write: bool) -> Result<()> {
     let plots = if write { workspace() } else { folder.clone() };
     println!("{machine}");
     let mut sections = Vec::new();
-    for part in ALL.iter().filter(|p| parts.contains(p)) {
+    for part in EVERY.iter().filter(|p| parts.contains(p)) {
         let text = part.measure(&tools, &folder, &plots)?;
         println!("{text}");
         sections.push((part.name(), text));
