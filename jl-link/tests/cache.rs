@@ -44,6 +44,7 @@ kind    entries      bytes       hits     misses  hit rate  corrupt   evicted
 image         1     39 KiB          0          0         -        0         0
 shard         0        0 B          0          0         -        0         0
 part          3     59 KiB          1          3    25.0 %        0         0
+unit          0        0 B          0          0         -        0         0
 all           4     98 KiB          1          3    25.0 %        0         0
 ",
         folder.path().display()

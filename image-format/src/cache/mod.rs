@@ -14,7 +14,7 @@
 //! ```text
 //!  0  MAGIC
 //!  8  u32 VERSION
-//! 12  u32 kind (0 image, 1 shard, 2 part)
+//! 12  u32 kind (0 image, 1 shard, 2 part, 3 unit)
 //! 16  u64 length of the payload
 //! 24  32 bytes: the key's hash
 //! 56  32 bytes: BLAKE3 of bytes 0 to 56 and of the payload, derived for CHECKSUM_CONTEXT
