@@ -98,6 +98,8 @@ fn an_output_is_taken_from_its_own_job_only() {
         other.contains("compiled by julienne 1 with LLVM 22.1.8, expected julienne 1 with LLVM 22.1.9"),
         "{other}"
     );
+    let other_flag = String::from_utf8_lossy(&stamped).replace("warned=1", "warned=0");
+    assert_eq!(open(other_flag.as_bytes(), shard, "julienne 1 with LLVM 22.1.8"), Err(Broken::Damaged));
     assert_eq!(open(object, shard, "x"), Err(Broken::NoStamp));
     assert_eq!(open(b"", shard, "x"), Err(Broken::NoStamp));
     let twice = [stamped.as_slice(), stamped.as_slice()].concat();

@@ -2,8 +2,9 @@
 //! that stands before it. Whoever asked for the job checks it and takes it off, so that a file which is half
 //! written, damaged, left over or from another compiler is never taken for the object.
 //!
-//! `jl-stamp 1 shard=H object=H warned=B by=WORDS\n`, where H is xxh64 with seed 0 as 16 hexadecimal digits and B is 1
-//! if the compiler warned. It guards against accidents; whoever runs jobs is trusted.
+//! `jl-stamp 1 shard=H object=H warned=B by=WORDS\n`, where B is 1 if the compiler warned and H is xxh64 as 16 hexadecimal
+//! digits, of the shard with seed 0 and of the object with seed B. It guards against accidents; whoever runs jobs is
+//! trusted.
 
 use std::fmt::{self, Display};
 use xxhash_rust::xxh64::xxh64;
@@ -44,7 +45,8 @@ impl Display for Broken {
 }
 
 fn line(object: &[u8], shard: &[u8], warned: bool, compiler: &str) -> String {
-    let (object, shard, warned) = (xxh64(object, 0), xxh64(shard, 0), u8::from(warned));
+    let warned = u64::from(warned);
+    let (object, shard) = (xxh64(object, warned), xxh64(shard, 0));
     format!("jl-stamp 1 shard={shard:016x} object={object:016x} warned={warned} by={compiler}\n")
 }
 
@@ -70,7 +72,8 @@ pub fn open<'a>(stamped: &'a [u8], shard: &[u8], compiler: &str) -> Result<(&'a 
     }
     let found = std::str::from_utf8(found).ok().and_then(|l| l.strip_suffix('\n')).ok_or(Broken::NoStamp)?;
     let field = |name: &str| found.split(' ').find_map(|word| word.strip_prefix(name));
-    if field("object=") != Some(&format!("{:016x}", xxh64(object, 0))) {
+    let warned = u64::from(field("warned=") == Some("1"));
+    if field("object=") != Some(&format!("{:016x}", xxh64(object, warned))) {
         return Err(Broken::Damaged);
     }
     match found.split_once(" by=") {
