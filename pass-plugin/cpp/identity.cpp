@@ -141,6 +141,16 @@ public:
       Obstacles |= Assembly;
   }
 
+  // By a cast that LLVM folds: the functions of APFloat name data of one LLVM only, and then no other one could load
+  // the plugin far enough to be told that it does not fit.
+  void floating(const ConstantFP *F) {
+    Type *Bits = IntegerType::get(F->getContext(), F->getType()->getScalarSizeInBits());
+    if (auto *I = dyn_cast<ConstantInt>(ConstantExpr::getBitCast(const_cast<ConstantFP *>(F), Bits)))
+      return integer(I->getValue());
+    Obstacles |= Unknown;
+    tag('?');
+  }
+
   void constant(const Constant *C, unsigned Uses) {
     if (auto *G = dyn_cast<GlobalValue>(C))
       return symbol(G, Uses);
@@ -150,7 +160,7 @@ public:
     if (auto *I = dyn_cast<ConstantInt>(C))
       return integer(I->getValue());
     if (auto *F = dyn_cast<ConstantFP>(C))
-      return integer(F->getValueAPF().bitcastToAPInt());
+      return floating(F);
     if (auto *D = dyn_cast<ConstantDataSequential>(C))
       return string(D->getRawDataValues());
     if (auto *B = dyn_cast<BlockAddress>(C)) {
