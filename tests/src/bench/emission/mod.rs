@@ -31,7 +31,7 @@ for `x86-64;x86-64-v2;x86-64-v3;x86-64-v4`, without the cache but in the rows of
 process tree, peak memory the resident set of its largest process. A rebuild is compared with the full emission, both \
 on two threads; a change is one constant in one function of middling length, and medians, quartiles and worst are over five \
 functions. Run time is CPU time of the demo's queries: an image linked from \
-`jl-emit`'s archive against one from an object that was compiled whole, both forced to one target. Ratios of one run, \
+`jl-emit`'s archive against one from an object that was compiled whole, both forced to one target; as linked, and over images of each whose functions stand in random orders (sums of the times), because where code comes to lie is worth some percent by itself. Ratios of one run, \
 builds taking turns; medians with quartiles.";
 
 /// The tables and the plot; the plot is written to `plot` and named in the text by its file name.
