@@ -11,9 +11,8 @@ use crate::plan::{self, TargetFacts};
 use crate::settings::{self, Settings};
 use crate::target::{self, Features, Target};
 use image_format::cpu::Arch;
-use image_format::feature::FeatureId;
 use image_format::report::Reason;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Julia's attribute: the mask of targets a function is cloned for, in hex.
 pub const MASK: &str = "julia.mv.clones";
@@ -263,13 +262,19 @@ pub fn set_target(module: Module, arch: Arch, function: Function, target: &Targe
     function.set_string_attribute(module, "tune-cpu", &target.tune);
 }
 
-/// Whether a list of features describes a whole CPU instead of asking for something: Zig spells out all
-/// that LLVM knows, and what such a list turns off, nobody asked to do without. An option such as `-mno-sse`
-/// takes along less than half of the table.
+/// More options such as `-mno-avx` than anybody gives.
+const MOST_OPTIONS: usize = 16;
+
+/// Whether a list of features describes a whole CPU instead of asking for something: Zig and Julia spell out all that
+/// their LLVM knows, and what such a list turns off, nobody asked to do without. An option takes along what needs its feature,
+/// half of the table with `-mno-sse`; so only what is turned off for itself counts.
 fn describes_a_cpu(arch: Arch, list: &str) -> bool {
-    let named = list.split(',').filter(|i| arch.feature(i.trim_start_matches(['+', '-'])).is_some()).count();
-    let known = (0..=u8::MAX).filter(|id| arch.feature_name(FeatureId(*id)).is_some()).count();
-    named * 4 > known * 3
+    let off: HashSet<&str> =
+        list.split(',').filter_map(|i| i.strip_prefix('-')).filter(|f| arch.feature(f).is_some()).collect();
+    let taken_along = |feature: &&str| architecture::implied(arch, feature, false);
+    let dependent: Features =
+        off.iter().flat_map(|f| taken_along(f).into_iter().filter(move |along| along != f)).collect();
+    off.iter().filter(|f| !dependent.contains(**f)).count() > MOST_OPTIONS
 }
 
 /// Targets as the plan sees them.
