@@ -551,3 +551,20 @@ fn environment_with_a_malformed_target() -> Result<()> {
 fn environment_with_an_unknown_cpu() -> Result<()> {
     bad_environment("env-cpu", "JL_LOAD_CPU", "no-such-cpu", &["JL_LOAD_CPU=no-such-cpu"])
 }
+
+/// Where Debian's suite is gone, or a mirror is dead: no network is asked.
+#[test]
+fn a_suite_that_is_gone_is_named_with_what_to_do() -> Result<()> {
+    let cache = tempfile::tempdir()?;
+    let script = ". scripts/lib.sh; . scripts/demo-julia.d/get.sh; get_julia";
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script]).current_dir(tests::tools::workspace()).env("XDG_CACHE_HOME", cache.path());
+    let gone = format!("file://{}/none", cache.path().display());
+    let ran = run(bash.env("JL_DEBIAN_MIRROR", &gone))?;
+    ensure!(ran.status.code() == Some(1), "{}", ran.describe());
+    for expected in [format!("which has Julia 1.5.3, is not at {gone}"), "JL_DEBIAN_MIRROR".into()] {
+        ensure!(ran.stderr.contains(&expected), "expected '{expected}': {}", ran.describe());
+    }
+    ensure!(!cache.path().join("julienne-julia/root").exists(), "something was unpacked");
+    Ok(())
+}

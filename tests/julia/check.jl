@@ -47,3 +47,60 @@ println(try
 catch error
     typeof(error)
 end)
+
+# Signals that become exceptions: a write to what is read-only, and an interrupt.
+import Mmap
+println(mktemp() do path, io
+    write(io, zeros(UInt8, 4096))
+    flush(io)
+    page = Mmap.mmap(open(path), Vector{UInt8}, 4096)
+    try
+        fill!(page, 0x01)
+    catch error
+        typeof(error)
+    end
+end)
+ccall(:jl_exit_on_sigint, Cvoid, (Cint,), 0)
+println(try
+    ccall(:kill, Cint, (Cint, Cint), getpid(), 2)
+    for i in 1:1000
+        sleep(0.01)
+    end
+    "not interrupted"
+catch error
+    typeof(error)
+end)
+
+# The collector while two threads allocate, in code of the image: sorting, strings, dictionaries.
+sums = zeros(Int, nthreads())
+@threads for i in 1:nthreads()
+    for round in 1:40
+        words = Dict(string(j) => [j, -j] for j in 1:2000)
+        sums[i] += sum(first, values(words)) + length(join(sort(collect(keys(words)))))
+        round % 10 == 0 && i == 1 && GC.gc(false)
+    end
+end
+GC.gc()
+println(sums)
+# A task that ends with an exception, with another exception while that is handled.
+println(try
+    wait(@async try
+        parse(Int, "y")
+    catch
+        sqrt(-1.0)
+    end)
+catch error
+    (typeof(error), [typeof(pair[1]) for pair in Base.catch_stack(error.task)])
+end)
+
+# A profile names the image's functions, with their files.
+using Profile
+work() = for i in 1:60
+    sort(string.(rand(20000)))
+end
+work()
+Profile.clear()
+@profile work()
+found = Set((frame.func, basename(String(frame.file))) for frames in values(Profile.getdict(Profile.fetch()))
+            for frame in frames if frame.linfo !== nothing || frame.inlined)
+println([function_file in found for function_file in [(:exec_options, "client.jl"), (:_start, "client.jl"), (:include, "Base.jl")]])

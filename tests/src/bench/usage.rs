@@ -27,7 +27,7 @@ pub struct Usage {
 /// what children took per process that waited.
 pub fn measured(command: &mut Command) -> Result<Usage> {
     let file = tempfile::NamedTempFile::new()?;
-    let mut waiter = Command::new(std::env::current_exe()?);
+    let mut waiter = Command::new(std::env::current_exe()?.with_file_name("jl-bench"));
     waiter.arg("usage").arg(file.path()).arg("--").arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {

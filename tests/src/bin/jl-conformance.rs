@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Parser;
 use std::process::ExitCode;
-use tests::conformance::findings::{Findings, table};
+use tests::conformance::findings::{Findings, Row, table};
 use tests::conformance::level::Level;
 use tests::conformance::list::List;
 use tests::conformance::platform::Platform;
@@ -75,6 +75,7 @@ fn run(arguments: Arguments) -> Result<bool> {
         return Ok(true);
     }
     let whole = only.is_empty() && filter.is_none() && !short;
+    let only_julia = only == [conformance::julia::NAME] && filter.is_none();
     let options = Options { only, levels, filter, short, jobs, platform: arch, progress: true, resume };
     let context = Context::new(Tools::find()?, options, &conformance::cache_folder()?)?;
     let findings = conformance::run(&context)?;
@@ -86,8 +87,12 @@ fn run(arguments: Arguments) -> Result<bool> {
         list.write()?;
         if whole {
             conformance::document::write(&findings, &context)?;
+        } else if only_julia {
+            conformance::document::write_julia(&findings, &context)?;
         } else {
-            eprintln!("CONFORMANCE.md is not written: this was not a run of all suites.");
+            eprintln!(
+                "CONFORMANCE.md is not written: this was not a run of all suites, nor of Julia's tests."
+            );
         }
     }
     Ok(findings.is_clean())
@@ -102,7 +107,15 @@ fn report(findings: &Findings, context: &Context) {
     for complaint in &findings.complaints {
         eprintln!("WRONG {complaint}");
     }
-    print!("{}{}", table(&findings.rows), findings.unlisted_text());
+    let (julia, others): (Vec<Row>, Vec<Row>) =
+        findings.rows.iter().cloned().partition(|row| row.suite.starts_with(conformance::julia::NAME));
+    if !others.is_empty() {
+        print!("{}", table(&others));
+    }
+    if !julia.is_empty() {
+        print!("{}", conformance::julia::table(&julia));
+    }
+    print!("{}", findings.unlisted_text());
     if !findings.failures.is_empty() {
         eprintln!("What shows the failures: {}", context.folder.join("failures").display());
     }

@@ -1,7 +1,7 @@
 //! CONFORMANCE.md: the table with its date and versions.
 
 use super::findings::{Findings, table};
-use super::{Context, first_line};
+use super::{Context, first_line, julia};
 use crate::bench::{machine, replace_between};
 use crate::tools::workspace;
 use anyhow::{Context as _, Result};
@@ -17,12 +17,24 @@ fn begin(context: &Context) -> String {
     format!("<!-- scripts/conformance --arch {name} --write replaces what stands here -->\n")
 }
 
+/// The line before the table of Julia's tests.
+const BEGIN_JULIA: &str = "<!-- scripts/conformance --only julia --write replaces what stands here -->\n";
+
 /// Puts a run's table between the marks.
 pub fn write(findings: &Findings, context: &Context) -> Result<()> {
+    replace(&begin(context), &text(findings, context))
+}
+
+/// The same for a run of Julia's tests.
+pub fn write_julia(findings: &Findings, context: &Context) -> Result<()> {
+    replace(BEGIN_JULIA, &julia_text(findings, context))
+}
+
+fn replace(begin: &str, text: &str) -> Result<()> {
     let path = workspace().join("CONFORMANCE.md");
     let old = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let new = replace_between(&old, &begin(context), END, &text(findings, context))
-        .with_context(|| format!("{} lacks the lines\n{}{END}", path.display(), begin(context)))?;
+    let new = replace_between(&old, begin, END, text)
+        .with_context(|| format!("{} lacks the lines\n{begin}{END}", path.display()))?;
     let aside = path.with_extension("new");
     fs::write(&aside, new).with_context(|| format!("cannot write {}", aside.display()))?;
     fs::rename(&aside, &path).with_context(|| format!("cannot write {}", path.display()))
@@ -42,5 +54,21 @@ fn text(findings: &Findings, context: &Context) -> String {
         package("gcc-12-source"),
         package("csmith"),
         table(&findings.rows),
+    )
+}
+
+fn julia_text(findings: &Findings, context: &Context) -> String {
+    let failed: usize = findings.rows.iter().map(|r| r.counts.failed).sum();
+    let unsupported = match findings.unlisted_text() {
+        text if text.is_empty() => text,
+        text => format!("\nNot from Julia's own image either:\n\n```text\n{text}```\n"),
+    };
+    format!(
+        "Run on {} at {}; targets `{}`.\n\n{}\n{}{unsupported}\nFailures of ours: {failed}.\n",
+        first_line("date", &["-u", "+%Y-%m-%d"]),
+        context.commit,
+        crate::bench::julia::PARTIAL,
+        machine::describe(),
+        julia::table(&findings.rows),
     )
 }

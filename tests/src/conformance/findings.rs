@@ -123,11 +123,7 @@ impl Tally {
 
     /// Counts one test.
     pub fn add(&mut self, level: &str, target: &str, outcome: Outcome, with_clones: bool) {
-        let key = (level.to_string(), target.to_string());
-        if !self.counts.contains_key(&key) {
-            self.order.push(key.clone());
-        }
-        let counts = self.counts.entry(key).or_default();
+        let counts = self.counts(level, target);
         match outcome {
             Outcome::Passed => counts.passed += 1,
             Outcome::Failed => counts.failed += 1,
@@ -136,6 +132,22 @@ impl Tally {
         if with_clones && outcome == Outcome::Passed {
             counts.with_clones += 1;
         }
+    }
+
+    /// Counts all tests of a program that counts them itself; `broken` are those that it knows not to pass.
+    pub fn add_tests(&mut self, level: &str, target: &str, passed: usize, broken: usize, with_clones: bool) {
+        let counts = self.counts(level, target);
+        counts.passed += passed;
+        counts.unsupported += broken;
+        counts.with_clones += if with_clones { passed } else { 0 };
+    }
+
+    fn counts(&mut self, level: &str, target: &str) -> &mut Counts {
+        let key = (level.to_string(), target.to_string());
+        if !self.counts.contains_key(&key) {
+            self.order.push(key.clone());
+        }
+        self.counts.entry(key).or_default()
     }
 
     pub fn rows(&self) -> Vec<Row> {

@@ -39,18 +39,24 @@ impl Kept {
     /// A key that is different for whatever can change the outcome of a case that is built by a command. The
     /// system's headers are not in it: they seldom change without the compiler.
     pub fn key(&self, build: &Command, case: &Case, sources: &[PathBuf]) -> Result<String> {
+        let mut parts = vec![
+            shell_text(build).into_bytes(),
+            format!("{:?} {:?} {}", case.kind, case.env, case.cpu_seconds).into_bytes(),
+        ];
+        for source in sources {
+            parts.push(fs::read(source).with_context(|| format!("cannot read {}", source.display()))?);
+        }
+        Ok(self.key_of(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+    }
+
+    /// A key of what an outcome depends on besides what all of them do.
+    pub fn key_of(&self, parts: &[&[u8]]) -> String {
         let mut hash = Xxh64::new(0);
-        let mut add = |part: &[u8]| {
+        for part in [self.depends_on.as_bytes()].iter().chain(parts) {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part);
-        };
-        add(self.depends_on.as_bytes());
-        add(shell_text(build).as_bytes());
-        add(format!("{:?} {:?} {}", case.kind, case.env, case.cpu_seconds).as_bytes());
-        for source in sources {
-            add(&fs::read(source).with_context(|| format!("cannot read {}", source.display()))?);
         }
-        Ok(format!("{:016x}", hash.digest()))
+        format!("{:016x}", hash.digest())
     }
 }
 

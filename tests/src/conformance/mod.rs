@@ -14,6 +14,7 @@ pub mod document;
 pub mod effective;
 pub mod findings;
 pub mod fortran;
+pub mod julia;
 pub mod kept;
 pub mod level;
 pub mod list;
@@ -50,6 +51,11 @@ pub trait Suite: Sync {
         true
     }
 
+    /// Whether it is run only where it is asked for by name, and has a table of its own.
+    fn is_separate(&self) -> bool {
+        false
+    }
+
     /// Runs it. Failures of ours are findings; an error means that it could not be run.
     fn run(&self, context: &Context) -> Result<Findings>;
 }
@@ -67,6 +73,7 @@ pub fn suites() -> Vec<Box<dyn Suite + Send>> {
         Box::new(fortran::Fortran),
         Box::new(crates::Crates),
         Box::new(zig::Zig),
+        Box::new(julia::JuliaTests),
     ]
 }
 
@@ -180,7 +187,10 @@ pub fn run(context: &Context) -> Result<Findings> {
         bail!("unknown suite {unknown:?}, expected one of {}", names.join(", "));
     }
     let only = &context.options.only;
-    let asked = |s: &dyn Suite| only.is_empty() || only.iter().any(|name| name == s.name());
+    let asked = |s: &dyn Suite| match &only[..] {
+        [] => !s.is_separate(),
+        only => only.iter().any(|name| name == s.name()),
+    };
     let fits = |s: &dyn Suite| !context.options.short || s.has_selection();
     let mut findings = Findings::default();
     for suite in suites.iter().filter(|s| asked(&***s) && fits(&***s)) {

@@ -67,6 +67,11 @@ impl Julia {
         self.folder.join("root/usr")
     }
 
+    /// Its own tests.
+    pub fn tests(&self) -> PathBuf {
+        self.root().join("share/julia/test")
+    }
+
     fn program(&self) -> PathBuf {
         self.root().join("bin/julia")
     }
@@ -76,7 +81,7 @@ impl Julia {
     }
 
     /// What images are made from: Julia's state before code is generated, `tests/julia/numeric.jl` included.
-    fn state(&self) -> PathBuf {
+    pub fn state(&self) -> PathBuf {
         self.folder.join("sys.ji")
     }
 

@@ -3,7 +3,7 @@
 //! All builds start from the same state and hold the same code, and everything is of one run. Julia generates code on one
 //! thread; ours takes two.
 
-mod build;
+pub mod build;
 mod speed;
 
 use super::measure::Spread;
@@ -17,7 +17,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// Every list in Julia's grammar, for both sides alike.
-const PARTIAL: &str = "generic;haswell;skylake-avx512";
+pub const PARTIAL: &str = "generic;haswell;skylake-avx512";
 const WHOLE: &str = "generic;haswell,clone_all;skylake-avx512,clone_all";
 const SINGLE: &str = "haswell";
 /// The target of ours that the single one is compared with.
@@ -59,7 +59,8 @@ const BUILD_LEGEND: &str = "Seconds from Julia's state to an image that boots, o
     ours; memory is that of the largest process; code is what the executable sections hold. `own` is Julia's build for \
     the same list; what is below 1 is less than it takes.";
 const CHECKED: &str = "At each of its targets each image of ours gives the output of Julia's own for a script with \
-    exceptions, stack traces, tasks, threads, regular expressions and big numbers (`tests/julia/check.jl`).";
+    exceptions, stack traces, signals, a profile, tasks, threads and the collector, regular expressions and big numbers \
+    (`tests/julia/check.jl`).";
 const NUMERIC_LEGEND: &str = "Code compiled into the images (`tests/julia/numeric.jl`); the haswell clones of ours, forced, \
     against Julia's image for haswell alone; above 1 ours is faster. Medians with quartiles.";
 
