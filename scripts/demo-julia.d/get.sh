@@ -88,6 +88,17 @@ make_system_state() {
     ln -sf "$state" "$julia_dir/sys.ji"
 }
 
+# Julia alone.
+get_julia_alone() {
+    [ "$(uname -m)" = x86_64 ] || die "this is $(uname -m): the packages of Julia are for x86-64"
+    mkdir -p "$julia_dir"
+    exec {julia_lock}>"$julia_dir/lock"
+    flock "$julia_lock"
+    get_packages
+    unpack_julia
+    flock -u "$julia_lock"
+}
+
 # All that is needed to make system images: Julia, and the state that code is generated from.
 get_julia() {
     [ "$(uname -m)" = x86_64 ] || die "this is $(uname -m): the packages of Julia are for x86-64"

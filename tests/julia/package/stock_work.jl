@@ -1,0 +1,10 @@
+# The work that the image of Stock is for. Statements, not a function: each call is one that Julia looks up, and traces.
+items = Stock.read_items(Stock.sample(40))
+found = Stock.counts(items)
+println(length(items), " ", length(found), " ", Stock.take(found, items[3].article))
+println(Stock.names(Stock.by_price(items)[1:5]))
+println(Stock.names(Stock.cheap(items, 5.0)))
+println(sort!(collect(keys(found)))[1:4])
+println(Stock.worth(items))
+println(maximum(Stock.forecast!(Stock.prices(items), Stock.changes(length(items)), 30)))
+println(Stock.failure(found, Stock.Article("saw", (1, 1))))
