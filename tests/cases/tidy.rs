@@ -79,7 +79,17 @@ fn no_mutable_statics() -> Result<()> {
 
 #[test]
 fn scripts_say_what_they_do() -> Result<()> {
-    for script in ["setup", "build", "build-plugin", "test", "demo", "bench", "conformance"] {
+    for script in [
+        "setup",
+        "build",
+        "build-plugin",
+        "test",
+        "demo",
+        "bench",
+        "conformance",
+        "demo-julia",
+        "demo-julia-package",
+    ] {
         let ran = run_ok(Command::new(workspace().join("scripts").join(script)).arg("--help"))?;
         ensure!(ran.stdout.starts_with(&format!("Usage: scripts/{script}")), "{}", ran.describe());
     }
