@@ -19,12 +19,26 @@
 //! A function whose every use could be bound to a clone needs no slot, trampoline or record: its
 //! clones are then ordinary local functions.
 //!
+//! In objects for packages (`jl-identity`, `jl-dedup`) besides:
+//! * per function that other images may use an [`ExportRecord`] in [`EXPORT_SECTION`], in the function's COMDAT group if it
+//!   has one, and tied to the function's section by SHF_LINK_ORDER.
+//! * per function that was left out because a dependency has it an import slot in [`IMPORT_SLOT_SECTION`]`.f`, which leads to
+//!   [`UNRESOLVED_SYMBOL`], and an [`ImportRecord`] in [`IMPORT_SECTION`].
+//! * per dependency that was used a [`Dependency`] in [`DEPENDENCY_SECTION`], a hidden COMDAT symbol named
+//!   [`DEPENDENCY_SYMBOL_PREFIX`] + 16 hex digits of the xxh64 of its bytes.
+//!
+//! Such an object is not complete: a plain linker does not know [`UNRESOLVED_SYMBOL`] and says so.
+//!
 //! # In an image (what `jl-link` writes)
 //! The embedded shim brings an [`ImageNote`] that leads to the [`ImageHeader`]; `jl-link` fills the header
 //! and overwrites the record section with the image table: `i32 slot[n]`, then per row `i32 body[n]`.
 //! Behind the rows stand [`Distance`]s, at most as many as there are functions.
 //! A record takes at least 16 bytes and 4 per target, the table 4 bytes and 4 per row and function, and 12 per distance, so
 //! the table always fits where the records were while rows = targets.
+//!
+//! The export section becomes [`Identity`](IDENTITY_SIZE)`[n]`, ascending, and [`ExportValue`]`[n]`; the import section
+//! [`Import`]`[n]` by slot, and the imports' identities in the same order; the dependency section stays as it is. Each
+//! takes at most the bytes of its records.
 //!
 //! **Offsets** in the header and the image table are signed and relative to the first byte of the header:
 //! address = header + offset. Offsets in records and notes are relative to the field that holds them.
@@ -34,7 +48,7 @@ use crate::pod::Pod;
 use core::mem::{offset_of, size_of};
 
 /// Version of everything in this module. Readers accept exactly this one.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// Section of records in objects; the C identifier makes linkers define `__start_` and `__stop_` symbols.
 pub const RECORD_SECTION: &str = "jl_records";
@@ -50,6 +64,16 @@ pub const SHARD_NOTE_SECTION: &str = ".note.jl_shard";
 pub const IMAGE_NOTE_SECTION: &str = ".note.jl_image";
 /// Section of the image header in the shim object and the image.
 pub const HEADER_SECTION: &str = "jl_image";
+/// Sections of [`ExportRecord`]s, [`ImportRecord`]s and [`Dependency`]s in objects.
+pub const EXPORT_SECTION: &str = "jl_exports";
+pub const IMPORT_SECTION: &str = "jl_imports";
+pub const DEPENDENCY_SECTION: &str = "jl_dependencies";
+pub const DEPENDENCY_SYMBOL_PREFIX: &str = "jl_dependency.";
+/// Prefix of the sections of import slots, as [`SLOT_SECTION`].
+pub const IMPORT_SLOT_SECTION: &str = ".data.rel.ro.jl_import";
+pub const IMPORT_SLOT_SUFFIX: &str = ".import_slot";
+/// What an import slot leads to before it is filled; defined by the embedded shim alone, hidden.
+pub const UNRESOLVED_SYMBOL: &str = "jl_link_must_link_this";
 /// Lines of [`crate::report`]; SHF_EXCLUDE, or not allocated and removed by `jl-link` (LTO).
 pub const REPORT_SECTION: &str = ".jl_report";
 /// Name in our ELF notes, with its terminating zero (n_namesz = 9, padded to 12).
@@ -100,6 +124,79 @@ pub const fn record_head(targets: usize) -> u32 {
 pub const fn record_size(targets: usize, flags: u32) -> usize {
     let asks = if flags & RECORD_ASKS != 0 { size_of::<crate::feature::FeatureSet>() } else { 0 };
     size_of::<RecordHead>() + 4 * targets + asks
+}
+
+/// Bytes of an identity ([`crate::identity`]).
+pub const IDENTITY_SIZE: usize = 16;
+
+/// A function that other images may use in place of their own of the same identity.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportRecord {
+    pub identity: [u8; IDENTITY_SIZE],
+    /// To the function (the trampoline of a cloned one), relative to this field.
+    pub function: i32,
+    pub reserved: u32,
+}
+
+/// A function that was left out because a dependency has one of the same identity.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportRecord {
+    pub identity: [u8; IDENTITY_SIZE],
+    /// To the import slot, relative to this field.
+    pub slot: i32,
+    /// To the [`Dependency`], relative to this field.
+    pub dependency: i32,
+    pub reserved: [u32; 2],
+}
+
+/// Longest name of a dependency, in bytes.
+pub const DEPENDENCY_NAME_SIZE: usize = 200;
+
+/// An image that another one takes functions from, as it was when that one was linked.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// As in the dependency's [`ImageHeader`].
+    pub build_id: [u8; 32],
+    pub build_id_size: u32,
+    /// `DEPENDENCY_*` bits; unknown bits are an error.
+    pub flags: u32,
+    /// Of the dependency's header: two files with one build id and different content are told apart.
+    pub package_checksum: u64,
+    pub table_checksum: u64,
+    /// Its SONAME, or its file's name where it has none; zero-padded.
+    pub name: [u8; DEPENDENCY_NAME_SIZE],
+}
+
+/// The image has bodies of its own for all that it imports from this one, and runs them when the dependency is not there
+/// or is another one.
+pub const DEPENDENCY_FALLBACK: u32 = 1 << 0;
+pub const DEPENDENCY_FLAGS_KNOWN: u32 = DEPENDENCY_FALLBACK;
+
+/// Where an exported function is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportValue {
+    /// Id of a cloned function, whose body is that of the chosen row; [`NOT_CLONED`] otherwise.
+    pub function: u32,
+    /// The function (the trampoline of a cloned one), from the header.
+    pub offset: i32,
+}
+
+pub const NOT_CLONED: u32 = u32::MAX;
+
+/// A slot that is filled with a dependency's function.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// The slot, from the header.
+    pub slot: i32,
+    /// Index in the list of dependencies.
+    pub dependency: u32,
+    /// Index in that one's list of exports.
+    pub export: u32,
 }
 
 /// ELF note of an object: where its records and its target list are.
@@ -201,14 +298,23 @@ pub struct ImageHeader {
     pub distances: Extent,
     /// [`ImageState`], one u32 in RELRO.
     pub state: Extent,
-    /// Data entries, dependencies, imports, static data, method records and embedded bitcode of package
-    /// images; all empty in this version.
-    pub gvars: Extent,
+    /// [`Dependency`]s; `count` is their number.
     pub dependencies: Extent,
+    /// Identities of exported functions, ascending; [`ExportValue`]s in the same order.
+    pub exports: Extent,
+    pub export_values: Extent,
+    /// [`Import`]s, ascending by slot; identities in the same order.
     pub imports: Extent,
+    pub import_identities: Extent,
+    /// Lowest and end of the highest import slot, as `slot_span`; `count` is bytes.
+    pub import_span: Extent,
+    /// Data entries, static data, method records and embedded bitcode of package images; all empty in this version.
+    pub gvars: Extent,
     pub static_data: Extent,
     pub methods: Extent,
     pub bitcode: Extent,
+    /// xxh64 (seed 0) of exports, export values, imports, import identities and dependencies, one behind the other.
+    pub package_checksum: u64,
     pub row_count: u32,
     pub reserved: u32,
     pub rows: [Row; MAX_ROWS],
@@ -249,6 +355,16 @@ unsafe impl Pod for Row {}
 // SAFETY: see above.
 unsafe impl Pod for Distance {}
 // SAFETY: see above.
+unsafe impl Pod for ExportRecord {}
+// SAFETY: see above.
+unsafe impl Pod for ImportRecord {}
+// SAFETY: see above.
+unsafe impl Pod for Dependency {}
+// SAFETY: see above.
+unsafe impl Pod for ExportValue {}
+// SAFETY: see above.
+unsafe impl Pod for Import {}
+// SAFETY: see above.
 unsafe impl Pod for ImageHeader {}
 
 /// A hash of the layout itself: a field moved without a new version is still noticed.
@@ -262,6 +378,11 @@ const fn layout_hash() -> u64 {
         size_of::<ImageNote>(),
         size_of::<ImageHeader>(),
         size_of::<Distance>(),
+        size_of::<ExportRecord>(),
+        size_of::<ImportRecord>(),
+        size_of::<Dependency>(),
+        size_of::<ExportValue>(),
+        size_of::<Import>(),
         size_of::<crate::specs::SpecsHead>(),
         size_of::<crate::specs::TargetEntry>(),
         offset_of!(ImageHeader, specs),
@@ -270,12 +391,17 @@ const fn layout_hash() -> u64 {
         offset_of!(ImageHeader, slot_span),
         offset_of!(ImageHeader, distances),
         offset_of!(ImageHeader, state),
+        offset_of!(ImageHeader, dependencies),
+        offset_of!(ImageHeader, exports),
+        offset_of!(ImageHeader, imports),
+        offset_of!(ImageHeader, package_checksum),
         offset_of!(ImageHeader, row_count),
         offset_of!(ImageHeader, rows),
         offset_of!(crate::specs::TargetEntry, required),
         MAX_ROWS,
         RECORD_FLAGS_KNOWN as usize,
         crate::specs::SPECS_FLAGS_KNOWN as usize,
+        DEPENDENCY_FLAGS_KNOWN as usize,
         record_size(1, RECORD_FLAGS_KNOWN),
     ];
     // FNV-1a over the facts: short, const, and not used against hostile input.
@@ -298,7 +424,10 @@ mod tests {
         assert_eq!(size_of::<RecordHead>(), 16);
         assert_eq!(size_of::<ShardNote>(), 40);
         assert_eq!(size_of::<ImageNote>(), 32);
-        assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 12 * 8 + 8 + MAX_ROWS * 8);
+        assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 16 * 8 + 8 + 8 + MAX_ROWS * 8);
+        assert_eq!(size_of::<ExportRecord>(), IDENTITY_SIZE + size_of::<ExportValue>());
+        assert_eq!(size_of::<Dependency>(), 256);
+        assert!(size_of::<ImportRecord>() >= IDENTITY_SIZE + size_of::<Import>());
         assert_eq!(offset_of!(ShardNote, version), NOTE_DESC_OFFSET);
         assert_eq!(offset_of!(ImageNote, version), NOTE_DESC_OFFSET);
     }

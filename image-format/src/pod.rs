@@ -16,6 +16,8 @@ unsafe impl Pod for u32 {}
 unsafe impl Pod for i32 {}
 // SAFETY: as above.
 unsafe impl Pod for u64 {}
+// SAFETY: an array of bytes has no padding either.
+unsafe impl<const N: usize> Pod for [u8; N] {}
 
 /// Copies a `T` out of `bytes` at `offset`; `None` when it does not lie inside. No alignment is needed.
 pub fn read_at<T: Pod>(bytes: &[u8], offset: usize) -> Option<T> {

@@ -13,6 +13,7 @@ use image_format::layout::{
     ShardNote,
 };
 use image_format::notes::notes;
+use image_format::package::checksum;
 use image_format::pod::bytes_of;
 use image_format::record::records;
 use image_format::specs::Specs;
@@ -274,12 +275,17 @@ impl Writer<'_> {
             slot_span: self.extent(first, span as usize)?,
             distances,
             state: self.extent(state, 1)?,
-            gvars: Extent::default(),
             dependencies: Extent::default(),
+            exports: Extent::default(),
+            export_values: Extent::default(),
             imports: Extent::default(),
+            import_identities: Extent::default(),
+            import_span: Extent::default(),
+            gvars: Extent::default(),
             static_data: Extent::default(),
             methods: Extent::default(),
             bitcode: Extent::default(),
+            package_checksum: checksum([&[]; 5]),
             row_count: row_count as u32,
             reserved: 0,
             rows,

@@ -1,0 +1,386 @@
+//! What package images tell each other: exports, imports and dependencies, checked.
+//!
+//! [`Package::new`] compares sizes and, where asked, the checksum; what it gives can be read without panics whatever
+//! the bytes are, and every index is checked where it is used.
+
+use crate::layout::{
+    DEPENDENCY_FLAGS_KNOWN, Dependency, ExportRecord, ExportValue, Extent, IDENTITY_SIZE, ImageHeader,
+    Import, ImportRecord,
+};
+use crate::pod::{Pod, read_at};
+use core::mem::{offset_of, size_of};
+use xxhash_rust::xxh64::Xxh64;
+
+/// Why bytes are not a package's lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackageError {
+    /// A list is shorter than the header says, or the header does not say one length for lists that belong together.
+    Size {
+        what: &'static str,
+        found: usize,
+        expected: usize,
+    },
+    Checksum {
+        found: u64,
+        expected: u64,
+    },
+    /// A dependency's flags, or the size of its build id.
+    Dependency {
+        index: usize,
+        what: &'static str,
+        found: u32,
+    },
+}
+
+impl core::fmt::Display for PackageError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match *self {
+            PackageError::Size { what, found, expected } => {
+                write!(f, "image {what} take {found} bytes, expected {expected}")
+            }
+            PackageError::Checksum { found, expected } => write!(
+                f,
+                "image exports and imports are damaged: their checksum is {found:016x}, their bytes give {expected:016x}"
+            ),
+            PackageError::Dependency { index, what, found } => {
+                write!(f, "dependency {index} of the image has an unknown {what}: {found:#x}")
+            }
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl std::error::Error for PackageError {}
+
+/// The lists of a package image.
+#[derive(Clone, Copy, Debug)]
+pub struct Package<'a> {
+    pub exports: List<'a, [u8; IDENTITY_SIZE]>,
+    pub export_values: List<'a, ExportValue>,
+    pub imports: List<'a, Import>,
+    pub import_identities: List<'a, [u8; IDENTITY_SIZE]>,
+    pub dependencies: List<'a, Dependency>,
+}
+
+impl<'a> Package<'a> {
+    /// `bytes` gives what stands at an extent, whose size is in bytes. The checksum is compared when `verify` is set: it
+    /// costs a pass over all lists.
+    pub fn new(
+        header: &ImageHeader,
+        bytes: impl Fn(Extent) -> &'a [u8],
+        verify: bool,
+    ) -> Result<Package<'a>, PackageError> {
+        let package = Package {
+            exports: List::new("exports", header.exports, &bytes)?,
+            export_values: List::new("export values", header.export_values, &bytes)?,
+            imports: List::new("imports", header.imports, &bytes)?,
+            import_identities: List::new("import identities", header.import_identities, &bytes)?,
+            dependencies: List::new("dependencies", header.dependencies, &bytes)?,
+        };
+        let pairs = [
+            ("export values", package.export_values.len(), package.exports.len()),
+            ("import identities", package.import_identities.len(), package.imports.len()),
+        ];
+        for (what, found, expected) in pairs {
+            if found != expected {
+                return Err(PackageError::Size { what, found, expected });
+            }
+        }
+        if verify {
+            let (found, expected) = (header.package_checksum, package.checksum());
+            if found != expected {
+                return Err(PackageError::Checksum { found, expected });
+            }
+        }
+        for (index, dependency) in package.dependencies.iter().enumerate() {
+            let unknown = dependency.flags & !DEPENDENCY_FLAGS_KNOWN;
+            if unknown != 0 {
+                return Err(PackageError::Dependency { index, what: "flag", found: unknown });
+            }
+            if dependency.build_id_size as usize > dependency.build_id.len() {
+                let found = dependency.build_id_size;
+                return Err(PackageError::Dependency { index, what: "size of its build id", found });
+            }
+        }
+        Ok(package)
+    }
+
+    /// xxh64 of all lists, one behind the other: what stands in the header.
+    pub fn checksum(&self) -> u64 {
+        checksum([
+            self.exports.bytes,
+            self.export_values.bytes,
+            self.imports.bytes,
+            self.import_identities.bytes,
+            self.dependencies.bytes,
+        ])
+    }
+
+    /// The index of the export with this identity.
+    pub fn find(&self, identity: &[u8; IDENTITY_SIZE]) -> Option<u32> {
+        let (mut low, mut high) = (0, self.exports.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.exports.get(middle)?.cmp(identity) {
+                core::cmp::Ordering::Less => low = middle + 1,
+                core::cmp::Ordering::Greater => high = middle,
+                core::cmp::Ordering::Equal => return u32::try_from(middle).ok(),
+            }
+        }
+        None
+    }
+}
+
+/// xxh64 of exports, export values, imports, import identities and dependencies.
+pub fn checksum(lists: [&[u8]; 5]) -> u64 {
+    let mut hash = Xxh64::new(0);
+    lists.iter().for_each(|list| hash.update(list));
+    hash.digest()
+}
+
+impl Dependency {
+    /// The build id; empty where the dependency has none.
+    pub fn build_id(&self) -> &[u8] {
+        self.build_id.get(..self.build_id_size as usize).unwrap_or(&self.build_id)
+    }
+
+    /// The name up to its first zero.
+    pub fn name(&self) -> &[u8] {
+        self.name.split(|byte| *byte == 0).next().unwrap_or(&[])
+    }
+
+    /// Whether `header` is that of the image that was linked against: same build id and same content.
+    pub fn is(&self, header: &ImageHeader) -> bool {
+        self.build_id == header.build_id
+            && self.build_id_size == header.build_id_size
+            && self.package_checksum == header.package_checksum
+            && self.table_checksum == header.table_checksum
+    }
+}
+
+/// Values back to back.
+#[derive(Clone, Copy, Debug)]
+pub struct List<'a, T> {
+    bytes: &'a [u8],
+    kind: core::marker::PhantomData<T>,
+}
+
+impl<'a, T: Pod> List<'a, T> {
+    fn new(
+        what: &'static str,
+        extent: Extent,
+        bytes: impl Fn(Extent) -> &'a [u8],
+    ) -> Result<List<'a, T>, PackageError> {
+        let wrong = |found, expected| PackageError::Size { what, found, expected };
+        let (count, item) = (extent.count as usize, size_of::<T>());
+        let expected = count.checked_mul(item).ok_or(wrong(0, usize::MAX))?;
+        // Beyond what an extent can say, and beyond what an image's 32-bit offsets can reach.
+        let size = u32::try_from(expected).map_err(|_| wrong(0, expected))?;
+        let found = if size == 0 { &[] } else { bytes(Extent { offset: extent.offset, count: size }) };
+        if found.len() != expected {
+            return Err(wrong(found.len(), expected));
+        }
+        Ok(List { bytes: found, kind: core::marker::PhantomData })
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len() / size_of::<T>()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub fn get(&self, index: usize) -> Option<T> {
+        read_at(self.bytes, index.checked_mul(size_of::<T>())?)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = T> + use<'a, T> {
+        self.bytes.chunks_exact(size_of::<T>()).filter_map(|value| read_at(value, 0))
+    }
+
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+/// An [`ExportRecord`], its field resolved to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportedFunction {
+    pub identity: [u8; IDENTITY_SIZE],
+    /// Of the function, or of the trampoline of a cloned one.
+    pub function: u64,
+}
+
+/// An [`ImportRecord`], its fields resolved to addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportedFunction {
+    pub identity: [u8; IDENTITY_SIZE],
+    pub slot: u64,
+    pub dependency: u64,
+}
+
+/// The records in `bytes`, an export section whose first byte is at `address`.
+pub fn export_records(
+    bytes: &[u8],
+    address: u64,
+) -> Result<impl Iterator<Item = ExportedFunction> + '_, PackageError> {
+    let records = whole_records::<ExportRecord>("export records", bytes, address)?;
+    Ok(records.map(|(at, record)| ExportedFunction {
+        identity: record.identity,
+        function: relative(at, offset_of!(ExportRecord, function), record.function),
+    }))
+}
+
+/// The records in `bytes`, an import section whose first byte is at `address`.
+pub fn import_records(
+    bytes: &[u8],
+    address: u64,
+) -> Result<impl Iterator<Item = ImportedFunction> + '_, PackageError> {
+    let records = whole_records::<ImportRecord>("import records", bytes, address)?;
+    Ok(records.map(|(at, record)| ImportedFunction {
+        identity: record.identity,
+        slot: relative(at, offset_of!(ImportRecord, slot), record.slot),
+        dependency: relative(at, offset_of!(ImportRecord, dependency), record.dependency),
+    }))
+}
+
+fn whole_records<'a, T: Pod + 'a>(
+    what: &'static str,
+    bytes: &'a [u8],
+    address: u64,
+) -> Result<impl Iterator<Item = (u64, T)> + 'a, PackageError> {
+    let size = size_of::<T>();
+    if !bytes.len().is_multiple_of(size) {
+        let expected = bytes.len().next_multiple_of(size);
+        return Err(PackageError::Size { what, found: bytes.len(), expected });
+    }
+    let place = move |index: usize| address.wrapping_add((index * size) as u64);
+    Ok(bytes
+        .chunks_exact(size)
+        .enumerate()
+        .filter_map(move |(index, record)| Some((place(index), read_at(record, 0)?))))
+}
+
+fn relative(record: u64, field: usize, delta: i32) -> u64 {
+    record.wrapping_add(field as u64).wrapping_add_signed(i64::from(delta))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pod::bytes_of;
+    use proptest::prelude::*;
+
+    const EMPTY: [u8; size_of::<ImageHeader>()] = [0; size_of::<ImageHeader>()];
+
+    /// The bytes of all lists, one behind the other, and a header that leads to them.
+    fn sample(exports: usize, imports: usize) -> (ImageHeader, Vec<u8>) {
+        let mut header: ImageHeader = read_at(&EMPTY, 0).unwrap();
+        let mut bytes = Vec::new();
+        let identity = |i: usize| [(2 * i) as u8; IDENTITY_SIZE];
+        let mut list = |items: Vec<Vec<u8>>| {
+            let extent = Extent { offset: bytes.len() as i32, count: items.len() as u32 };
+            bytes.extend(items.concat());
+            extent
+        };
+        let identities = |count| (0..count).map(|i| identity(i).to_vec()).collect();
+        header.exports = list(identities(exports));
+        let value = |i: usize| ExportValue { function: i as u32, offset: -4 };
+        header.export_values = list((0..exports).map(|i| bytes_of(&value(i)).to_vec()).collect());
+        let import = |i: usize| Import { slot: 8 * i as i32, dependency: 0, export: i as u32 };
+        header.imports = list((0..imports).map(|i| bytes_of(&import(i)).to_vec()).collect());
+        header.import_identities = list(identities(imports));
+        let mut dependency: Dependency = read_at(&[0; size_of::<Dependency>()], 0).unwrap();
+        dependency.build_id_size = 20;
+        dependency.name[..7].copy_from_slice(b"libA.so");
+        header.dependencies = list(vec![bytes_of(&dependency).to_vec()]);
+        header.package_checksum = xxhash_rust::xxh64::xxh64(&bytes, 0);
+        (header, bytes)
+    }
+
+    fn at<'a>(bytes: &'a [u8]) -> impl Fn(Extent) -> &'a [u8] {
+        move |extent| {
+            let start = usize::try_from(extent.offset).unwrap_or(usize::MAX);
+            start.checked_add(extent.count as usize).and_then(|end| bytes.get(start..end)).unwrap_or(&[])
+        }
+    }
+
+    #[test]
+    fn lists_are_found_and_searched() {
+        let (header, bytes) = sample(5, 3);
+        let package = Package::new(&header, at(&bytes), true).unwrap();
+        assert_eq!((package.exports.len(), package.imports.len(), package.dependencies.len()), (5, 3, 1));
+        for i in 0..5 {
+            assert_eq!(package.find(&[2 * i; IDENTITY_SIZE]), Some(u32::from(i)));
+            assert_eq!(package.find(&[2 * i + 1; IDENTITY_SIZE]), None);
+        }
+        assert_eq!(package.imports.iter().map(|i| i.export).collect::<Vec<_>>(), [0, 1, 2]);
+        let dependency = package.dependencies.get(0).unwrap();
+        assert_eq!((dependency.name(), dependency.build_id().len()), (&b"libA.so"[..], 20));
+    }
+
+    #[test]
+    fn what_does_not_belong_together_is_refused() {
+        let (mut header, mut bytes) = sample(2, 2);
+        header.export_values.count = 1;
+        let error = Package::new(&header, at(&bytes), false).unwrap_err();
+        assert_eq!(error, PackageError::Size { what: "export values", found: 1, expected: 2 });
+        header.export_values.count = 2;
+        bytes[3] ^= 1;
+        assert!(matches!(Package::new(&header, at(&bytes), true), Err(PackageError::Checksum { .. })));
+        assert!(Package::new(&header, at(&bytes), false).is_ok(), "nobody asked for the checksum");
+        header.dependencies.count = u32::MAX;
+        assert!(matches!(Package::new(&header, at(&bytes), false), Err(PackageError::Size { .. })));
+    }
+
+    #[test]
+    fn a_dependency_is_told_from_another_of_its_build_id() {
+        let mut header: ImageHeader = read_at(&EMPTY, 0).unwrap();
+        let mut dependency: Dependency = read_at(&[0; size_of::<Dependency>()], 0).unwrap();
+        assert!(dependency.is(&header));
+        header.package_checksum = 1;
+        assert!(!dependency.is(&header));
+        dependency.package_checksum = 1;
+        dependency.build_id[0] = 1;
+        assert!(!dependency.is(&header));
+    }
+
+    #[test]
+    fn fields_of_records_are_relative_to_themselves() {
+        let export = ExportRecord { identity: [7; 16], function: -16, reserved: 0 };
+        let found = export_records(bytes_of(&export), 0x1000).unwrap().next().unwrap();
+        assert_eq!(found, ExportedFunction { identity: [7; 16], function: 0x1000 });
+        let import = ImportRecord { identity: [7; 16], slot: 4, dependency: -20, reserved: [0; 2] };
+        let found = import_records(bytes_of(&import), 0x1000).unwrap().next().unwrap();
+        assert_eq!(found, ImportedFunction { identity: [7; 16], slot: 0x1014, dependency: 0x1000 });
+        assert!(import_records(&bytes_of(&import)[1..], 0).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_do_not_panic(
+            header in proptest::collection::vec(any::<u8>(), size_of::<ImageHeader>()),
+            bytes in proptest::collection::vec(any::<u8>(), 0..600),
+            counts in proptest::array::uniform5(0u32..4),
+        ) {
+            let mut header: ImageHeader = read_at(&header, 0).unwrap();
+            let extents = [
+                &mut header.exports, &mut header.export_values, &mut header.imports,
+                &mut header.import_identities, &mut header.dependencies,
+            ];
+            for (extent, count) in extents.into_iter().zip(counts) {
+                *extent = Extent { offset: (extent.offset as u32 % 100) as i32, count };
+            }
+            if let Ok(package) = Package::new(&header, at(&bytes), false) {
+                let _ = package.find(&[0x80; 16]);
+                for dependency in package.dependencies.iter() {
+                    let _ = (dependency.name(), dependency.build_id(), dependency.is(&header));
+                }
+                for import in package.imports.iter() {
+                    let _ = package.export_values.get(import.export as usize);
+                }
+            }
+        }
+    }
+}
