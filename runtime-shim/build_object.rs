@@ -18,7 +18,7 @@ const FROM_LINKER: [&str; 6] = [
     "__fini_array_end",
 ];
 /// Largest size of the object's loaded sections, in bytes.
-const MAX_SIZE: u64 = 32 << 10;
+const MAX_SIZE: u64 = 40 << 10;
 
 /// An architecture that there is an object for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

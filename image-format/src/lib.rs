@@ -24,6 +24,8 @@ pub mod record;
 pub mod specs;
 
 #[cfg(feature = "std")]
+pub mod c_entries;
+#[cfg(feature = "std")]
 pub mod cache;
 #[cfg(feature = "std")]
 pub mod dependency;

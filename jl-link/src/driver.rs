@@ -1,6 +1,7 @@
 //! The driver: its phases in order.
 
 use crate::args::{Invocation, PlainReason};
+use crate::c_header;
 use crate::cache;
 use crate::check;
 use crate::elf::Elf;
@@ -71,6 +72,7 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
     let shards = linked.counts;
     let linked = linked.elf;
     let lto_lines = parse_report_section(&linked);
+    let c_header = c_header::text(&linked, invocation)?;
     let Some(merged) = merge::merge(linked, inputs, &members)? else {
         if shards.is_some() {
             return julia_image(lld, invocation, inputs, stage, room);
@@ -91,6 +93,7 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
         tell(&Report::new(&finished, inputs, &members, &output), invocation)?;
     }
     std::fs::rename(&staged, &output).map_err(|cause| Error::Write { path: output.clone(), cause })?;
+    c_header::write(c_header, invocation)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -194,6 +197,11 @@ fn without_clones(
     lto_lines: &[Line],
 ) -> Result<ExitCode> {
     let status = lld.run_plain(invocation)?;
+    if status.success() && invocation.own.header.is_some() {
+        let output = invocation.output();
+        let bytes = std::fs::read(&output).map_err(|cause| Error::Read { path: output.clone(), cause })?;
+        c_header::write(c_header::text(&Elf::parse(&output, bytes)?, invocation)?, invocation)?;
+    }
     if status.success() && wants_report(invocation) {
         tell(&Report::without_clones(inputs, lto_lines, &invocation.output()), invocation)?;
     }

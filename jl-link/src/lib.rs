@@ -14,6 +14,7 @@
 
 pub mod arch;
 pub mod args;
+pub mod c_header;
 pub mod cache;
 pub mod calls;
 pub mod cargo;

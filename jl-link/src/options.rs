@@ -14,6 +14,8 @@ pub struct OwnOptions {
     /// Nothing is linked: the cache is looked at or emptied.
     pub cache: Option<CacheCommand>,
     pub report: Option<PathBuf>,
+    /// A header in C of what the output exports for C.
+    pub header: Option<PathBuf>,
     pub summary: bool,
     pub verbose: bool,
     pub keep_temps: bool,
@@ -32,6 +34,7 @@ compiled for several CPUs. Objects without function records are linked as lld wo
 
 USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with ld's options and:
   --jl-report=FILE   write a report as JSON: functions, clones, calls, bytes, and what was not cloned and why
+  --jl-header=FILE   write a header in C of the functions that a front end exported for C
   --jl-summary       print a short summary on stderr (also: environment JL_LINK_SUMMARY=1)
   --jl-verbose       print the lld command line on stderr
   --jl-tunable       leave all calls between clones on their slots, so that each can be changed at run time
@@ -64,10 +67,15 @@ impl OwnOptions {
             None => (name, None),
         };
         let flag = match name {
-            b"report" | b"shim" => {
+            b"report" | b"shim" | b"header" => {
                 let value = value.filter(|v| !v.as_os_str().is_empty());
                 let value = value.ok_or(Error::Option { option, problem: "needs a file: --jl-...=FILE" })?;
-                *if name == b"report" { &mut self.report } else { &mut self.shim } = Some(value);
+                let file = match name {
+                    b"report" => &mut self.report,
+                    b"header" => &mut self.header,
+                    _ => &mut self.shim,
+                };
+                *file = Some(value);
                 return Ok(true);
             }
             b"llvm" => {

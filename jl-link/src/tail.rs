@@ -4,6 +4,7 @@
 use crate::args::Strip;
 use crate::elf::{Elf, Section};
 use crate::error::Result;
+use image_format::c_entries;
 use image_format::layout::REPORT_SECTION;
 use object::elf;
 
@@ -64,6 +65,7 @@ fn stays(elf: &Elf, section: &Section, keep: Keep) -> bool {
     let symbols = matches!(section.kind, elf::SHT_SYMTAB | elf::SHT_SYMTAB_SHNDX)
         || section.kind == elf::SHT_STRTAB && section.name == ".strtab";
     !(section.name == REPORT_SECTION
+        || section.name == c_entries::SECTION
         || debug && keep.strip >= Strip::Debug
         || symbols && keep.strip == Strip::All)
 }

@@ -4,6 +4,7 @@
 //! `julia.mv.specs` and `julia.mv.annotated`: `jl-multiversion` needs nothing else.
 
 use crate::arch as architecture;
+use crate::c_entries;
 use crate::facts;
 use crate::julia::{multiversion, offsets};
 use crate::llvm::{Function, Module, Severity};
@@ -27,14 +28,16 @@ pub const FP_STRICT: &str = "jl.fp.strict";
 pub const RAISED: &str = "jl.raised";
 pub const TUNABLE: &str = "jl.tunable";
 
-/// Before link-time optimisation: keeps what was asked with every function, and changes nothing else.
+/// Before link-time optimisation: keeps what was asked with every function, and changes nothing else but entry points
+/// for C, which the merged module must not lose.
 pub fn record_settings(module: Module) -> Result<bool, String> {
+    let exported = c_entries::make(module)?;
     let settings = module_settings(module, &Settings::default())?;
     let environment = std::env::var("JULIA_CPU_TARGET").ok();
     let targets = settings.targets.clone().or(environment.filter(|e| !e.trim().is_empty()));
     let text = Settings { targets, ..settings }.to_text();
     if text.is_empty() {
-        return Ok(false);
+        return Ok(exported);
     }
     for function in module.functions().filter(|f| !f.is_declaration()) {
         function.set_string_attribute(module, settings::ATTRIBUTE, &text);
@@ -75,6 +78,12 @@ fn module_settings(module: Module, parameters: &Settings) -> Result<Settings, St
 
 /// Annotates the whole module; false when there is nothing to clone for.
 pub fn annotate(module: Module, parameters: &Settings) -> Result<bool, String> {
+    // Before anything is decided: what is exported can be called from outside.
+    let exported = c_entries::make(module)?;
+    Ok(annotate_functions(module, parameters)? || exported)
+}
+
+fn annotate_functions(module: Module, parameters: &Settings) -> Result<bool, String> {
     // A module under Julia's protocol has tables of its own, and is cloned by Julia's pass name.
     let elsewhere = [ANNOTATED, multiversion::ENABLE, multiversion::SKIP_CLONING];
     if elsewhere.iter().any(|flag| module.has_flag(flag)) {

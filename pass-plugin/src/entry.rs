@@ -10,7 +10,7 @@ use crate::llvm::{HostMachine, HostStream};
 use crate::llvm::{Module, Severity};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
-use crate::{annotate, arch, assembler, identity, partition, rewrite, simplify};
+use crate::{annotate, arch, assembler, c_entries, identity, partition, rewrite, simplify};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use llvm_sys::prelude::LLVMModuleRef;
@@ -156,10 +156,13 @@ enum Kind {
     Identity = 12,
     /// The middle of simplification, in units.
     Units = 13,
+    /// Exports functions for C.
+    CEntries = 14,
 }
 
-const NAMES: [(&str, Kind); 9] = [
+const NAMES: [(&str, Kind); 10] = [
     ("jl-annotate", Kind::Annotate),
+    ("jl-c-entries", Kind::CEntries),
     ("jl-multiversion", Kind::Multiversion),
     ("jl-simplify", Kind::Simplify),
     ("jl-partition", Kind::Partition),
@@ -226,11 +229,16 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, Stri
     if kind == Kind::Partition as c_uint {
         return partition::partition(module, &EmitSettings::parse(inner)?.partition);
     }
+    if kind == Kind::CEntries as c_uint {
+        return c_entries::make(module);
+    }
     if kind == Kind::Identity as c_uint {
         return identity::run(module, inner);
     }
     if kind == Kind::LookUp as c_uint {
-        return driver::look_up(module, &EmitSettings::parse(inner)?);
+        let found = driver::look_up(module, &EmitSettings::parse(inner)?)?;
+        // Simplification would remove a local function that nobody but C calls.
+        return Ok(c_entries::make(module)? || found);
     }
     if kind == Kind::Units as c_uint {
         return simplify::in_units(module, &EmitSettings::parse(inner)?);

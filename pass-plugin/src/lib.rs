@@ -26,6 +26,7 @@ extern crate llvm_sys_22 as llvm_sys;
 pub mod annotate;
 pub mod arch;
 pub mod assembler;
+pub mod c_entries;
 pub mod compose;
 pub mod emit;
 pub mod entry;

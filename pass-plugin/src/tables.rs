@@ -163,10 +163,7 @@ pub fn emit_report(module: Module, lines: &[Line], lto: bool) {
     }
     let text: String = lines.iter().map(Line::to_string).collect();
     if lto {
-        let escaped: String = text.bytes().map(|b| format!("\\{b:03o}")).collect();
-        module.append_asm(&format!(
-            ".pushsection {REPORT_SECTION},\"\",@progbits\n.ascii \"{escaped}\"\n.popsection\n"
-        ));
+        append_text(module, REPORT_SECTION, &text);
         return;
     }
     let bytes = module.bytes(text.as_bytes());
@@ -174,4 +171,10 @@ pub fn emit_report(module: Module, lines: &[Line], lto: bool) {
     report.set_linkage(Linkage::LLVMPrivateLinkage);
     report.set_global_metadata(module, "exclude", None);
     module.append_to_compiler_used(report);
+}
+
+/// Puts text into a section that is not loaded; linkers keep it.
+pub fn append_text(module: Module, section: &str, text: &str) {
+    let escaped: String = text.bytes().map(|b| format!("\\{b:03o}")).collect();
+    module.append_asm(&format!(".pushsection {section},\"\",@progbits\n.ascii \"{escaped}\"\n.popsection\n"));
 }

@@ -68,6 +68,8 @@ pub fn split(shard: &[u8]) -> Result<Parts, String> {
     rename_bodies(&symbols, &keys);
     share_across(module, &symbols, &parts, &copied)?;
     let mut all: Vec<Part> = parts.iter().flatten().copied().collect();
+    // A shard may have nothing else: module assembly comes along with the first target.
+    all.extend((!module.asm().is_empty()).then_some(Part::Target(0)));
     all.sort_unstable();
     all.dedup();
     for symbol in symbols.iter().filter_map(|s| s.as_function()) {

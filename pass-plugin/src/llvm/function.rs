@@ -8,7 +8,7 @@ use crate::arch::Trampoline;
 use crate::shim;
 use llvm_sys::comdat::{LLVMGetComdat, LLVMSetComdat};
 use llvm_sys::core::*;
-use llvm_sys::{LLVMInlineAsmDialect, LLVMUnnamedAddr, LLVMVisibility};
+use llvm_sys::{LLVMCallConv, LLVMInlineAsmDialect, LLVMUnnamedAddr, LLVMVisibility};
 
 /// A function.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,8 +47,21 @@ impl Function {
     }
 
     pub fn has_attribute(self, name: &str) -> bool {
+        self.has_attribute_at(FUNCTION_INDEX, name)
+    }
+
+    /// Whether the return value (index 0) or a parameter (from 1 on) has an attribute.
+    pub fn has_attribute_at(self, index: u32, name: &str) -> bool {
         let kind = attribute_kind(name);
-        kind != 0 && !llvm!(LLVMGetEnumAttributeAtIndex(self.0.0, FUNCTION_INDEX, kind)).is_null()
+        kind != 0 && !llvm!(LLVMGetEnumAttributeAtIndex(self.0.0, index, kind)).is_null()
+    }
+
+    pub fn has_c_convention(self) -> bool {
+        llvm!(LLVMGetFunctionCallConv(self.0.0)) == LLVMCallConv::LLVMCCallConv as u32
+    }
+
+    pub fn is_variadic(self) -> bool {
+        llvm!(LLVMIsFunctionVarArg(LLVMGlobalGetValueType(self.0.0))) != 0
     }
 
     pub fn add_attribute(self, module: Module, name: &str) {

@@ -255,6 +255,12 @@ impl Module {
         Value(llvm!(LLVMAddGlobal(self.0, initializer_type.0, c_string(name).as_ptr())))
     }
 
+    /// Another name for a function, visible to all.
+    pub fn add_alias(self, name: &str, of: Function) {
+        let ty = llvm!(LLVMGlobalGetValueType(of.0.0));
+        llvm!(LLVMAddAlias2(self.0, ty, 0, of.0.0, c_string(name).as_ptr()));
+    }
+
     /// A new function named `name` of the type of `like`.
     pub fn add_function(self, name: &str, like: Function) -> Function {
         let ty = llvm!(LLVMGlobalGetValueType(like.0.0));

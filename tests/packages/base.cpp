@@ -1,0 +1,8 @@
+#include "common.h"
+
+long base(long n) {
+    std::vector<long> a(n, 3), b(n, 4);
+    std::vector<double> d(n, 1.5);
+    smooth(d);
+    return dot(a, b) + (long)d[0] + count({"a", "b", "a"})["a"] + counted();
+}
