@@ -55,6 +55,7 @@ fn main() {
         .file("cpp/emit.cpp")
         .file("cpp/identity.cpp")
         .file("cpp/units.cpp")
+        .file("cpp/packages.cpp")
         .include(include)
         .std("c++17")
         .flag("-fno-exceptions")

@@ -12,7 +12,9 @@ use crate::package::{Package, PackageError};
 use crate::pod::read_at;
 use object::LittleEndian;
 use object::elf::{self, DT_SONAME, DT_STRTAB};
-use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use object::read::elf::{Dyn, ElfFile64, ElfSymbol64, FileHeader, ProgramHeader};
+use object::{Object, ObjectSymbol, SymbolKind};
+use std::collections::HashSet;
 use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
 
@@ -165,6 +167,23 @@ impl DependencyImage {
             table_checksum: self.header.table_checksum,
             name,
         }
+    }
+
+    /// Names of the functions that the dynamic linker finds in this image, and none of its own versions behind them.
+    ///
+    /// # Errors
+    /// Its dynamic symbols are damaged.
+    pub fn dynamic_functions(&self) -> Result<HashSet<Vec<u8>>, DependencyError> {
+        let elf = |cause: object::Error| DependencyError {
+            path: self.path.clone(),
+            problem: Problem::Elf(cause.to_string()),
+        };
+        let file = ElfFile64::<LittleEndian>::parse(&*self.file).map_err(elf)?;
+        let found = |symbol: &ElfSymbol64<'_, '_, LittleEndian>| {
+            symbol.is_definition() && symbol.is_global() && symbol.kind() == SymbolKind::Text
+        };
+        let names = file.dynamic_symbols().filter(found).map(|s| s.name_bytes().map(<[u8]>::to_vec));
+        names.collect::<Result<_, _>>().map_err(elf)
     }
 
     fn lists(&self, verify: bool) -> Result<Package<'_>, Problem> {

@@ -76,6 +76,8 @@ pub const IMPORT_SLOT_SUFFIX: &str = ".import_slot";
 pub const UNRESOLVED_SYMBOL: &str = "jl_link_must_link_this";
 /// Lines of [`crate::report`]; SHF_EXCLUDE, or not allocated and removed by `jl-link` (LTO).
 pub const REPORT_SECTION: &str = ".jl_report";
+/// Lines of [`crate::package_report`]; SHF_EXCLUDE.
+pub const PACKAGE_REPORT_SECTION: &str = ".jl_package_report";
 /// Name in our ELF notes, with its terminating zero (n_namesz = 9, padded to 12).
 pub const NOTE_NAME: &[u8; 9] = b"Julienne\0";
 pub const NOTE_NAME_PADDED: [u8; 12] = *b"Julienne\0\0\0\0";

@@ -4,7 +4,7 @@
 //! in this crate and nowhere else: the bytes ([`layout`]), the target list ([`specs`]), CPU features
 //! and how they are probed ([`cpu`]), what images tell each other ([`package`], and from their files [`dependency`], feature `std`), which target is chosen ([`choose`]), the lines of the log
 //! ([`log`]), Julia's target grammar ([`grammar`], feature `std`), its own tables and rules ([`julia`],
-//! feature `std`), what makes functions of different images the same ([`identity`], feature `std`), the words of the report ([`report`], feature `std`) and the cache of compiled pieces
+//! feature `std`), what makes functions of different images the same ([`identity`], feature `std`), the words of the reports ([`report`], [`package_report`], feature `std`) and the cache of compiled pieces
 //! ([`cache`], feature `std`).
 //!
 //! The tools meet in files; no tool depends on another. Without the feature `std` the crate is
@@ -37,6 +37,8 @@ pub mod identity;
 pub mod julia;
 #[cfg(feature = "std")]
 pub mod names;
+#[cfg(feature = "std")]
+pub mod package_report;
 #[cfg(feature = "std")]
 pub mod relr;
 #[cfg(feature = "std")]

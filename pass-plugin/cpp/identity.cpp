@@ -503,7 +503,7 @@ public:
   static bool isOfTools(StringRef Key) {
     return Key == "Debug Info Version" || Key == "Dwarf Version" || Key == "DWARF64" || Key == "CodeView" ||
            Key == "debug-info-assignment-tracking" || Key == "ThinLTO" || Key == "EnableSplitLTOUnit" ||
-           Key == "UnifiedLTO" || Key == "julia.mv.annotated" || Key == "jl.simplified" || Key == "jl.shards";
+           Key == "UnifiedLTO" || Key == "julia.mv.annotated" || Key == "jl.simplified" || Key == "jl.shards" || Key == "jl.identified";
   }
 };
 } // namespace

@@ -30,7 +30,7 @@ struct Callbacks {
   RunFn run;
   NameFn parse_name;
   unsigned record, annotate_and_clone, annotate_and_clone_lto;
-  unsigned emit, look_up, units;
+  unsigned emit, look_up, units, identify, deduplicate;
   const char *strict;
   size_t strict_len;
 };
@@ -120,6 +120,11 @@ void visitFeatures(ArrayRef<SubtargetFeatureKV> Table, const FeatureBitset &Bits
       Visit(Data, F.Key, StringRef(F.Key).size());
 }
 
+const char *wordOf(OptimizationLevel Level) {
+  const char *BySpeed[] = {"<O0>", "<O1>", "<O2>", "<O3>"};
+  return Level == OptimizationLevel::Os ? "<Os>" : Level == OptimizationLevel::Oz ? "<Oz>" : BySpeed[Level.getSpeedupLevel()];
+}
+
 // What a pipeline runs by itself: what to do follows from where the module stands.
 class PipelinePass : public PassInfoMixin<PipelinePass> {
   Callbacks C;
@@ -130,6 +135,8 @@ public:
   PipelinePass(const Callbacks &C, LinkPhase Phase, TargetMachine *Machine)
       : C(C), Phase(Phase), Machine(Machine) {}
   PreservedAnalyses run(Module &M, ModuleAnalysisManager &MAM) {
+    if (!isPreLink(Phase, M) && Phase != LinkPhase::PostLink)
+      MAM.invalidate(M, RustPass(C.run, C.deduplicate).run(M, MAM));
     unsigned Kind = isPreLink(Phase, M)            ? C.record
                     : Phase == LinkPhase::PostLink ? C.annotate_and_clone_lto
                                                    : C.annotate_and_clone;
@@ -171,6 +178,10 @@ void jl_cpp_register(void *Builder, const Callbacks *Given) {
         MPM.addPass(RustPass(C.run, Kind, Name.substr(ParamsAt)));
         return true;
       });
+  // Before anything is changed, and nothing is vectorised.
+  PB.registerPipelineStartEPCallback([C](ModulePassManager &MPM, OptimizationLevel Level) {
+    MPM.addPass(RustPass(C.run, C.identify, wordOf(Level)));
+  });
   TargetMachine *Machine = machineOf(PB);
   atOptimizerEarly(PB, [C, Machine](ModulePassManager &MPM, LinkPhase Phase) {
     MPM.addPass(PipelinePass(C, Phase, Machine));
@@ -367,8 +378,8 @@ LLVMValueRef jl_cpp_constant_address(LLVMModuleRef M, LLVMValueRef Address, int6
   return isa<GlobalVariable>(Base) ? wrap(Base) : nullptr;
 }
 
-// Visits the strings of `llvm.commandline` that start with `prefix` and drops them from the module.
-void jl_cpp_take_command_line(LLVMModuleRef M, const char *Prefix, size_t Len, void *Data,
+// Visits the strings of `llvm.commandline` that start with `prefix`, and drops them from the module if asked to.
+void jl_cpp_take_command_line(LLVMModuleRef M, const char *Prefix, size_t Len, bool Drop, void *Data,
                               void (*Visit)(void *, const char *, size_t)) {
   NamedMDNode *Lines = unwrap(M)->getNamedMetadata("llvm.commandline");
   if (!Lines)
@@ -381,6 +392,8 @@ void jl_cpp_take_command_line(LLVMModuleRef M, const char *Prefix, size_t Len, v
     else
       Kept.push_back(Line);
   }
+  if (!Drop)
+    return;
   Lines->clearOperands();
   for (MDNode *Line : Kept)
     Lines->addOperand(Line);

@@ -8,6 +8,7 @@ use crate::c_entries;
 use crate::facts;
 use crate::julia::{multiversion, offsets};
 use crate::llvm::{Function, Module, Severity};
+use crate::packages;
 use crate::plan::{self, TargetFacts};
 use crate::settings::{self, Settings};
 use crate::target::{self, Features, Target};
@@ -32,6 +33,7 @@ pub const TUNABLE: &str = "jl.tunable";
 /// for C, which the merged module must not lose.
 pub fn record_settings(module: Module) -> Result<bool, String> {
     let exported = c_entries::make(module)?;
+    packages::forget(module);
     let settings = module_settings(module, &Settings::default())?;
     let environment = std::env::var("JULIA_CPU_TARGET").ok();
     let targets = settings.targets.clone().or(environment.filter(|e| !e.trim().is_empty()));
@@ -45,14 +47,34 @@ pub fn record_settings(module: Module) -> Result<bool, String> {
     Ok(true)
 }
 
-/// What holds for this module: pass parameters first, then `jl-cc`'s record, then what link-time
-/// optimisation brought along with the functions.
-fn module_settings(module: Module, parameters: &Settings) -> Result<Settings, String> {
+/// What all code of the module is compiled for, before it is annotated, as text: targets and settings.
+///
+/// # Errors
+/// A sentence, when a setting or the list of targets is wrong.
+pub fn compiled_for(module: Module, parameters: &Settings) -> Result<String, String> {
+    let settings = with_command_line(parameters, module.command_line(settings::COMMAND_LINE_PREFIX))?;
+    let switches = Settings { targets: None, ..settings.clone() }.to_text();
+    let arch = target::image_arch(&module.triple());
+    let Some(arch) = arch else { return Ok(switches) };
+    let Some(mut targets) = targets(module, arch, &settings)? else { return Ok(switches) };
+    raise_baseline(module, arch, &settings, &mut targets);
+    let target = |t: &Target| format!("{} {} {} {};", t.name, t.feature_string(), t.base, t.flags);
+    Ok(targets.iter().map(target).collect::<String>() + &switches)
+}
+
+fn with_command_line(parameters: &Settings, lines: Vec<String>) -> Result<Settings, String> {
     let mut settings = parameters.clone();
-    for line in module.take_command_line(settings::COMMAND_LINE_PREFIX) {
+    for line in lines {
         let line = line.trim_start_matches(settings::COMMAND_LINE_PREFIX);
         settings = settings.or(Settings::parse(line, '|')?);
     }
+    Ok(settings)
+}
+
+/// What holds for this module: pass parameters first, then `jl-cc`'s record, then what link-time
+/// optimisation brought along with the functions.
+fn module_settings(module: Module, parameters: &Settings) -> Result<Settings, String> {
+    let settings = with_command_line(parameters, module.take_command_line(settings::COMMAND_LINE_PREFIX))?;
     let mut recorded: Option<(String, Function)> = None;
     for function in module.functions() {
         let Some(text) = function.string_attribute(settings::ATTRIBUTE) else { continue };
@@ -95,17 +117,30 @@ fn annotate_functions(module: Module, parameters: &Settings) -> Result<bool, Str
     Ok(annotate_for_targets(module, &parameters)? || rebased)
 }
 
+/// The module's architecture, if there can be code images of it.
+pub fn image_arch(module: Module) -> Option<Arch> {
+    target::image_arch(&module.triple()).filter(|_| !has_large_code_model(module))
+}
+
+fn has_large_code_model(module: Module) -> bool {
+    module.flag_value("Code Model") == Some(LARGE_CODE_MODEL)
+}
+
 fn annotate_for_targets(module: Module, parameters: &Settings) -> Result<bool, String> {
     let settings = module_settings(module, parameters)?;
     let triple = module.triple();
     let Some(arch) = target::image_arch(&triple) else {
         return not_supported(module, &settings, &format!("'{triple}'"));
     };
-    if module.flag_value("Code Model") == Some(LARGE_CODE_MODEL) {
+    if has_large_code_model(module) {
         return not_supported(module, &settings, "the large code model");
     }
     let Some(mut targets) = targets(module, arch, &settings)? else { return Ok(false) };
-    let raised = raise_baseline(module, arch, &settings, &mut targets);
+    let raising = raise_baseline(module, arch, &settings, &mut targets);
+    let raised = raising.is_some();
+    if let Some(note) = raising {
+        module.diagnose(Severity::Note, &note);
+    }
     let baseline = targets[0].features.clone();
     let collected =
         facts::collect(module, arch, |f| !hardware(arch, &own_features(arch, f)).is_subset(&baseline));
@@ -173,38 +208,34 @@ fn targets(module: Module, arch: Arch, settings: &Settings) -> Result<Option<Vec
     target::resolve(arch, &list).map(Some)
 }
 
-/// `-march` raises target 0 (and with it every other) to what the module's functions were compiled for.
-fn raise_baseline(module: Module, arch: Arch, settings: &Settings, targets: &mut [Target]) -> bool {
+/// `-march` raises target 0 (and with it every other) to what the module's functions were compiled for. What to tell
+/// the user, if it does.
+fn raise_baseline(module: Module, arch: Arch, settings: &Settings, targets: &mut [Target]) -> Option<String> {
     if !settings.march {
-        return false;
+        return None;
     }
     let mut counts: HashMap<(String, String), usize> = HashMap::new();
     for function in module.functions().filter(|f| !f.is_declaration()) {
         let attribute = |name| function.string_attribute(name).unwrap_or_default();
         *counts.entry((attribute("target-cpu"), attribute("target-features"))).or_default() += 1;
     }
-    let Some(((cpu, features), _)) = counts.into_iter().max_by(|a, b| (a.1, &b.0).cmp(&(b.1, &a.0))) else {
-        return false;
-    };
+    let ((cpu, features), _) = counts.into_iter().max_by(|a, b| (a.1, &b.0).cmp(&(b.1, &a.0)))?;
     let wanted: Features =
         features_of(arch, &cpu, &features).into_iter().filter(|f| arch.feature(f).is_some()).collect();
     let new: Vec<&str> = wanted.difference(&targets[0].features).map(String::as_str).collect();
     if new.is_empty() {
-        return false;
+        return None;
     }
-    module.diagnose(
-        Severity::Note,
-        &format!(
-            "-march raises the baseline (target 0, {}) to {cpu}: it now needs {}",
-            targets[0].name,
-            new.join(", ")
-        ),
+    let note = format!(
+        "-march raises the baseline (target 0, {}) to {cpu}: it now needs {}",
+        targets[0].name,
+        new.join(", ")
     );
     for target in targets.iter_mut() {
         target.features.extend(wanted.iter().cloned());
         target.disabled.retain(|f| !wanted.contains(f));
     }
-    true
+    Some(note)
 }
 
 /// The features that a function was compiled with, closed under implication.

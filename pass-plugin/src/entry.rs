@@ -8,9 +8,10 @@ use crate::julia::{cpu_features, multiversion};
 #[cfg(feature = "llvm22")]
 use crate::llvm::{HostMachine, HostStream};
 use crate::llvm::{Module, Severity};
+use crate::packages::{self, dedup, export};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
-use crate::{annotate, arch, assembler, c_entries, identity, partition, rewrite, simplify};
+use crate::{annotate, arch, assembler, c_entries, partition, rewrite, simplify};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use llvm_sys::prelude::LLVMModuleRef;
@@ -92,6 +93,8 @@ extern "C" fn register(builder: *mut c_void) {
         emit: Kind::Emit as c_uint,
         look_up: Kind::LookUp as c_uint,
         units: Kind::Units as c_uint,
+        identify: Kind::Identify as c_uint,
+        deduplicate: Kind::Deduplicate as c_uint,
         strict: annotate::FP_STRICT.as_ptr().cast(),
         strict_len: annotate::FP_STRICT.len(),
     };
@@ -152,17 +155,22 @@ enum Kind {
     Emit = 10,
     /// Before all else that `jl-emit` brings along: whether the cache has the archive.
     LookUp = 11,
-    /// Prints the functions' identities.
+    /// Keeps the functions' identities with them, or prints them.
     Identity = 12,
     /// The middle of simplification, in units.
     Units = 13,
     /// Exports functions for C.
     CEntries = 14,
+    /// At the start of a pipeline: identities, where the environment asks for them.
+    Identify = 15,
+    /// Leaves out what dependencies have.
+    Deduplicate = 16,
 }
 
-const NAMES: [(&str, Kind); 10] = [
+const NAMES: [(&str, Kind); 11] = [
     ("jl-annotate", Kind::Annotate),
     ("jl-c-entries", Kind::CEntries),
+    ("jl-dedup", Kind::Deduplicate),
     ("jl-multiversion", Kind::Multiversion),
     ("jl-simplify", Kind::Simplify),
     ("jl-partition", Kind::Partition),
@@ -233,12 +241,21 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, Stri
         return c_entries::make(module);
     }
     if kind == Kind::Identity as c_uint {
-        return identity::run(module, inner);
+        return packages::run(module, inner);
+    }
+    if kind == Kind::Identify as c_uint {
+        return packages::identify_if_asked(module, &EmitSettings::parse(inner)?);
+    }
+    if kind == Kind::Deduplicate as c_uint {
+        return dedup::deduplicate(module);
     }
     if kind == Kind::LookUp as c_uint {
-        let found = driver::look_up(module, &EmitSettings::parse(inner)?)?;
+        let settings = EmitSettings::parse(inner)?;
+        let found = driver::look_up(module, &settings)?;
+        // Identities are those of what the front end wrote.
+        let identified = packages::identify_if_asked(module, &settings)?;
         // Simplification would remove a local function that nobody but C calls.
-        return Ok(c_entries::make(module)? || found);
+        return Ok(c_entries::make(module)? || identified || found);
     }
     if kind == Kind::Units as c_uint {
         return simplify::in_units(module, &EmitSettings::parse(inner)?);
@@ -262,7 +279,10 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, Stri
     match kind {
         k if k == Kind::Record as c_uint => annotate::record_settings(module),
         k if k == Kind::Annotate as c_uint => annotate::annotate(module, &settings),
-        k if k == Kind::Multiversion as c_uint => rewrite::multiversion(module, false),
+        k if k == Kind::Multiversion as c_uint => {
+            let cloned = rewrite::multiversion(module, false)?;
+            Ok(export::export(module) || cloned)
+        }
         k if k == Kind::PrintCpuModels as c_uint => {
             print_cpu_models(module)?;
             Ok(false)
@@ -270,7 +290,8 @@ fn dispatch(module: Module, kind: c_uint, parameters: &str) -> Result<bool, Stri
         k => {
             let annotated = annotate::annotate(module, &settings)?;
             let lto = k == Kind::BothLto as c_uint;
-            Ok(rewrite::multiversion(module, lto)? || annotated)
+            let cloned = rewrite::multiversion(module, lto)?;
+            Ok(export::export(module) || cloned || annotated)
         }
     }
 }

@@ -8,7 +8,8 @@
 //! archive). `unsafe` stays in [`llvm`], [`entry`], [`assembler`] and the
 //! shim's declarations.
 //!
-//! [`identity`] tells which functions of different modules are the same one.
+//! [`identity`] tells which functions of different modules are the same one; [`packages`] lets other images use them, and
+//! uses those of others.
 //!
 //! [`compose`] makes one object of several and knows nothing of LLVM.
 //!
@@ -35,6 +36,7 @@ pub mod floating_point;
 pub mod identity;
 pub mod julia;
 pub mod llvm;
+pub mod packages;
 pub mod partition;
 pub mod plan;
 pub mod questions;

@@ -14,6 +14,8 @@ pub struct Callbacks {
     pub emit: c_uint,
     pub look_up: c_uint,
     pub units: c_uint,
+    pub identify: c_uint,
+    pub deduplicate: c_uint,
     /// Name of the module flag that keeps the code generator from fusing by itself; not zero-terminated.
     pub strict: *const c_char,
     pub strict_len: usize,
@@ -83,6 +85,7 @@ unsafe extern "C" {
         module: LLVMModuleRef,
         prefix: *const c_char,
         len: usize,
+        drop: bool,
         data: *mut c_void,
         visit: VisitName,
     );
@@ -229,4 +232,12 @@ unsafe extern "C" {
         data: *mut c_void,
         error: WriteBytes,
     ) -> bool;
+}
+
+unsafe extern "C" {
+    // `cpp/packages.cpp`.
+    pub fn jl_cpp_calls(function: LLVMValueRef, data: *mut c_void, visit: VisitSymbol) -> c_uint;
+    pub fn jl_cpp_call_through(call: LLVMValueRef, slot: LLVMValueRef);
+    pub fn jl_cpp_drop_body(function: LLVMValueRef);
+    pub fn jl_cpp_drop_unreferenced(module: LLVMModuleRef);
 }

@@ -25,15 +25,7 @@ impl ModuleTables {
     /// Starts with the target list; it stays only if a record refers to it.
     pub fn new(module: Module, arch: Arch, flags: u32, targets: &[TargetDescription]) -> ModuleTables {
         let blob = specs::write(arch.elf_machine(), flags, targets);
-        let name = specs::symbol_name(&blob);
-        let specs = module.named_global(&name).unwrap_or_else(|| {
-            let bytes = module.bytes(&blob);
-            let specs = data(module, &name, bytes, SPECS_SECTION, 8);
-            specs.set_linkage(Linkage::LLVMLinkOnceODRLinkage);
-            specs.set_hidden();
-            specs.set_own_comdat(module);
-            specs
-        });
+        let specs = shared_data(module, &specs::symbol_name(&blob), &blob, SPECS_SECTION, 8);
         ModuleTables { module, arch, specs, records: 0 }
     }
 
@@ -145,7 +137,19 @@ fn data(module: Module, name: &str, bytes: Value, section: &str, alignment: u32)
     global
 }
 
-fn place(global: Value, section: &str, alignment: u32) {
+/// Data of which an image keeps one copy; the name tells the content.
+pub fn shared_data(module: Module, name: &str, bytes: &[u8], section: &str, alignment: u32) -> Value {
+    module.named_global(name).unwrap_or_else(|| {
+        let shared = data(module, name, module.bytes(bytes), section, alignment);
+        shared.set_linkage(Linkage::LLVMLinkOnceODRLinkage);
+        shared.set_hidden();
+        shared.set_own_comdat(module);
+        shared
+    })
+}
+
+/// Makes a variable constant data in a section of ours.
+pub fn place(global: Value, section: &str, alignment: u32) {
     global.set_constant(true);
     global.set_section(section);
     global.set_alignment(alignment);
@@ -166,11 +170,18 @@ pub fn emit_report(module: Module, lines: &[Line], lto: bool) {
         append_text(module, REPORT_SECTION, &text);
         return;
     }
-    let bytes = module.bytes(text.as_bytes());
-    let report = data(module, "jl_report", bytes, REPORT_SECTION, 1);
-    report.set_linkage(Linkage::LLVMPrivateLinkage);
-    report.set_global_metadata(module, "exclude", None);
-    module.append_to_compiler_used(report);
+    emit_excluded(module, "jl_report", REPORT_SECTION, &text);
+}
+
+/// Puts text into a section that tools find in the object and linkers drop.
+pub fn emit_excluded(module: Module, name: &str, section: &str, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let excluded = data(module, name, module.bytes(text.as_bytes()), section, 1);
+    excluded.set_linkage(Linkage::LLVMPrivateLinkage);
+    excluded.set_global_metadata(module, "exclude", None);
+    module.append_to_compiler_used(excluded);
 }
 
 /// Puts text into a section that is not loaded; linkers keep it.

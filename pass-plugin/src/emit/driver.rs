@@ -13,6 +13,7 @@ use super::store::Store;
 use super::threads;
 use crate::annotate;
 use crate::llvm::{Module, Severity};
+use crate::packages::{self, dedup, dependencies};
 use crate::partition::plan::ShardId;
 use crate::partition::{self, facts};
 use crate::settings::Settings;
@@ -39,7 +40,7 @@ pub fn look_up(module: Module, settings: &EmitSettings) -> Result<bool, String> 
     if module.has_flag(EMITTED) || settings.jobs.is_some() {
         return Ok(false);
     }
-    let key = store.image(&module.bitcode(), settings);
+    let key = store.image(&module.bitcode(), settings, &packages::key(module)?);
     let Some(bytes) = store.get(&key) else {
         module.set_note(INPUT, &key.to_hex());
         return Ok(true);
@@ -73,6 +74,9 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     let compiler = Compiler::new(settings, identity(module));
     let engine = Engine::from_environment(out)?;
 
+    if !dependencies::paths().is_empty() {
+        session.stage(Stage::Deduplicate, || dedup::deduplicate(module))?;
+    }
     session.stage(Stage::Annotate, || annotate::annotate(module, &plan))?;
     session.stage(Stage::Partition, || partition::partition(module, &settings.partition))?;
     compiler.write(module);

@@ -5,10 +5,14 @@ use super::compile::Compiler;
 use super::names;
 use crate::annotate::{ANNOTATED, SPECS};
 use crate::llvm::{Module, OwnedModule, Value};
+use crate::packages::export;
 use crate::partition::facts::{is_copied, is_definition};
 use crate::partition::share;
 use crate::rewrite::{self, CLONE, CLONED, TRAMPOLINE};
-use image_format::layout::{RECORD_SECTION, REPORT_SECTION, SHARD_NOTE_SECTION, SLOT_SECTION, SPECS_SECTION};
+use image_format::layout::{
+    DEPENDENCY_SECTION, EXPORT_SECTION, IMPORT_SECTION, IMPORT_SLOT_SECTION, PACKAGE_REPORT_SECTION,
+    RECORD_SECTION, REPORT_SECTION, SHARD_NOTE_SECTION, SLOT_SECTION, SPECS_SECTION,
+};
 use std::collections::HashMap;
 use xxhash_rust::xxh64::xxh64;
 
@@ -51,6 +55,7 @@ pub fn split(shard: &[u8]) -> Result<Parts, String> {
     let module = owned.module();
     let keys = keys(module);
     rewrite::multiversion(module, false)?;
+    export::export(module);
     if let Some(error) = owned.error() {
         return Err(error.to_string());
     }
@@ -107,7 +112,7 @@ fn assign(symbols: &[Value]) -> Option<Vec<Option<Part>>> {
     for (user, symbol) in symbols.iter().enumerate() {
         for (used, _) in symbol.references().into_iter().filter(|(_, tied)| *tied) {
             let used = parts[index[&used]];
-            if symbol.is_indirect_symbol() {
+            if symbol.is_indirect_symbol() || symbol.section() == Some(EXPORT_SECTION) {
                 parts[user] = used;
             } else if used.is_some() && parts[user].is_some() && used != parts[user] {
                 return None;
@@ -129,8 +134,12 @@ fn part_of(symbol: &Value) -> Option<Part> {
         return Some(if trampoline { Part::Tables } else { Part::Target(0) });
     }
     let ours = |section: &str| {
-        [RECORD_SECTION, SPECS_SECTION, SHARD_NOTE_SECTION, REPORT_SECTION].contains(&section)
-            || section.starts_with(SLOT_SECTION)
+        let sections = [RECORD_SECTION, SPECS_SECTION, SHARD_NOTE_SECTION, REPORT_SECTION];
+        let packages = [IMPORT_SECTION, DEPENDENCY_SECTION, PACKAGE_REPORT_SECTION];
+        let slots = [SLOT_SECTION, IMPORT_SLOT_SECTION];
+        sections.contains(&section)
+            || packages.contains(&section)
+            || slots.iter().any(|slot| section.starts_with(slot))
     };
     let tables = symbol.section().is_some_and(ours);
     Some(if tables { Part::Tables } else { Part::Target(0) })

@@ -47,6 +47,8 @@ impl Display for Place {
 pub enum Stage {
     /// The half of optimisation that all targets share.
     Simplify,
+    /// Leaving out what dependencies have.
+    Deduplicate,
     /// Which function is cloned for which target.
     Annotate,
     /// Which definition goes to which shard.
@@ -68,8 +70,9 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const ALL: [Stage; 11] = [
+    pub const ALL: [Stage; 12] = [
         Stage::Simplify,
+        Stage::Deduplicate,
         Stage::Annotate,
         Stage::Partition,
         Stage::Serialise,
@@ -85,6 +88,7 @@ impl Stage {
     pub fn word(self) -> &'static str {
         match self {
             Stage::Simplify => "simplify",
+            Stage::Deduplicate => "deduplicate",
             Stage::Annotate => "annotate",
             Stage::Partition => "partition",
             Stage::Serialise => "serialise",

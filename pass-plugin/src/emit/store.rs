@@ -60,8 +60,8 @@ impl Store {
         }
     }
 
-    /// `input` is the module's bitcode before anything was done to it.
-    pub fn image(&self, input: &[u8], settings: &EmitSettings) -> Key {
+    /// `input` is the module's bitcode before anything was done to it; `packages` what decides about exports and imports.
+    pub fn image(&self, input: &[u8], settings: &EmitSettings, packages: &[u8]) -> Key {
         // All that is decided outside of the module; a new setting must be named here.
         let EmitSettings { level, simplified, out: _, jobs: _, form, partition, rest } = settings;
         let environment = std::env::var("JULIA_CPU_TARGET").unwrap_or_default();
@@ -70,6 +70,7 @@ impl Store {
         key.number("simplified", u64::from(*simplified));
         key.number("shard weight", partition.shard_weight.unwrap_or(0));
         key.bytes("settings", rest).bytes("environment", environment);
+        key.bytes("packages", packages);
         key.finish()
     }
 

@@ -31,13 +31,14 @@ pub struct Identified {
     pub sharing: Sharing,
 }
 
-/// The identities of all functions that are defined in the module, in its order.
-pub fn identify(module: Module) -> Vec<Identified> {
+/// The identities of all functions that are defined in the module, in its order. `compiled` is what else their code
+/// depends on, as text: targets, settings, level.
+pub fn identify(module: Module, compiled: &str) -> Vec<Identified> {
     let read = read::read(module);
     let components = Components::of(&read.nodes);
     let hashes = components.hashes(&read.nodes);
     let verdicts = sharing::decide(&read.nodes, &read.facts, &components);
-    let environment = environment(&read.module);
+    let environment = environment(&read.module, compiled);
     let functions = read.functions.iter().map(|(function, symbol)| Identified {
         function: *function,
         identity: Identity::of(&hashes[*symbol], &environment),
@@ -47,18 +48,14 @@ pub fn identify(module: Module) -> Vec<Identified> {
 }
 
 /// The hash of what all code of a module depends on.
-fn environment(module: &[u8]) -> Hash {
+fn environment(module: &[u8], compiled: &str) -> Hash {
     let version = format!("{} {VERSION} {LLVM_VERSION}", env!("CARGO_PKG_VERSION"));
-    hash_bytes(&[version.as_bytes(), module])
+    hash_bytes(&[version.as_bytes(), compiled.as_bytes(), module])
 }
 
-/// `jl-identity<print>`: a line of identity, verdict and name for each function, on standard output.
-pub fn run(module: Module, parameters: &str) -> Result<bool, String> {
-    if parameters != "print" {
-        return Err(format!("unknown parameter '{parameters}' of jl-identity; known is print"));
-    }
-    for found in identify(module) {
+/// A line of identity, verdict and name for each function, on standard output.
+pub fn print(module: Module, compiled: &str) {
+    for found in identify(module, compiled) {
         println!("{} {} {}", found.identity, found.sharing.word(), found.function.name());
     }
-    Ok(false)
 }

@@ -18,6 +18,7 @@ mod integer;
 mod machine;
 mod module;
 mod own;
+mod packages;
 mod subtarget;
 mod symbols;
 mod types;
@@ -34,6 +35,7 @@ pub use llvm_sys::{LLVMLinkage as Linkage, LLVMOpcode as Opcode, LLVMTypeKind as
 pub use machine::{HostMachine, HostStream, Machine};
 pub use module::{Module, Severity};
 pub use own::OwnedModule;
+pub use packages::OtherUses;
 pub use subtarget::{known_features, subtarget_features};
 pub use types::Type;
 pub use units::{Piece, PieceRole};

@@ -88,12 +88,22 @@ impl Module {
 
     /// The strings of `llvm.commandline` that start with `prefix`; they are dropped from the module.
     pub fn take_command_line(self, prefix: &str) -> Vec<String> {
+        self.visit_command_line(prefix, true)
+    }
+
+    /// The strings of `llvm.commandline` that start with `prefix`.
+    pub fn command_line(self, prefix: &str) -> Vec<String> {
+        self.visit_command_line(prefix, false)
+    }
+
+    fn visit_command_line(self, prefix: &str, drop: bool) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         let data: *mut Vec<String> = &mut found;
         llvm!(shim::jl_cpp_take_command_line(
             self.0,
             prefix.as_ptr().cast(),
             prefix.len(),
+            drop,
             data.cast(),
             push_name
         ));
@@ -256,9 +266,13 @@ impl Module {
     }
 
     /// Another name for a function, visible to all.
-    pub fn add_alias(self, name: &str, of: Function) {
+    pub fn add_alias(self, name: &str, of: Function) -> Value {
         let ty = llvm!(LLVMGlobalGetValueType(of.0.0));
-        llvm!(LLVMAddAlias2(self.0, ty, 0, of.0.0, c_string(name).as_ptr()));
+        Value(llvm!(LLVMAddAlias2(self.0, ty, 0, of.0.0, c_string(name).as_ptr())))
+    }
+
+    pub fn function_named(self, name: &str) -> Option<Function> {
+        non_null(llvm!(LLVMGetNamedFunction(self.0, c_string(name).as_ptr()))).map(|f| Function(Value(f)))
     }
 
     /// A new function named `name` of the type of `like`.
