@@ -7,7 +7,8 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Symbols that stay visible to the linker; everything else becomes local.
-const SYMBOLS: [&str; 4] = ["jl_image_header", "jl_image_state", "jl_image_init", "__jl_process_v1"];
+const SYMBOLS: [&str; 5] =
+    ["jl_image_header", "jl_image_state", "jl_image_init", "jl_link_must_link_this", "__jl_process_v1"];
 /// Hidden weak symbols that the linker defines where the output has the thing.
 const FROM_LINKER: [&str; 6] = [
     "_DYNAMIC",
@@ -18,7 +19,7 @@ const FROM_LINKER: [&str; 6] = [
     "__fini_array_end",
 ];
 /// Largest size of the object's loaded sections, in bytes.
-const MAX_SIZE: u64 = 40 << 10;
+const MAX_SIZE: u64 = 48 << 10;
 
 /// An architecture that there is an object for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,7 +173,7 @@ fn check(object: &Path, machine: Machine) -> Result<(), String> {
     }
 }
 
-/// No indirect branch at all: the compiler reaches the memory functions directly here.
+/// No indirect branch but the one to dlopen, by way of x16: the compiler reaches the memory functions directly here.
 fn check_branches_aarch64(object: &Path, code: &str) -> Result<(), String> {
     // `ADDRESS: MNEMONIC OPERANDS`
     let mnemonic = |line: &str| line.split_once(':')?.1.split_whitespace().next().map(str::to_owned);
@@ -180,6 +181,9 @@ fn check_branches_aarch64(object: &Path, code: &str) -> Result<(), String> {
     for line in code.lines() {
         let Some(name) = mnemonic(line) else { continue };
         found_code |= name == "ret";
+        if line.trim_end().ends_with("br\tx16") {
+            continue;
+        }
         if ["br", "blr"].contains(&name.as_str()) || name.starts_with("bra") || name.starts_with("blra") {
             return Err(format!("{}: indirect branch: {line}", object.display()));
         }

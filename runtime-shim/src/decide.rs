@@ -1,6 +1,7 @@
 //! Settings, CPU and target list become a target or a reason to refuse.
 
 use crate::environ::{Cap, Forced, Settings};
+use crate::imports::Unusable;
 use image_format::choose::{Needs, NoTarget, choose};
 use image_format::feature::FeatureSet;
 use image_format::specs::Specs;
@@ -18,6 +19,10 @@ pub enum Refusal {
     MalformedTarget,
     /// `JL_LOAD_CPU` is no model that we know.
     UnknownCpu,
+    /// An image that it takes functions from.
+    Dependency(Unusable),
+    /// The kernel does not let us fill the slots for functions of other images.
+    Unopened,
 }
 
 /// All features that some target needs: what must be probed.

@@ -1,6 +1,7 @@
 //! Symbols that the dynamic linker and the C library export, by their own hash tables: no symbol of ours
 //! is undefined.
 
+#[cfg(target_arch = "x86_64")]
 use crate::start::{LinkMap, RDebug};
 use core::ffi::{CStr, c_char};
 
@@ -26,6 +27,7 @@ struct Symbol {
 /// # Safety
 /// The dynamic linker is mapped at `base`, and no other thread loads or unloads now (as in a constructor,
 /// which runs under the dynamic linker's lock).
+#[cfg(target_arch = "x86_64")]
 pub unsafe fn find(base: usize, name: &CStr) -> Option<usize> {
     // SAFETY: as the caller says. `_r_debug` is the dynamic linker's list of objects; shared objects have
     // their ELF header at their load bias.
@@ -50,7 +52,7 @@ pub unsafe fn find(base: usize, name: &CStr) -> Option<usize> {
 ///
 /// # Safety
 /// A 64-bit shared object is mapped at `base` as a whole, its first segment at its address 0.
-unsafe fn find_in(base: usize, name: &CStr) -> Option<usize> {
+pub unsafe fn find_in(base: usize, name: &CStr) -> Option<usize> {
     let at = |offset: usize| base.wrapping_add(offset);
     // SAFETY: the ELF header, the program headers, the dynamic section and the tables it leads to are all
     // mapped; fields are where the ELF specification says, the hash table as the GNU linkers lay it out

@@ -1,15 +1,18 @@
-//! The phases of the constructor: settings, CPU, choice, fill; and what to do when nothing may run.
+//! The phases of the constructor: settings, CPU, choice, fill, imports; and what to do when nothing may run.
 
 use crate::arguments::Arguments;
 use crate::decide::{Refusal, decide};
 use crate::environ::{Log, Scanner, Settings, Variables, is_secure};
-use crate::memory::{Image, Sealed};
+use crate::imports::{self, Surroundings};
+use crate::memory::{Image, ImportSlots, Sealed};
+use crate::message::Subject;
+use crate::objects::{Entry, Object};
 use crate::process::Process;
 use crate::sys::{self, File};
 use crate::text::Line;
 use crate::{maps, message, probe_arch};
 use image_format::feature::FeatureSet;
-use image_format::layout::image_state;
+use image_format::layout::{Dependency, image_state};
 use image_format::specs::Specs;
 
 /// Chooses for a merged image that nobody has filled yet, and fills it. Without knowing what is `sealed` the
@@ -25,19 +28,63 @@ pub fn fill(
     let target = decide(&specs, &settings, |wanted| host(process, arguments, wanted))?;
     let row = image.table().ok_or(Refusal::Damaged("image table"))?.row_for(target);
     let row = row.ok_or(Refusal::Damaged("row list"))?;
+    if fill_row(image, row, sealed) && settings.log != Log::Off {
+        log_choice(&specs, target, &settings, image.state() as usize);
+    }
+    Ok(())
+}
+
+/// Whether the row now runs.
+fn fill_row(image: &Image, row: usize, sealed: Option<Sealed>) -> bool {
     let state = image_state::FILLED + row as u32;
-    if sealed.is_some_and(|sealed| image.fill(row, state, sealed)) {
-        if settings.log != Log::Off {
-            log_choice(&specs, target, &settings, image.state() as usize);
-        }
-    } else {
+    let is_filled = sealed.is_some_and(|sealed| image.fill(row, state, sealed));
+    if !is_filled {
         // The kernel does not let us open the slots. The baseline, which was found to run here, stays; that
         // is worth a line even if nobody asked for one.
         let mut line = Line::EMPTY;
         message::unopened(&mut line, maps::path_of(image.state() as usize).as_slice());
         sys::write_stderr(line.end());
     }
-    Ok(())
+    is_filled
+}
+
+/// As [`fill`], for an image that takes functions from others or lets them take its own. `hold` as in [`imports::fill`].
+pub fn fill_package(
+    image: &Image,
+    object: &Object,
+    process: &Process,
+    arguments: Option<Arguments>,
+    sealed: Option<Sealed>,
+    surroundings: impl FnOnce() -> Surroundings,
+    hold: impl Fn(&Surroundings, &Entry) -> bool,
+) -> Result<(), Refusal> {
+    let package = image.verified(object).ok_or(Refusal::Damaged("list of functions of other images"))?;
+    if image.header().specs.count == 0 && image.header().slots.count == 0 {
+        // Nothing to choose from.
+        fill_row(image, 0, sealed);
+    } else {
+        fill(image, process, arguments, sealed)?;
+    }
+    if package.dependencies.is_empty() && package.imports.is_empty() {
+        return Ok(());
+    }
+    let surroundings = surroundings();
+    let mut slots = match sealed {
+        _ if package.imports.is_empty() => ImportSlots::NONE,
+        Some(sealed) => image.open_imports(object, sealed).ok_or(Refusal::Unopened)?,
+        None => return Err(Refusal::Unopened),
+    };
+    let without = |dependency: &Dependency, fault| {
+        let settings = settings(process, arguments);
+        if settings.log != Log::Off {
+            let mut line = Line::EMPTY;
+            let path = maps::path_of(image.state() as usize);
+            message::without(&mut line, path.as_slice(), dependency, fault);
+            log(line.end(), &settings);
+        }
+    };
+    imports::fill(&package, &surroundings, &mut slots, |entry| hold(&surroundings, entry), without)
+        .map_err(Refusal::Dependency)
 }
 
 /// What the user asked for; read once per process where the block is shared. `arguments` save reading
@@ -95,8 +142,8 @@ fn log(line: &[u8], settings: &Settings) {
 }
 
 /// Prints why an image is refused; `address` is any in the image.
-pub fn print_refusal(specs: Option<&Specs>, refusal: Refusal, address: usize) {
+pub fn print_refusal(subject: Subject, refusal: Refusal, address: usize) {
     let mut line = Line::EMPTY;
-    message::refused(&mut line, maps::path_of(address).as_slice(), specs, refusal, &variables());
+    message::refused(&mut line, maps::path_of(address).as_slice(), subject, refusal, &variables());
     sys::write_stderr(line.end());
 }

@@ -5,20 +5,22 @@
 //! allocation, no thread-locals, no panic. Built with `--cfg jl_object` and link-time optimisation the
 //! crate becomes one relocatable object (`build_object.rs`); as a library it has no symbols of its own.
 //!
-//! The phases of [`init`](mod@init): header -> settings (environment) -> CPU -> choice -> fill -> seal.
-//! `unsafe` stands in `sys*.rs`, `memory.rs`, `start.rs`, `arguments.rs`, `dynamic_linker.rs`, `probe*.rs` and
-//! `object*.rs` only.
+//! The phases of [`init`](mod@init): header -> settings (environment) -> CPU -> choice -> fill -> imports -> seal.
+//! `unsafe` stands in `sys*.rs`, `memory.rs`, `start.rs`, `arguments.rs`, `dynamic_linker.rs`, `probe*.rs`, `objects.rs`
+//! and `object*.rs` only.
 #![no_std]
 
 pub mod arguments;
 pub mod decide;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", jl_object))]
 mod dynamic_linker;
 pub mod environ;
+pub mod imports;
 pub mod init;
 pub mod maps;
 pub mod memory;
 pub mod message;
+pub mod objects;
 #[cfg_attr(target_arch = "x86_64", path = "probe_x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "probe_aarch64.rs")]
 mod probe_arch;

@@ -1,9 +1,13 @@
 //! The memory of a loaded image: bytes become tables, slots are filled, RELRO is opened and sealed.
 
+use crate::objects::Object;
 use crate::sys::protect;
+use core::ops::Range;
 use core::slice;
 use image_format::image::{ImageError, Table, parse_header};
-use image_format::layout::{Extent, IMAGE_SLOTS_CONTIGUOUS, ImageHeader};
+use image_format::layout::{Dependency, Extent, IMAGE_SLOTS_CONTIGUOUS, ImageHeader};
+use image_format::package::Package;
+use image_format::pod::read_at;
 use image_format::specs::Specs;
 
 /// Which pages of an image's RELRO the dynamic linker has sealed.
@@ -98,9 +102,67 @@ impl Image {
         Table::new(self.header, self.bytes(self.header.table), false).ok()
     }
 
+    /// A dependency of the image that lies in `object`.
+    pub fn dependency(&self, object: &Object, index: u32) -> Option<Dependency> {
+        let list = self.header.dependencies;
+        let at = (index as usize).checked_mul(size_of::<Dependency>())?;
+        let first = self.address(list.offset);
+        let bytes = object.bytes(first.checked_add(at)?, size_of::<Dependency>())?;
+        if index < list.count { read_at(bytes, 0) } else { None }
+    }
+
     /// The address of the image's state word.
     pub fn state(&self) -> *mut u32 {
         self.base.wrapping_offset(self.header.state.offset as isize).cast_mut().cast()
+    }
+
+    /// The address that an offset of the header or the image table stands for.
+    pub fn address(&self, offset: i32) -> usize {
+        self.base.wrapping_offset(offset as isize) as usize
+    }
+
+    /// Whether the image takes functions from other images or lets them take its own.
+    pub fn is_package(&self) -> bool {
+        let ImageHeader { exports, imports, dependencies, .. } = &self.header;
+        [exports, imports, dependencies].iter().any(|list| list.count > 0)
+    }
+
+    /// The lists of a package image that lies in `object`; `None` when they, or anything else that a fill relies on, are not
+    /// what the header says. Images that others rely on are verified as a whole, which costs a pass over all tables.
+    pub fn verified<'a>(&self, object: &Object<'a>) -> Option<Package<'a>> {
+        let header = &self.header;
+        let at =
+            |extent: Extent| object.bytes(self.address(extent.offset), extent.count as usize).unwrap_or(&[]);
+        let is_sealed = |offset: i32, size: usize, alignment: usize| {
+            let start = self.address(offset);
+            let end = start.checked_add(size);
+            start.is_multiple_of(alignment) && end.is_some_and(|end| object.is_relro(start, end))
+        };
+        let is_span = |span: Extent| {
+            span.count >= 8 && is_sealed(span.offset, span.count as usize, align_of::<usize>())
+        };
+        let table = Table::new(*header, at(header.table), true).ok()?;
+        let is_right = is_sealed(header.state.offset, size_of::<u32>(), align_of::<u32>())
+            && at(header.specs).len() == header.specs.count as usize
+            && (header.slots.count == 0 || is_span(header.slot_span))
+            && (header.imports.count == 0 || is_span(header.import_span))
+            && table
+                .distances()
+                .all(|distance| is_sealed(distance.place, size_of::<i32>(), align_of::<i32>()));
+        if is_right { Package::new(header, at, true).ok() } else { None }
+    }
+
+    /// Opens the import slots of an image that was found right; `None` when the kernel does not let us.
+    pub fn open_imports(&self, object: &Object, sealed: Sealed) -> Option<ImportSlots> {
+        let span = self.header.import_span;
+        let start = self.address(span.offset);
+        let end = start.checked_add(span.count as usize)?;
+        if !object.is_relro(start, end) {
+            return None;
+        }
+        // SAFETY: the range lies in the RELRO of this image, which `object` is; the image runs no code of its own yet.
+        let unsealed = unsafe { Unsealed::new(start, end, sealed) }?;
+        Some(ImportSlots { base: self.address(0), slots: start..end, unsealed: Some(unsealed) })
     }
 
     fn bytes(&self, extent: Extent) -> &[u8] {
@@ -190,6 +252,32 @@ impl Image {
         unsafe { (state_at as *mut u32).write_volatile(state) };
         drop(unsealed);
         true
+    }
+}
+
+/// The import slots of an image, open for writing; sealed again on drop.
+pub struct ImportSlots {
+    base: usize,
+    slots: Range<usize>,
+    #[allow(dead_code, reason = "kept for what happens when it is dropped")]
+    unsealed: Option<Unsealed>,
+}
+
+impl ImportSlots {
+    /// Of an image without imports.
+    pub const NONE: ImportSlots = ImportSlots { base: 0, slots: 0..0, unsealed: None };
+
+    /// Lets the slot at an offset from the header lead to `function`; false when there is no slot.
+    pub fn fill(&mut self, slot: i32, function: usize) -> bool {
+        let slot = self.base.wrapping_add_signed(slot as isize);
+        let is_slot = self.slots.contains(&slot)
+            && self.slots.end - slot >= size_of::<usize>()
+            && slot.is_multiple_of(align_of::<usize>());
+        if is_slot {
+            // SAFETY: an aligned cell of the pages that `open_imports` opened.
+            unsafe { write_slot(slot as *mut usize, function) };
+        }
+        is_slot
     }
 }
 

@@ -2,9 +2,11 @@
 
 use crate::decide::Refusal;
 use crate::environ::{Cap, Forced, Settings, Variables};
+use crate::imports::{Fault, Unusable};
 use crate::text::Line;
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
+use image_format::layout::Dependency;
 use image_format::specs::{SPECS_RAISED, Specs};
 
 const PREFIX: &[u8] = image_format::log::PREFIX.as_bytes();
@@ -31,14 +33,37 @@ pub fn unopened(line: &mut Line, path: &[u8]) {
     line.text(b": mprotect of its slots failed: the baseline runs");
 }
 
-/// As [`refused_reason`], behind our name and the file's.
-pub fn refused(line: &mut Line, path: &[u8], specs: Option<&Specs>, refusal: Refusal, variables: &Variables) {
+/// A function of another image was called in an image that was not filled.
+pub fn unresolved(line: &mut Line, path: &[u8]) {
+    line.text(PREFIX).text(or_unknown(path));
+    line.text(b": a function of another image was called before it was found, or in an image that was refused: abort");
+}
+
+/// Functions of the image run that others could not give it: why not the dependency's.
+pub fn without(line: &mut Line, path: &[u8], dependency: &Dependency, fault: Fault) {
     line.text(PREFIX).text(or_unknown(path)).text(b": ");
-    refused_reason(line, specs, refusal, variables);
+    line.text(b"runs its own copies of functions that it would take from ");
+    name_dependency(line, dependency);
+    fault_reason(line, dependency, fault);
+}
+
+/// What of an image is named when it is refused.
+#[derive(Clone, Copy, Default)]
+pub struct Subject<'a> {
+    pub specs: Option<&'a Specs<'a>>,
+    /// The one that the refusal is about.
+    pub dependency: Option<&'a Dependency>,
+}
+
+/// As [`refused_reason`], behind our name and the file's.
+pub fn refused(line: &mut Line, path: &[u8], subject: Subject, refusal: Refusal, variables: &Variables) {
+    line.text(PREFIX).text(or_unknown(path)).text(b": ");
+    refused_reason(line, subject, refusal, variables);
 }
 
 /// Why an image cannot run here, what it would need and what to do, without the end of the line.
-pub fn refused_reason(line: &mut Line, specs: Option<&Specs>, refusal: Refusal, variables: &Variables) {
+pub fn refused_reason(line: &mut Line, subject: Subject, refusal: Refusal, variables: &Variables) {
+    let Subject { specs, dependency } = subject;
     match refusal {
         Refusal::Damaged(what) => {
             line.text(b"the ").text(what.as_bytes());
@@ -77,6 +102,82 @@ pub fn refused_reason(line: &mut Line, specs: Option<&Specs>, refusal: Refusal, 
             line.text(b"JL_LOAD_CPU=").text(variables.cpu.as_slice());
             line.text(b" is not a CPU that we know: give a model by LLVM's name, such as ");
             line.text(example_cpus()).text(b", or unset it (jl-load run --help)");
+        }
+        Refusal::Dependency(Unusable { index, fault }) => {
+            line.text(b"cannot run here: it takes functions from ");
+            match dependency {
+                Some(dependency) => {
+                    name_dependency(line, dependency);
+                    fault_reason(line, dependency, fault);
+                }
+                None => {
+                    line.text(b"dependency ").decimal(index as usize).text(b", which is not in its list: ");
+                    line.text(REBUILD);
+                }
+            }
+        }
+        Refusal::Unopened => {
+            line.text(b"cannot run here: the kernel does not let it fill its slots for functions of other ");
+            line.text(b"images (mprotect failed)");
+        }
+    }
+}
+
+const REBUILD: &[u8] = b"restore the file or link it again (jl-load check says more)";
+
+/// `libA.so (build id 0123)`.
+fn name_dependency(line: &mut Line, dependency: &Dependency) {
+    line.text(dependency.name()).text(b" (build id ");
+    hexadecimal(line, dependency.build_id());
+    line.text(b")");
+}
+
+/// What is wrong with a dependency, behind its name, and what to do.
+fn fault_reason(line: &mut Line, dependency: &Dependency, fault: Fault) {
+    let relink = |line: &mut Line| {
+        line.text(b": build the image again, or fit it with jl-link --jl-relink=FILE --jl-dep=");
+        line.text(dependency.name()).text(b" -o FILE");
+    };
+    match fault {
+        Fault::Missing => line.text(b", which is not loaded: link it with that library again"),
+        Fault::NoImage => {
+            line.text(b", but what is loaded under this name is no code image of this release");
+            line.text(b": build it with jl-cc --jl-package")
+        }
+        Fault::Damaged => line.text(b", and what is loaded under this name is damaged: ").text(REBUILD),
+        Fault::Other { build_id, size } => {
+            let found = build_id.get(..size as usize).unwrap_or(&build_id);
+            if found == dependency.build_id() {
+                line.text(b", but what is loaded has other content under the same build id");
+            } else {
+                line.text(b", but what is loaded has build id ");
+                hexadecimal(line, found);
+            }
+            relink(line);
+            line
+        }
+        Fault::Refused => line.text(b", which was refused itself"),
+        Fault::Unready => {
+            line.text(b", whose turn is not over: it depends on this image in turn, which must not be")
+        }
+        Fault::Unheld => {
+            line.text(b", which the dynamic linker does not keep loaded: link it with that library again")
+        }
+        Fault::Export { import } => {
+            line.text(b", but its import ").decimal(import as usize);
+            line.text(b" is none of the functions there: its tables are damaged: ").text(REBUILD)
+        }
+    };
+}
+
+fn hexadecimal(line: &mut Line, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    if bytes.is_empty() {
+        line.text(b"none");
+    }
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            line.push(DIGITS[usize::from(digit & 15)]);
         }
     }
 }
@@ -123,7 +224,7 @@ mod tests {
         let features = Arch::HOST.model(model).unwrap().difference(Arch::HOST.model(base).unwrap());
         let mut line = Line::EMPTY;
         let refusal = Refusal::Lacks { target: 0, features };
-        refused(&mut line, b"/lib/x.so", None, refusal, &Variables::EMPTY);
+        refused(&mut line, b"/lib/x.so", Subject::default(), refusal, &Variables::EMPTY);
         let text = std::str::from_utf8(line.as_slice()).unwrap();
         assert!(text.starts_with("julienne: /lib/x.so: cannot run here: the CPU lacks "), "{text}");
         assert!(text.contains(missing) && text.ends_with("the baseline of this image, needs"), "{text}");
@@ -158,7 +259,7 @@ mod tests {
         let mut variables = Variables::EMPTY;
         variables.cpu.text(b"i486");
         let mut line = Line::EMPTY;
-        refused(&mut line, b"", None, Refusal::UnknownCpu, &variables);
+        refused(&mut line, b"", Subject::default(), Refusal::UnknownCpu, &variables);
         let text = std::str::from_utf8(line.as_slice()).unwrap();
         assert!(text.starts_with("julienne: (a code image): JL_LOAD_CPU=i486 is not a CPU"), "{text}");
     }

@@ -5,12 +5,15 @@
 
 use crate::arguments::Arguments;
 use crate::decide::{Refusal, decide};
-use crate::init;
+use crate::imports::{Surroundings, Unusable};
 use crate::memory::{Image, Sealed, Unsealed};
+use crate::message::{self, Subject};
 use crate::object_arch as here;
+use crate::objects::{Entry, Object, Objects};
 use crate::process::Process;
 use crate::start::{is_part_of_startup, relro_end};
-use crate::sys;
+use crate::text::Line;
+use crate::{init, maps, sys};
 use image_format::image::ImageError;
 use image_format::layout::{IMAGE_EXECUTABLE, IMAGE_SYSTEM, image_state};
 
@@ -25,7 +28,7 @@ extern "C" fn jl_shim_init(argc: usize, argv: usize, envp: usize) {
     let arguments = unsafe { Arguments::from_registers(argc, argv, envp) };
     match image() {
         Ok(image) => {
-            if let Err(refusal) = init::fill(&image, process(), arguments, sealed(arguments)) {
+            if let Err(refusal) = fill(&image, arguments) {
                 refuse(Some(&image), refusal, arguments);
             }
         }
@@ -33,6 +36,60 @@ extern "C" fn jl_shim_init(argc: usize, argv: usize, envp: usize) {
         Err(ImageError::NotMerged) => {}
         Err(_) => refuse(None, Refusal::Damaged("header"), arguments),
     }
+}
+
+fn fill(image: &Image, arguments: Option<Arguments>) -> Result<(), Refusal> {
+    if !image.is_package() {
+        return init::fill(image, process(), arguments, sealed(arguments));
+    }
+    let object = own_object().ok_or(Refusal::Damaged("ELF header"))?;
+    let surroundings = || {
+        // SAFETY: this is a constructor: the dynamic linker holds its lock.
+        let objects = unsafe { Objects::beside(here::dynamic(), arguments) };
+        Surroundings::new(objects, here::dynamic())
+    };
+    let hold = |surroundings: &Surroundings, entry: &Entry| hold(surroundings, entry, arguments);
+    init::fill_package(image, &object, process(), arguments, sealed(arguments), surroundings, hold)
+}
+
+fn own_object() -> Option<Object<'static>> {
+    // SAFETY: this image is loaded and relocated as long as its code runs.
+    unsafe { Object::at(here::elf_header(), here::dynamic()) }
+}
+
+/// Keeps an object loaded until the process ends, whoever closes it; false when that cannot be done.
+fn hold(surroundings: &Surroundings, entry: &Entry, arguments: Option<Arguments>) -> bool {
+    // SAFETY: this is a constructor: the dynamic linker holds its lock.
+    if unsafe { is_part_of_startup(entry.dynamic(), arguments) } {
+        return true;
+    }
+    for library in surroundings.objects().iter().flat_map(Objects::iter) {
+        let path = library.path().to_bytes();
+        if library.has_file_name(b"libc.so.6") || library.has_file_name(b"libdl.so.2") {
+            let Some(dlopen) = library.function(c"dlopen") else { continue };
+            // SAFETY: the function is glibc's dlopen. It is called from below a dlopen, as the object is no part of
+            // start-up: the C library is at work, and its lock may be taken again.
+            return unsafe { here::call_dlopen(dlopen, entry.path(), RTLD_NOW | RTLD_NOLOAD) } != 0;
+        }
+        // musl unloads nothing.
+        if path.windows(LD_MUSL.len()).any(|part| part == LD_MUSL) {
+            return true;
+        }
+    }
+    false
+}
+
+const RTLD_NOW: usize = 2;
+const RTLD_NOLOAD: usize = 4;
+const LD_MUSL: &[u8] = b"/ld-musl-";
+
+/// What an import slot leads to before it is filled, and in an image that was refused.
+#[unsafe(no_mangle)]
+extern "C" fn jl_shim_unresolved() -> ! {
+    let mut line = Line::EMPTY;
+    message::unresolved(&mut line, maps::path_of(here::header() as usize).as_slice());
+    sys::write_stderr(line.end());
+    sys::abort()
 }
 
 /// What a slot of a refused image leads to.
@@ -44,7 +101,8 @@ extern "C" fn jl_shim_refused() -> ! {
         if let Some(specs) = image.specs()
             && let Err(refusal) = decide(&specs, &settings, |wanted| init::host(process, None, wanted))
         {
-            init::print_refusal(Some(&specs), refusal, here::header() as usize);
+            let subject = Subject { specs: Some(&specs), dependency: None };
+            init::print_refusal(subject, refusal, here::header() as usize);
         }
     }
     sys::write_stderr(b"julienne: a function of a code image that was refused was called: abort\n");
@@ -76,15 +134,22 @@ fn process() -> &'static Process {
 /// slots lead to the stub; the preloaded shim, if there, makes the dlopen fail and says why.
 fn refuse(image: Option<&Image>, refusal: Refusal, arguments: Option<Arguments>) {
     let specs = image.and_then(Image::specs);
+    let dependency = match (image, refusal) {
+        (Some(image), Refusal::Dependency(Unusable { index, .. })) => {
+            own_object().and_then(|object| image.dependency(&object, index))
+        }
+        _ => None,
+    };
+    let subject = Subject { specs: specs.as_ref(), dependency: dependency.as_ref() };
     let ends = IMAGE_EXECUTABLE | IMAGE_SYSTEM;
     let ends = image.is_some_and(|image| image.header().flags & ends != 0);
     // SAFETY: this is a constructor: the dynamic linker holds its lock.
     if ends || unsafe { is_part_of_startup(here::dynamic(), arguments) } {
-        init::print_refusal(specs.as_ref(), refusal, here::header() as usize);
+        init::print_refusal(subject, refusal, here::header() as usize);
         sys::exit(127);
     }
     if !process().is_preloaded() {
-        init::print_refusal(specs.as_ref(), refusal, here::header() as usize);
+        init::print_refusal(subject, refusal, here::header() as usize);
     }
     let Some(sealed) = sealed(arguments) else {
         // What runs next could be an illegal instruction.

@@ -7,6 +7,7 @@
 
 use crate::process::Process;
 use core::arch::{asm, global_asm};
+use core::ffi::CStr;
 
 global_asm!(
     ".section .init_array.0, \"aw\", @init_array",
@@ -37,8 +38,25 @@ global_asm!(
     "bti c",
     "ret",
     ".size jl_image_nothing, . - jl_image_nothing",
+    ".p2align 4",
+    ".globl jl_link_must_link_this",
+    ".hidden jl_link_must_link_this",
+    ".type jl_link_must_link_this, @function",
+    "jl_link_must_link_this:",
+    "bti c",
+    "b jl_shim_unresolved",
+    ".size jl_link_must_link_this, . - jl_link_must_link_this",
+    // A jump through x16 may land on what a call may: the one indirect branch of this object.
+    ".p2align 4",
+    ".globl jl_shim_call",
+    ".hidden jl_shim_call",
+    ".type jl_shim_call, @function",
+    "jl_shim_call:",
+    "br x16",
+    ".size jl_shim_call, . - jl_shim_call",
     ".hidden jl_shim_init",
     ".hidden jl_shim_refused",
+    ".hidden jl_shim_unresolved",
 );
 
 // BTI, PAC and GCS (GNU_PROPERTY_AARCH64_FEATURE_1_AND); no executable stack.
@@ -212,6 +230,25 @@ pub fn elf_header() -> *const u8 {
 /// This image's dynamic section; null in a static program.
 pub fn dynamic() -> *const u8 {
     linker_address!("_DYNAMIC") as *const u8
+}
+
+/// Calls dlopen at the address `function`.
+///
+/// # Safety
+/// The address is that of the C library's dlopen, which may be called now.
+pub unsafe fn call_dlopen(function: usize, path: &CStr, mode: usize) -> usize {
+    let handle;
+    // SAFETY: the caller's word; the path is a C string, and the stack is aligned as the ABI has it.
+    unsafe {
+        asm!(
+            "bl jl_shim_call",
+            in("x16") function,
+            inlateout("x0") path.as_ptr() as usize => handle,
+            in("x1") mode,
+            clobber_abi("C")
+        );
+    }
+    handle
 }
 
 /// Begin and end of this image's `.init_array`, as the linker defines them.

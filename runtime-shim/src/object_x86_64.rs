@@ -6,6 +6,7 @@
 
 use crate::process::Process;
 use core::arch::{asm, global_asm};
+use core::ffi::CStr;
 
 global_asm!(
     ".section .init_array.0, \"aw\", @init_array",
@@ -36,8 +37,17 @@ global_asm!(
     "endbr64",
     "ret",
     ".size jl_image_nothing, . - jl_image_nothing",
+    ".p2align 4",
+    ".globl jl_link_must_link_this",
+    ".hidden jl_link_must_link_this",
+    ".type jl_link_must_link_this, @function",
+    "jl_link_must_link_this:",
+    "endbr64",
+    "jmp jl_shim_unresolved",
+    ".size jl_link_must_link_this, . - jl_link_must_link_this",
     ".hidden jl_shim_init",
     ".hidden jl_shim_refused",
+    ".hidden jl_shim_unresolved",
     options(att_syntax)
 );
 
@@ -177,6 +187,26 @@ pub fn elf_header() -> *const u8 {
 /// This image's dynamic section; null in a static program.
 pub fn dynamic() -> *const u8 {
     address!(".weak", "_DYNAMIC") as *const u8
+}
+
+/// Calls dlopen at the address `function`.
+///
+/// # Safety
+/// The address is that of the C library's dlopen, which may be called now.
+pub unsafe fn call_dlopen(function: usize, path: &CStr, mode: usize) -> usize {
+    let handle;
+    // SAFETY: the caller's word; the path is a C string, and the stack is aligned as the ABI has it.
+    unsafe {
+        asm!(
+            "call {0}",
+            in(reg) function,
+            in("rdi") path.as_ptr(),
+            in("rsi") mode,
+            lateout("rax") handle,
+            clobber_abi("C")
+        );
+    }
+    handle
 }
 
 /// Begin and end of this image's `.init_array`, as the linker defines them.

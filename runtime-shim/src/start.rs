@@ -2,7 +2,7 @@
 //! object part of start-up?
 //!
 //! The structures are the System V ABI's (`r_debug`, `link_map`, dynamic sections), the same in glibc and
-//! musl. Asked only when an image must be refused.
+//! musl. Asked when an image must be refused, and by images with dependencies.
 
 use crate::arguments::Arguments;
 use crate::environ::auxiliary;
@@ -12,25 +12,25 @@ use core::ffi::{CStr, c_char};
 const AT_PHDR: usize = 3;
 const AT_PHENT: usize = 4;
 const AT_PHNUM: usize = 5;
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
+pub(crate) const PT_LOAD: u32 = 1;
+pub(crate) const PT_DYNAMIC: u32 = 2;
 const PT_PHDR: u32 = 6;
-const PT_GNU_RELRO: u32 = 0x6474_e552;
-const DT_NEEDED: usize = 1;
+pub(crate) const PT_GNU_RELRO: u32 = 0x6474_e552;
+pub(crate) const DT_NEEDED: usize = 1;
 const DT_STRTAB: usize = 5;
-const DT_SONAME: usize = 14;
+pub(crate) const DT_SONAME: usize = 14;
 const DT_DEBUG: usize = 21;
 
 #[repr(C)]
-struct ProgramHeader {
-    kind: u32,
-    flags: u32,
-    offset: u64,
-    address: usize,
-    physical: usize,
-    file_size: usize,
-    memory_size: usize,
-    alignment: usize,
+pub struct ProgramHeader {
+    pub kind: u32,
+    pub flags: u32,
+    pub offset: u64,
+    pub address: usize,
+    pub physical: usize,
+    pub file_size: usize,
+    pub memory_size: usize,
+    pub alignment: usize,
 }
 
 /// An entry of a dynamic section.
@@ -44,13 +44,18 @@ pub(crate) struct Dynamic {
 pub(crate) struct RDebug {
     version: i32,
     pub map: *const LinkMap,
+    breakpoint: usize,
+    state: i32,
+    linker: usize,
+    /// Of the next namespace; there since version 2 (glibc 2.35).
+    next: *const RDebug,
 }
 
 #[repr(C)]
 pub(crate) struct LinkMap {
     pub bias: usize,
     pub name: *const c_char,
-    dynamic: *const Dynamic,
+    pub dynamic: *const Dynamic,
     pub next: *const LinkMap,
     previous: *const LinkMap,
 }
@@ -118,12 +123,12 @@ unsafe fn position(first: *const LinkMap, needed: &[u8]) -> Option<usize> {
     None
 }
 
-fn base_name(path: &[u8]) -> &[u8] {
+pub(crate) fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
 /// The strings that a dynamic section gives under a tag.
-struct Strings {
+pub(crate) struct Strings {
     entry: *const Dynamic,
     table: usize,
     tag: usize,
@@ -132,7 +137,7 @@ struct Strings {
 impl Strings {
     /// # Safety
     /// `map` is in the dynamic linker's list.
-    unsafe fn of(map: *const LinkMap, tag: usize) -> Strings {
+    pub(crate) unsafe fn of(map: *const LinkMap, tag: usize) -> Strings {
         // SAFETY: the object is mapped, and its dynamic section ends with a zero tag.
         unsafe {
             let (bias, dynamic) = ((*map).bias, (*map).dynamic);
@@ -190,6 +195,40 @@ unsafe fn value_of(mut dynamic: *const Dynamic, tag: usize) -> Option<usize> {
 /// # Safety
 /// As [`is_part_of_startup`].
 unsafe fn first_map(arguments: Option<Arguments>) -> Option<*const LinkMap> {
+    // SAFETY: the dynamic linker's own structure.
+    unsafe { linker_debug(arguments).map(|debug| (*debug).map).filter(|map| !map.is_null()) }
+}
+
+/// Head of the list of objects of the namespace that the object with its dynamic section at `dynamic` is in.
+///
+/// # Safety
+/// As [`is_part_of_startup`].
+pub(crate) unsafe fn first_map_beside(
+    dynamic: *const u8,
+    arguments: Option<Arguments>,
+) -> Option<*const LinkMap> {
+    // SAFETY: the lists are the dynamic linker's own and complete while its lock is held.
+    unsafe {
+        let mut debug = linker_debug(arguments)?;
+        while !debug.is_null() {
+            let mut map = (*debug).map;
+            while !map.is_null() {
+                if (*map).dynamic.cast() == dynamic {
+                    return Some((*debug).map);
+                }
+                map = (*map).next;
+            }
+            debug = if (*debug).version >= 2 { (*debug).next } else { core::ptr::null() };
+        }
+    }
+    None
+}
+
+/// What the dynamic linker tells debuggers; as [`first_map`].
+///
+/// # Safety
+/// As [`is_part_of_startup`].
+unsafe fn linker_debug(arguments: Option<Arguments>) -> Option<*const RDebug> {
     let [headers, size, count] = program_headers(arguments)?;
     if size != size_of::<ProgramHeader>() {
         return None;
@@ -210,7 +249,7 @@ unsafe fn first_map(arguments: Option<Arguments>) -> Option<*const LinkMap> {
     // nothing, under DT_DEBUG.
     unsafe {
         let debug = value_of(dynamic, DT_DEBUG)? as *const RDebug;
-        if debug.is_null() || (*debug).map.is_null() { None } else { Some((*debug).map) }
+        (!debug.is_null()).then_some(debug)
     }
 }
 

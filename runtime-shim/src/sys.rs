@@ -14,6 +14,7 @@ const PROT_READ: usize = 1;
 const PROT_WRITE: usize = 2;
 const SIGABRT: usize = 6;
 const EINTR: isize = -4;
+const EINVAL: isize = -22;
 
 /// An open file, closed on drop.
 pub struct File(usize);
@@ -111,6 +112,14 @@ pub unsafe fn protect(start: usize, size: usize, writable: bool) -> bool {
     let protection = if writable { PROT_READ | PROT_WRITE } else { PROT_READ };
     // SAFETY: the caller answers for who uses these pages; mprotect moves and frees nothing.
     unsafe { arch::call(arch::MPROTECT, [start, size, protection, 0]) == 0 }
+}
+
+/// Whether the 8 bytes at `address` are mapped and readable.
+pub fn is_readable(address: usize) -> bool {
+    // The kernel reads the new mask before it looks at what to do with it, and there is no such thing to do.
+    const NO_SUCH_WAY: usize = usize::MAX;
+    // SAFETY: the kernel reads 8 bytes, or finds that it cannot, and changes nothing.
+    unsafe { arch::call(arch::RT_SIGPROCMASK, [NO_SUCH_WAY, address, 0, 8]) == EINVAL }
 }
 
 /// Ends the process with `status`, at once: no handler, no destructor.

@@ -10,6 +10,7 @@ pub const WRITE: usize = 64;
 pub const OPEN_AT: usize = 56;
 pub const CLOSE: usize = 57;
 pub const MPROTECT: usize = 226;
+pub const RT_SIGPROCMASK: usize = 135;
 pub const RT_SIGACTION: usize = 134;
 pub const GETPID: usize = 172;
 pub const GETTID: usize = 178;

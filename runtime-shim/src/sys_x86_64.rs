@@ -10,6 +10,7 @@ pub const WRITE: usize = 1;
 pub const OPEN_AT: usize = 257;
 pub const CLOSE: usize = 3;
 pub const MPROTECT: usize = 10;
+pub const RT_SIGPROCMASK: usize = 14;
 pub const RT_SIGACTION: usize = 13;
 pub const GETPID: usize = 39;
 pub const GETTID: usize = 186;

@@ -12,6 +12,7 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use image_format::specs::Specs;
 use runtime_shim::arguments::Arguments;
+use runtime_shim::message::Subject;
 use runtime_shim::text::Line;
 use runtime_shim::{init, maps, message, sys};
 
@@ -126,7 +127,9 @@ fn fill_locked(handle: *mut c_void, namespace: Option<*mut c_void>) -> Option<Re
         // SAFETY: `handle` was opened by this thread just now and not handed out yet.
         let first = unsafe { objects::bias_of(handle) };
         let needed = first.map(|first| closure::of(first, &members)).unwrap_or_default();
-        own = refused.into_iter().find(|found| needed.contains(&found.bias)).map(|found| found.refused);
+        let own_refused = refused.into_iter().filter(|found| needed.contains(&found.bias));
+        // Rather the cause than what follows from it.
+        own = own_refused.map(|found| found.refused).min_by_key(Refused::follows_from_another);
     });
     own
 }
@@ -135,7 +138,8 @@ fn message_of(refused: &Refused) -> Line {
     let specs = refused.specs.as_deref().and_then(|bytes| Specs::parse_head(bytes).ok());
     let path = maps::path_of(refused.address);
     let mut line = Line::EMPTY;
-    message::refused(&mut line, path.as_slice(), specs.as_ref(), refused.refusal, &init::variables());
+    let subject = Subject { specs: specs.as_ref(), dependency: refused.dependency.as_deref() };
+    message::refused(&mut line, path.as_slice(), subject, refused.refusal, &init::variables());
     line
 }
 

@@ -39,6 +39,11 @@ impl<'a> Object<'a> {
         self.name
     }
 
+    /// Where its dynamic section is.
+    pub fn dynamic_address(&self) -> Option<usize> {
+        self.ranges(libc::PT_DYNAMIC, 0).next().map(|section| section.start)
+    }
+
     pub fn dynamic(&self) -> Option<Dynamic> {
         let section = self.ranges(libc::PT_DYNAMIC, 0).next()?;
         // The dynamic linker turns the string table's address into one in memory, but not for all objects.

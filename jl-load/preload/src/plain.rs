@@ -4,8 +4,8 @@ use crate::objects::{Note, Object};
 use core::mem::offset_of;
 use image_format::image::ImageError;
 use image_format::layout::{
-    FORMAT_VERSION, ImageHeader, ImageNote, LAYOUT_HASH, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD, ShardNote,
-    image_state,
+    Dependency, FORMAT_VERSION, ImageHeader, ImageNote, LAYOUT_HASH, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD,
+    ShardNote, image_state,
 };
 use image_format::pod::read_at;
 use image_format::record::{Record, records};
@@ -13,7 +13,9 @@ use image_format::specs::Specs;
 use runtime_shim::arguments::Arguments;
 use runtime_shim::decide::{Refusal, decide};
 use runtime_shim::environ::{Log, Settings};
+use runtime_shim::imports::{self, Fault, Surroundings, Unusable};
 use runtime_shim::memory::{Image, Sealed, Unsealed, write_slot};
+use runtime_shim::objects::Objects;
 use runtime_shim::process::Process;
 use runtime_shim::sys;
 use runtime_shim::text::Line;
@@ -26,6 +28,15 @@ pub struct Refused {
     pub address: usize,
     /// Its target list, copied: the object may be unloaded before the message is made.
     pub specs: Option<Vec<u8>>,
+    /// The dependency that the refusal is about, likewise.
+    pub dependency: Option<Box<Dependency>>,
+}
+
+impl Refused {
+    /// Whether it is refused for what it depends on is.
+    pub fn follows_from_another(&self) -> bool {
+        matches!(self.refusal, Refusal::Dependency(Unusable { fault: Fault::Refused, .. }))
+    }
 }
 
 /// What the decision is made from.
@@ -41,7 +52,7 @@ pub struct Context<'p> {
 pub fn fill(object: &Object, context: &Context) -> Result<(), Refused> {
     for note in object.notes().filter(|note| note.kind == NOTE_TYPE_IMAGE) {
         if let Some(image) = merged(object, &note)? {
-            return merged_state(&image, context);
+            return merged_state(object, &image, context);
         }
     }
     let mut first_range = None;
@@ -73,29 +84,48 @@ fn merged(object: &Object, note: &Note) -> Result<Option<Image>, Refused> {
 }
 
 /// The embedded shim had its turn before us, or is about to have it: only a refusal is of interest.
-fn merged_state(image: &Image, context: &Context) -> Result<(), Refused> {
+fn merged_state(object: &Object, image: &Image, context: &Context) -> Result<(), Refused> {
     // SAFETY: an aligned u32 in the RELRO of this image, as jl-link checked.
     let state = unsafe { image.state().read_volatile() };
     if state != image_state::REFUSED {
         return Ok(());
     }
     let specs = image.specs();
-    let refusal = match &specs {
-        Some(specs) => {
-            decide(specs, &context.settings, |wanted| init::host(context.process, context.arguments, wanted))
-                .err()
-        }
-        None => None,
+    let incapable = specs.as_ref().and_then(|specs| {
+        decide(specs, &context.settings, |wanted| init::host(context.process, context.arguments, wanted))
+            .err()
+    });
+    let (refusal, dependency) = match incapable {
+        Some(refusal) => (Some(refusal), None),
+        None => unusable_dependency(object, image, context).unzip(),
     };
     Err(Refused {
         refusal: refusal.unwrap_or(Refusal::Damaged("image table")),
         address: image.state() as usize,
         specs: specs.map(|specs| specs.bytes().to_vec()),
+        dependency: dependency.flatten(),
     })
 }
 
+/// The dependency for which the embedded shim refused the image, if it was one.
+fn unusable_dependency(
+    object: &Object,
+    image: &Image,
+    context: &Context,
+) -> Option<(Refusal, Option<Box<Dependency>>)> {
+    let dynamic = object.dynamic_address()? as *const u8;
+    // SAFETY: the object is loaded, and nobody loads or unloads while we fill (`interpose::fill_new`).
+    let objects = unsafe { Objects::beside(dynamic, context.arguments) };
+    let entry = objects?.iter().find(|entry| entry.is(dynamic))?;
+    let segments = entry.object()?;
+    let package = image.verified(&segments)?;
+    let unusable = imports::check(&package, &Surroundings::new(objects, dynamic)).err()?;
+    let dependency = package.dependencies.get(unusable.index as usize).map(Box::new);
+    Some((Refusal::Dependency(unusable), dependency))
+}
+
 fn damaged(what: &'static str, address: usize) -> Refused {
-    Refused { refusal: Refusal::Damaged(what), address, specs: None }
+    Refused { refusal: Refusal::Damaged(what), address, specs: None, dependency: None }
 }
 
 /// First address and size of the records; `None` when the linker dropped them all.
@@ -193,6 +223,7 @@ fn target_of(
         refusal,
         address: record.address as usize,
         specs: Some(specs.bytes().to_vec()),
+        dependency: None,
     })?;
     *decided = Some(Decided { list: record.specs, targets: specs.len(), target });
     Ok(target)

@@ -8,6 +8,7 @@ use crate::plain::Context;
 use crate::search::{self, Requester};
 use image_format::specs::Specs;
 use runtime_shim::decide::decide;
+use runtime_shim::message::Subject;
 use runtime_shim::text::Line;
 use runtime_shim::{init, message};
 use std::ffi::OsStr;
@@ -67,7 +68,8 @@ fn refused(path: &Path, file: &ObjectFile, context: &Context) -> Option<Line> {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let mut line = Line::EMPTY;
         let path = path.as_os_str().as_bytes();
-        message::refused(&mut line, path, Some(&specs), refusal, &init::variables());
+        let subject = Subject { specs: Some(&specs), dependency: None };
+        message::refused(&mut line, path, subject, refusal, &init::variables());
         Some(line)
     })
 }

@@ -4,11 +4,14 @@ use super::Machine;
 
 /// A jump through the function's slot, as the plugin makes it.
 pub fn trampoline(machine: Machine, function: &str) -> String {
+    jump_through(machine, &format!("{function}.reloc_slot"))
+}
+
+/// A jump through a slot.
+pub fn jump_through(machine: Machine, slot: &str) -> String {
     match machine {
-        Machine::X86_64 => format!("endbr64\njmp *{function}.reloc_slot(%rip)\n"),
-        Machine::Aarch64 => format!(
-            "bti c\nadrp x16, {function}.reloc_slot\nldr x16, [x16, :lo12:{function}.reloc_slot]\nbr x16\n"
-        ),
+        Machine::X86_64 => format!("endbr64\njmp *{slot}(%rip)\n"),
+        Machine::Aarch64 => format!("bti c\nadrp x16, {slot}\nldr x16, [x16, :lo12:{slot}]\nbr x16\n"),
     }
 }
 

@@ -5,6 +5,7 @@
 #[path = "../../../runtime-shim/build_object.rs"]
 mod build_object;
 mod code;
+pub mod packages;
 
 pub use build_object::Machine;
 use image_format::cpu::Arch;
@@ -213,11 +214,10 @@ fn shim_object_for(machine: Machine) -> PathBuf {
 /// What jl-link does at the least: the records become the table, the header is filled.
 pub fn merge(path: &Path) {
     let file = ElfFile::open(path).expect("an ELF file");
-    let Content::Plain(plain) = content(&file).expect("a plain image") else { panic!("not a plain image") };
-    let note = file.our_notes().find(|n| n.kind == NOTE_TYPE_IMAGE).expect("the shim's note");
-    let delta: i32 = read_at(file.bytes(), note.file.start + 28).expect("a note");
-    let base = (note.address + 28).wrapping_add_signed(i64::from(delta));
-    let mut header: ImageHeader = read_at(file.from_address(base).expect("a header"), 0).expect("a header");
+    let Content::Plain(plain) = content(&file).expect("a plain image") else {
+        return merge_without_functions(path, &file);
+    };
+    let (base, mut header) = empty_header(&file);
     let mut functions: Vec<_> = plain.functions.iter().collect();
     let table_at = functions.iter().map(|f| f.record).min().expect("a function");
     functions.sort_by_key(|f| f.slot);
@@ -229,25 +229,16 @@ pub fn merge(path: &Path) {
     }
     let bytes: Vec<u8> = table.iter().flat_map(|v| v.to_le_bytes()).collect();
     let n = functions.len() as u32;
-    let state = file.symbols().iter().find(|s| s.name == "jl_image_state").expect("the shim's state").address;
     let first = functions[0].slot;
     let end = functions[functions.len() - 1].slot + 8;
-    header.flags = IMAGE_MERGED;
     if functions.windows(2).all(|pair| pair[1].slot == pair[0].slot + 8) {
         header.flags |= IMAGE_SLOTS_CONTIGUOUS;
     }
-    if file.is_executable {
-        header.flags |= IMAGE_EXECUTABLE;
-    }
-    let id = file.build_id().unwrap_or(&[]);
-    header.build_id[..id.len()].copy_from_slice(id);
-    header.build_id_size = id.len() as u32;
     let list = &plain.lists[0];
     header.specs = Extent { offset: offset(list.address), count: list.specs.bytes().len() as u32 };
     header.table = Extent { offset: offset(table_at), count: bytes.len() as u32 };
     header.slots = Extent { offset: offset(table_at), count: n };
     header.slot_span = Extent { offset: offset(first), count: (end - first) as u32 };
-    header.state = Extent { offset: offset(state), count: 1 };
     header.row_count = targets as u32;
     for t in 0..targets {
         header.rows[t] = Row { target: t as u32, bodies: offset(table_at) + (4 * n * (t as u32 + 1)) as i32 };
@@ -260,6 +251,36 @@ pub fn merge(path: &Path) {
     image[header_offset..][..size_of::<ImageHeader>()].copy_from_slice(bytes_of(&header));
     image[table_offset..][..bytes.len()].copy_from_slice(&bytes);
     drop(plain);
+    std::fs::write(path, image).expect("the image is writable");
+}
+
+/// The header as far as every image has it alike, and where it is.
+fn empty_header(file: &ElfFile) -> (u64, ImageHeader) {
+    let note = file.our_notes().find(|n| n.kind == NOTE_TYPE_IMAGE).expect("the shim's note");
+    let delta: i32 = read_at(file.bytes(), note.file.start + 28).expect("a note");
+    let base = (note.address + 28).wrapping_add_signed(i64::from(delta));
+    let mut header: ImageHeader = read_at(file.from_address(base).expect("a header"), 0).expect("a header");
+    header.flags = IMAGE_MERGED;
+    if file.is_executable {
+        header.flags |= IMAGE_EXECUTABLE;
+    }
+    let id = file.build_id().unwrap_or(&[]);
+    header.build_id[..id.len()].copy_from_slice(id);
+    header.build_id_size = id.len() as u32;
+    let state = file.symbols().iter().find(|s| s.name == "jl_image_state").expect("the shim's state").address;
+    header.state = Extent { offset: state.wrapping_sub(base) as i32, count: 1 };
+    (base, header)
+}
+
+/// An image that only lends or borrows functions: no target list, one row of nothing.
+fn merge_without_functions(path: &Path, file: &ElfFile) {
+    let (base, mut header) = empty_header(file);
+    header.row_count = 1;
+    header.table_checksum = table_checksum(&[]);
+    header.header_checksum = header_checksum(&header);
+    let at = file.file_offset(base).expect("a header in the file");
+    let mut image = file.bytes().to_vec();
+    image[at..][..size_of::<ImageHeader>()].copy_from_slice(bytes_of(&header));
     std::fs::write(path, image).expect("the image is writable");
 }
 
