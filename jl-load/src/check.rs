@@ -1,5 +1,6 @@
 //! Everything that must hold of an image in a file.
 
+use crate::check_package::check_package;
 use crate::elf::ElfFile;
 use crate::image::{Content, LoadError, Merged, Plain, RESTORE, arch, content};
 use crate::julia;
@@ -29,6 +30,8 @@ impl std::fmt::Display for Problem {
 pub enum Kind {
     Merged {
         functions: usize,
+        exports: usize,
+        imports: usize,
     },
     Plain {
         functions: usize,
@@ -50,9 +53,12 @@ pub fn check(file: &ElfFile) -> Result<(Kind, Vec<Problem>), LoadError> {
     let kind = match content(file)? {
         Content::Nothing => check_julia(file, &mut problems)?,
         Content::Merged(merged) => {
-            arch(file)?;
-            check_merged(file, &merged, &mut problems);
-            Kind::Merged { functions: merged.table.functions() }
+            check_merged(file, arch(file)?, &merged, &mut problems);
+            Kind::Merged {
+                functions: merged.table.functions(),
+                exports: merged.package.exports.len(),
+                imports: merged.package.imports.len(),
+            }
         }
         Content::Plain(plain) => {
             arch(file)?;
@@ -78,14 +84,12 @@ fn check_julia(file: &ElfFile, problems: &mut Vec<Problem>) -> Result<Kind, Load
     })
 }
 
-fn check_merged(file: &ElfFile, merged: &Merged, problems: &mut Vec<Problem>) {
+fn check_merged(file: &ElfFile, arch: Arch, merged: &Merged, problems: &mut Vec<Problem>) {
     let header = *merged.table.header();
     let mut problem = |place: &str, text: String| problems.push(Problem { place: place.to_owned(), text });
     check_build_id(file, &header, &mut problem);
     for (place, extent) in [
         ("header field gvars", header.gvars),
-        ("header field dependencies", header.dependencies),
-        ("header field imports", header.imports),
         ("header field static_data", header.static_data),
         ("header field methods", header.methods),
         ("header field bitcode", header.bitcode),
@@ -114,20 +118,13 @@ fn check_merged(file: &ElfFile, merged: &Merged, problems: &mut Vec<Problem>) {
     if rows.first().is_some_and(|row| row.target != 0) {
         problem("row 0", format!("is for target {}, expected the baseline, target 0", rows[0].target));
     }
-    for (i, row) in rows.iter().enumerate() {
-        if row.target as usize >= merged.specs.len() {
-            let targets = merged.specs.len();
-            problem(&format!("row {i}"), format!("is for target {}, but there are {targets}", row.target));
-        }
+    if let Some(specs) = &merged.specs {
+        check_rows(specs, merged, &mut problem);
+        check_features(specs, &mut problem);
     }
-    for target in 0..merged.specs.len() {
-        if merged.table.row_for(target).is_none() {
-            problem(&format!("target {target}"), "has no row".into());
-        }
-    }
-    check_features(&merged.specs, &mut problem);
     check_slots(file, merged, &header, &mut problem);
     check_distances(file, merged, &mut problem);
+    check_package(file, arch, merged, &mut problem);
     for (i, _) in rows.iter().enumerate() {
         for (function, body) in merged.table.bodies(i).into_iter().flatten().enumerate() {
             if !file.is_code(at(body)) {
@@ -136,6 +133,17 @@ fn check_merged(file: &ElfFile, merged: &Merged, problems: &mut Vec<Problem>) {
                 problem(&place, format!("its body at {:#x} does not lie inside code", at(body)));
             }
         }
+    }
+}
+
+/// A row for each target, and none for others.
+fn check_rows(specs: &Specs, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
+    let targets = specs.len();
+    for (i, row) in merged.table.rows().enumerate().filter(|(_, row)| row.target as usize >= targets) {
+        problem(&format!("row {i}"), format!("is for target {}, but there are {targets}", row.target));
+    }
+    for target in (0..targets).filter(|target| merged.table.row_for(*target).is_none()) {
+        problem(&format!("target {target}"), "has no row".into());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The parts of an ELF file that images need: segments, RELRO, notes and symbols.
 
 use goblin::container::{Container, Ctx, Endian};
+use goblin::elf::dynamic::DT_STRTAB;
 use goblin::elf::header::{ELFCLASS64, ELFDATA2LSB, ET_DYN, ET_EXEC, ET_REL, Header};
 use goblin::elf::program_header::{
     PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader,
@@ -69,6 +70,8 @@ pub struct Note {
 pub struct Symbol {
     pub name: String,
     pub address: u64,
+    /// In bytes; 0 where it is not known.
+    pub size: u64,
     pub is_function: bool,
 }
 
@@ -207,6 +210,16 @@ impl ElfFile {
         entries.into_iter().find(|[found, _]| *found == tag).map(|[_, value]| *value)
     }
 
+    /// The strings of the dynamic section with this tag.
+    pub fn dynamic_strings(&self, tag: u64) -> Vec<String> {
+        let table = self.dynamic(DT_STRTAB).and_then(|table| self.from_address(table)).unwrap_or(&[]);
+        let entries = self.dynamic.iter().take_while(|[found, _]| *found != 0);
+        let offsets = entries.filter(|[found, _]| *found == tag).map(|[_, offset]| *offset);
+        let string =
+            |offset: u64| table.get(usize::try_from(offset).ok()?..)?.split(|byte| *byte == 0).next();
+        offsets.filter_map(|offset| Some(String::from_utf8_lossy(string(offset)?).into_owned())).collect()
+    }
+
     /// Notes with our name.
     pub fn our_notes(&self) -> impl Iterator<Item = &Note> {
         self.notes.iter().filter(|n| n.name == image_format::layout::NOTE_NAME)
@@ -280,7 +293,7 @@ fn symbols(bytes: &[u8], header: &Header) -> Vec<Symbol> {
             };
             if let Some(name) = name.filter(|name| !name.is_empty() && !is_mapping(name)) {
                 let name = String::from_utf8_lossy(name).into_owned();
-                found.push(Symbol { name, address: symbol.st_value, is_function });
+                found.push(Symbol { name, address: symbol.st_value, size: symbol.st_size, is_function });
             }
         }
     }

@@ -8,7 +8,8 @@ use crate::trampoline;
 use image_format::choose::{Needs, NoTarget, Verdict, choose, verdict};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
-use image_format::layout::SLOT_SUFFIX;
+use image_format::layout::{DEPENDENCY_FALLBACK, SLOT_SUFFIX};
+use image_format::package::Package;
 use image_format::specs::{SPECS_DECODED, SPECS_FP_FAST, SPECS_RAISED, Specs, target_flags};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -27,8 +28,47 @@ pub struct Explanation {
     pub cpu_features: Vec<&'static str>,
     /// One per target list: one for a merged image.
     pub lists: Vec<Choice>,
+    /// Of an image that takes functions from others, or lets them take its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<Lending>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<FunctionChoice>,
+}
+
+/// Functions that an image shares with others.
+#[derive(Clone, Debug, Serialize)]
+pub struct Lending {
+    pub exports: usize,
+    pub imports: usize,
+    pub dependencies: Vec<Borrowed>,
+}
+
+/// What it takes from one of them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Borrowed {
+    pub name: String,
+    /// What it had when it was linked against.
+    pub build_id: String,
+    pub imports: usize,
+    /// The image has copies of its own, and can do without.
+    pub fallback: bool,
+}
+
+impl Lending {
+    /// None for an image that shares nothing.
+    pub fn of(package: &Package) -> Option<Lending> {
+        let (exports, imports) = (package.exports.len(), package.imports.len());
+        let from = |index| package.imports.iter().filter(|i| i.dependency as usize == index).count();
+        let borrowed = package.dependencies.iter().enumerate().map(|(index, dependency)| Borrowed {
+            name: String::from_utf8_lossy(dependency.name()).into_owned(),
+            build_id: hexadecimal(dependency.build_id()),
+            imports: from(index),
+            fallback: dependency.flags & DEPENDENCY_FALLBACK != 0,
+        });
+        let dependencies: Vec<Borrowed> = borrowed.collect();
+        let shares = exports + imports + dependencies.len() > 0;
+        shares.then_some(Lending { exports, imports, dependencies })
+    }
 }
 
 /// The choice out of one target list.
@@ -111,6 +151,7 @@ pub fn explain(
             None => cpu.features.iter().filter_map(|id| cpu.arch.feature_name(id)).collect(),
         },
         lists: Vec::new(),
+        package: None,
         functions: Vec::new(),
     };
     match content(file)? {
@@ -118,8 +159,10 @@ pub fn explain(
         Content::Merged(merged) => {
             explanation.kind = "merged";
             let arch = arch(file)?;
-            let functions = Functions::of_merged(&merged);
-            let choice = choose_among(&merged.specs, arch, cpu, forced, &functions.list);
+            explanation.package = Lending::of(&merged.package);
+            let Some(specs) = &merged.specs else { return Ok(explanation) };
+            let functions = Functions::of_merged(&merged, specs);
+            let choice = choose_among(specs, arch, cpu, forced, &functions.list);
             let choice = Choice { rows: merged.table.rows().count(), ..choice };
             if let Some(name) = function {
                 let chosen = [choice.chosen];
@@ -150,9 +193,9 @@ struct Functions {
 }
 
 impl Functions {
-    fn of_merged(merged: &Merged) -> Functions {
+    fn of_merged(merged: &Merged, specs: &Specs) -> Functions {
         let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
-        let rows: Vec<_> = (0..merged.specs.len()).map(|t| merged.table.row_for(t).unwrap_or(0)).collect();
+        let rows: Vec<_> = (0..specs.len()).map(|t| merged.table.row_for(t).unwrap_or(0)).collect();
         let body = |row, function| merged.table.body(row, function).map_or(0, at);
         let function = |(i, slot)| (0, at(slot), rows.iter().map(|row| body(*row, i)).collect());
         Functions { list: merged.table.slots().into_iter().flatten().enumerate().map(function).collect() }

@@ -1,6 +1,6 @@
 //! An explanation for people.
 
-use crate::explain::{Choice, Explanation, FunctionChoice};
+use crate::explain::{Borrowed, Choice, Explanation, FunctionChoice, Lending};
 use std::fmt::Write;
 
 /// Long lists go on in the next line: features alone are several hundred characters. A fixed width, so that
@@ -49,6 +49,9 @@ impl Explanation {
         };
         writeln!(out, "{}: {kind}", self.file)?;
         writeln!(out, "  build id   {}", self.build_id.as_deref().unwrap_or("none"))?;
+        if let Some(package) = &self.package {
+            package.write_text(out)?;
+        }
         if self.lists.is_empty() {
             return Ok(());
         }
@@ -66,6 +69,18 @@ impl Explanation {
             for function in &self.functions {
                 function.write_text(out)?;
             }
+        }
+        Ok(())
+    }
+}
+
+impl Lending {
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "  exports    {} functions that other images may use", self.exports)?;
+        for borrowed in &self.dependencies {
+            let Borrowed { name, build_id, imports, fallback } = borrowed;
+            let without = if *fallback { "; has copies of its own" } else { "" };
+            writeln!(out, "  imports    {imports} functions of {name} (build id {build_id}){without}")?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use image_format::julia::TableError;
 use image_format::layout::{
     FORMAT_VERSION, ImageHeader, ImageNote, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD, ShardNote,
 };
+use image_format::package::{Package, PackageError};
 use image_format::pod::read_at;
 use image_format::record::{RecordError, records};
 use image_format::specs::{Specs, SpecsError};
@@ -26,8 +27,10 @@ pub enum Content<'a> {
 pub struct Merged<'a> {
     /// Address of the header: the origin of all its offsets.
     pub address: u64,
-    pub specs: Specs<'a>,
+    /// None where nothing is cloned: an image that only takes functions from others, or lets them take its own.
+    pub specs: Option<Specs<'a>>,
     pub table: Table<'a>,
+    pub package: Package<'a>,
 }
 
 /// Shards side by side.
@@ -61,6 +64,8 @@ pub enum LoadError {
     Elf(#[from] ElfError),
     #[error("{path}: {cause}{}", image_advice(cause))]
     Image { path: PathBuf, cause: ImageError },
+    #[error("{path}: {cause}{RESTORE}")]
+    Package { path: PathBuf, cause: PackageError },
     #[error("{path}: {cause}{}", specs_advice(cause))]
     Specs { path: PathBuf, cause: SpecsError },
     #[error("{path}: {cause}{RESTORE}")]
@@ -83,6 +88,8 @@ pub enum LoadError {
          the file is damaged or was put together from several architectures"
     )]
     Machine { path: PathBuf, what: &'static str, found: u32, expected: u16 },
+    #[error("{path}: no image that jl-link merged: only those take functions from others")]
+    NotMerged { path: PathBuf },
     #[error("{path}: the file is for machine {found}, for which there are no code images in this release")]
     UnknownMachine { path: PathBuf, found: u16 },
     #[error(
@@ -169,10 +176,13 @@ fn merged<'a>(file: &'a ElfFile, address: u64, note: &[u8]) -> Result<Option<Mer
         let address = address.wrapping_add_signed(i64::from(extent.offset));
         file.at(address, extent.count as usize).ok_or_else(|| outside(what, address))
     };
-    let specs = specs(file, extent("the target list", header.specs)?)?;
+    let has_specs = header.specs.count > 0 || header.slots.count > 0;
+    let specs = has_specs.then(|| specs(file, extent("the target list", header.specs)?)).transpose()?;
     let table = Table::new(header, extent("the image table", header.table)?, true)
         .map_err(|cause| LoadError::Image { path: path(), cause })?;
-    Ok(Some(Merged { address, specs, table }))
+    let package = Package::new(&header, |list| extent("a list", list).unwrap_or(&[]), true)
+        .map_err(|cause| LoadError::Package { path: path(), cause })?;
+    Ok(Some(Merged { address, specs, table, package }))
 }
 
 fn specs<'a>(file: &ElfFile, bytes: &'a [u8]) -> Result<Specs<'a>, LoadError> {

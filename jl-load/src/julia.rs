@@ -5,14 +5,14 @@ use crate::check::hexadecimal;
 use crate::cpu::Cpu;
 use crate::elf::ElfFile;
 use crate::image::{Content, LoadError, arch, content};
+use crate::relocated::View;
 use image_format::cpu::Arch;
 use image_format::julia::features::{Numbering, host_has, vector_bytes};
 use image_format::julia::image::{Image, read};
 use image_format::julia::matching::{Candidate, Match, choose};
-use image_format::julia::memory::{Memory, Pointer, Relocations};
+use image_format::julia::memory::Pointer;
 use image_format::julia::shard::{Clones, merge};
 use image_format::julia::{Dialect, ROOT, TableError, TableName};
-use image_format::pod::read_at;
 use image_format::specs::Specs;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -93,7 +93,7 @@ pub fn explain(
         Content::Nothing => None,
         Content::Merged(merged) => {
             let functions = merged.table.functions();
-            Some(explain_specs(file, arch, cpu, rules, "merged", functions, &merged.specs))
+            merged.specs.map(|specs| explain_specs(file, arch, cpu, rules, "merged", functions, &specs))
         }
         Content::Plain(plain) => plain
             .lists
@@ -294,35 +294,4 @@ pub fn problems(file: &ElfFile, image: &Image) -> Vec<TableError> {
         }
     }
     found
-}
-
-/// A file as it will be after relocation.
-struct View<'a> {
-    file: &'a ElfFile,
-    relocations: Relocations,
-}
-
-impl View<'_> {
-    fn new(file: &ElfFile, arch: Arch) -> View<'_> {
-        // Tags of the dynamic section.
-        let [rela, rela_size, relr_size, relr] = [7, 8, 35, 36];
-        let table = |address, size| {
-            let pair = file.dynamic(address).zip(file.dynamic(size));
-            pair.and_then(|(address, size)| file.at(address, usize::try_from(size).ok()?)).unwrap_or(&[])
-        };
-        let word = |address| read_at(file.from_address(address)?, 0);
-        let relocations = Relocations::new(arch, table(rela, rela_size), table(relr, relr_size), word);
-        View { file, relocations }
-    }
-}
-
-impl Memory for View<'_> {
-    fn bytes(&self, address: u64) -> Option<&[u8]> {
-        self.file.from_address(address)
-    }
-
-    fn pointer(&self, address: u64) -> Option<Pointer> {
-        let word = read_at(self.bytes(address)?, 0)?;
-        Some(self.relocations.pointer(address, word))
-    }
 }

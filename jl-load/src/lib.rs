@@ -5,7 +5,9 @@
 //! Nothing here trusts a file: every read is bounded, and a wrong field is an error that names it.
 
 pub mod check;
+mod check_package;
 pub mod cpu;
+pub mod deps;
 pub mod elf;
 pub mod explain;
 mod explain_text;
@@ -13,5 +15,6 @@ pub mod image;
 pub mod julia;
 mod julia_text;
 pub mod matrix;
+mod relocated;
 pub mod run;
 mod trampoline;

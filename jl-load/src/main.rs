@@ -6,14 +6,17 @@ use image_format::cpu::Arch;
 use image_format::julia::Dialect;
 use jl_load::check::{Kind, check};
 use jl_load::cpu::Cpu;
+use jl_load::deps;
 use jl_load::elf::ElfFile;
 use jl_load::explain::explain;
 use jl_load::julia;
 use jl_load::matrix::{self, CpuReport, Plan};
 use jl_load::run::{Request, architecture, find_preload, variables};
 use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 use std::time::Duration;
 
@@ -32,6 +35,7 @@ const EXAMPLES: &str = "Examples:
   jl-load explain libxxhash.so --function XXH3_64bits
   jl-load explain sys.so --cpu znver3          an image from Julia: what Julia would take, in its words
   jl-load explain libxxhash.so --rules julia-r what Julia would take of our targets
+  jl-load explain libapp.so --deps             what it takes from other images, and whether they fit
   jl-load check lib/*.so                       exit status 1 if one is damaged
   jl-load run --cpu x86-64-v3 -- ./program     no code above x86-64-v3 in any image
   jl-load run --target 0 --log stderr -- ./program
@@ -88,6 +92,12 @@ struct Explain {
     /// By whose rules: ours, or Julia's of 1.9 to 1.13 or of its master of 2026; without it those of the image
     #[arg(long, value_name = "RULES")]
     rules: Option<Rules>,
+    /// Say what the image takes from which others, and whether the dynamic linker would find the right ones
+    #[arg(long, conflicts_with_all = ["cpu", "target", "function", "rules"])]
+    deps: bool,
+    /// With --deps: also write the graph as a picture
+    #[arg(long, value_name = "FILE", requires = "deps")]
+    svg: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -174,6 +184,9 @@ fn main() -> ExitCode {
 
 fn explain_file(options: &Explain) -> Result<()> {
     let file = ElfFile::open(&options.file)?;
+    if options.deps {
+        return explain_dependencies(file, options);
+    }
     let cpu = match &options.cpu {
         None => Cpu::host(),
         Some(name) => Cpu::model(name, jl_load::image::arch(&file).unwrap_or(Arch::HOST))?,
@@ -208,6 +221,29 @@ fn explain_file(options: &Explain) -> Result<()> {
     Ok(())
 }
 
+fn explain_dependencies(file: ElfFile, options: &Explain) -> Result<()> {
+    let graph = deps::graph(file)?;
+    if let Some(picture) = &options.svg {
+        // Aside and renamed: whoever looks at it meanwhile sees the old one or the new one.
+        let folder = picture.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let write = || -> std::io::Result<()> {
+            let mut aside = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+            aside.write_all(graph.svg().as_bytes())?;
+            // Temporary files are readable by their owner alone.
+            aside.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            aside.persist(picture)?;
+            Ok(())
+        };
+        write().with_context(|| format!("{}: cannot be written", picture.display()))?;
+    }
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&graph).context("cannot write JSON")?);
+    } else {
+        print!("{}", graph.text());
+    }
+    Ok(())
+}
+
 fn check_files(options: &Check) -> ExitCode {
     let mut wrong = false;
     for path in &options.files {
@@ -218,9 +254,13 @@ fn check_files(options: &Check) -> ExitCode {
                     continue;
                 }
                 match kind {
-                    Kind::Merged { functions } => {
+                    Kind::Merged { functions, exports: 0, imports: 0 } => {
                         println!("{}: right: merged image, {functions} functions", path.display());
                     }
+                    Kind::Merged { functions, exports, imports } => println!(
+                        "{}: right: merged image, {functions} functions, {exports} exports, {imports} imports",
+                        path.display()
+                    ),
                     Kind::Plain { functions, shards } => println!(
                         "{}: right: plainly linked image, {functions} functions from {shards} objects",
                         path.display()

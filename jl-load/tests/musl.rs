@@ -4,6 +4,7 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
+use support::packages::{HOST, PackageSample, Use};
 use support::{PROGRAM, Sample, on_cpu, run, shim_object, text};
 
 const LEVELS: [&str; 3] = ["x86-64", "x86-64-v2", "x86-64-v3"];
@@ -66,4 +67,31 @@ fn linked_loaded_and_static() {
             assert_eq!(run(&mut on_cpu(cpu, &program)), expected, "{kind} on {cpu}");
         }
     }
+}
+
+#[test]
+fn functions_of_other_images() {
+    if !is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("host.c");
+    std::fs::write(&source, HOST).unwrap();
+    let host = musl(folder.path(), "host", &[&source], &[]);
+    let f = PackageSample::new("f", 3, &LEVELS).build(folder.path());
+    PackageSample::new("g", 1, &LEVELS).with([Use::of(&f, "f2")]).build(folder.path());
+    let said = |arguments: &[&str]| {
+        let mut command = Command::new(&host);
+        command.args(arguments).current_dir(folder.path()).env("JL_LOAD_TARGET", "1");
+        text(&command.output().unwrap())
+    };
+    assert_eq!(said(&["+./libg.so", "guse0"]), "guse0=201 end\n");
+    PackageSample::new("f", 2, &LEVELS).build(folder.path());
+    assert!(said(&["+./libg.so"]).contains("but what is loaded has build id"), "{}", said(&["+./libg.so"]));
+    // musl unloads nothing: what may be closed is kept.
+    let f = PackageSample::new("f", 3, &LEVELS).build(folder.path());
+    let uses = [Use::of(&f, "f2")];
+    PackageSample { needed: false, ..PackageSample::new("g", 1, &LEVELS) }.with(uses).build(folder.path());
+    let said = said(&["+./libf.so", "+./libg.so", "-./libf.so", "guse0"]);
+    assert!(said.contains("guse0=201"), "{said}");
 }

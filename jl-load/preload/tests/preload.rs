@@ -5,6 +5,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::packages::{PackageSample, Use, host};
 use support::{LINKERS, PROGRAM, Sample, compile_c, link, run, text};
 
 const LEVELS: [&str; 3] = ["x86-64", "x86-64-v2", "x86-64-v3"];
@@ -188,6 +189,34 @@ fn a_load_is_refused_for_what_it_needs_only() {
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!((lines[0], lines[2]), ("loaded", "loaded"), "{output}");
     assert!(lines[1].contains("libstrict.so: cannot run here"), "{output}");
+}
+
+/// The reason is that of the image at the bottom, whichever was asked for.
+#[test]
+fn a_load_is_refused_for_a_dependency_that_is_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = host(folder.path(), support::Machine::X86_64);
+    let f = PackageSample::new("f", 3, &LEVELS).build(folder.path());
+    let g = PackageSample::new("g", 1, &LEVELS).with([Use::of(&f, "f2")]).build(folder.path());
+    PackageSample::new("h", 1, &LEVELS).with([Use::of(&g, "g0")]).build(folder.path());
+    let says = |arguments: &[&str]| {
+        let mut command = preloaded(&host);
+        let output = command.args(arguments).current_dir(folder.path()).output().unwrap();
+        text(&output)
+    };
+    assert!(says(&["+./libh.so", "huse0", "guse0"]).contains("guse0=20"));
+    PackageSample::new("f", 4, &LEVELS).build(folder.path());
+    for library in ["+./libg.so", "+./libh.so"] {
+        let said = says(&[library, "?./libg.so", "?./libh.so", "+./libf.so", "f0"]);
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(
+            lines[0].starts_with("dlopen: julienne: ") && lines[0].contains("libg.so: cannot run"),
+            "{said}"
+        );
+        assert!(lines[0].contains("takes functions from libf.so (build id"), "{said}");
+        assert!(lines[1].starts_with("gone gone f0="), "{said}");
+        assert_eq!(lines.len(), 2, "{said}");
+    }
 }
 
 /// A library in the plugin's format that a plain linker made, with a constructor that only its baseline can run:

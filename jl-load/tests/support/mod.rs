@@ -120,6 +120,9 @@ impl Sample {
             LAYOUT_HASH as u32
         );
         s.push_str(&note);
+        if self.functions == 0 {
+            return s + code::marks(self.machine) + ".section .note.GNU-stack,\"\",@progbits\n";
+        }
         let _ = write!(
             s,
             ".section .data.{prefix}_seen,\"aw\",@progbits\n.p2align 2\n.globl {prefix}_seen\n\
@@ -214,9 +217,11 @@ fn shim_object_for(machine: Machine) -> PathBuf {
 /// What jl-link does at the least: the records become the table, the header is filled.
 pub fn merge(path: &Path) {
     let file = ElfFile::open(path).expect("an ELF file");
-    let Content::Plain(plain) = content(&file).expect("a plain image") else {
+    let found = content(&file).expect("a plain image");
+    let Content::Plain(plain) = found else { panic!("not a plain image") };
+    if plain.functions.is_empty() {
         return merge_without_functions(path, &file);
-    };
+    }
     let (base, mut header) = empty_header(&file);
     let mut functions: Vec<_> = plain.functions.iter().collect();
     let table_at = functions.iter().map(|f| f.record).min().expect("a function");
@@ -261,6 +266,7 @@ fn empty_header(file: &ElfFile) -> (u64, ImageHeader) {
     let base = (note.address + 28).wrapping_add_signed(i64::from(delta));
     let mut header: ImageHeader = read_at(file.from_address(base).expect("a header"), 0).expect("a header");
     header.flags = IMAGE_MERGED;
+    header.package_checksum = image_format::package::checksum([&[]; 5]);
     if file.is_executable {
         header.flags |= IMAGE_EXECUTABLE;
     }

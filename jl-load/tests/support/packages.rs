@@ -282,9 +282,15 @@ pub fn alter(path: &Path, change: impl FnOnce(&mut Vec<u8>, usize, &mut ImageHea
 }
 
 /// A program that does what its arguments say, one after the other, and prints what comes of it: `+FILE` opens,
-/// `-FILE` closes, `NAME` calls a function of what was opened last, `?FILE` asks whether it is loaded.
+/// `*FILE` opens in a namespace of its own, `-FILE` closes, `NAME` calls a function of what was opened last, `?FILE` asks
+/// whether it is loaded.
 pub fn host(folder: &Path, machine: Machine) -> PathBuf {
-    const SOURCE: &str = r#"
+    compile_c_for(machine, folder, "host", HOST, &["-O1"])
+}
+
+/// Its source.
+pub const HOST: &str = r#"
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
@@ -295,8 +301,12 @@ int main(int argc, char **argv) {
     void *last = RTLD_DEFAULT;
     for (int i = 1; i < argc; i++) {
         const char *what = argv[i] + 1;
-        if (argv[i][0] == '+') {
-            void *handle = dlopen(what, RTLD_NOW | RTLD_LOCAL);
+        if (argv[i][0] == '+' || argv[i][0] == '*') {
+            void *handle = 0;
+            if (argv[i][0] == '+') handle = dlopen(what, RTLD_NOW | RTLD_LOCAL);
+#ifdef __GLIBC__
+            else handle = dlmopen(LM_ID_NEWLM, what, RTLD_NOW | RTLD_LOCAL);
+#endif
             if (!handle) { printf("dlopen: %s\n", dlerror()); continue; }
             opened[count].name = what, opened[count++].handle = last = handle;
         } else if (argv[i][0] == '-') {
@@ -319,5 +329,3 @@ int main(int argc, char **argv) {
     return 0;
 }
 "#;
-    compile_c_for(machine, folder, "host", SOURCE, &["-O1"])
-}

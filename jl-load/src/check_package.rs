@@ -1,0 +1,126 @@
+//! What must hold of the lists of a package image.
+
+use crate::elf::ElfFile;
+use crate::image::Merged;
+use crate::relocated::View;
+use crate::trampoline;
+use image_format::cpu::Arch;
+use image_format::julia::memory::{Memory, Pointer};
+use image_format::layout::{DEPENDENCY_FALLBACK, Extent, NOT_CLONED, UNRESOLVED_SYMBOL};
+use std::collections::BTreeSet;
+
+const DT_NEEDED: u64 = 1;
+
+/// Checks the lists; that they are as long as the header says, and their checksum, was found when they were read.
+pub fn check_package(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
+    check_exports(file, arch, merged, problem);
+    check_dependencies(file, merged, problem);
+    check_imports(file, arch, merged, problem);
+}
+
+fn check_exports(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
+    let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
+    let mut last = None;
+    for (i, (identity, value)) in
+        merged.package.exports.iter().zip(merged.package.export_values.iter()).enumerate()
+    {
+        let function = at(value.offset);
+        let name = file.symbol_at(function).map_or(String::new(), |name| format!(" ({name})"));
+        let mut wrong = |text: String| problem(&format!("export {i}{name}"), text);
+        if last.replace(identity).is_some_and(|last| last >= identity) {
+            wrong("its identity is not larger than the one before it".into());
+        }
+        if !file.is_code(function) {
+            wrong(format!("its function at {function:#x} does not lie inside code"));
+        }
+        if value.function == NOT_CLONED {
+            continue;
+        }
+        match merged.table.slot(value.function as usize).map(at) {
+            None => wrong(format!("it is function {}, of {}", value.function, merged.table.functions())),
+            Some(slot) => {
+                if let Some(found) = trampoline::slot_of(file, arch, function).filter(|found| *found != slot)
+                {
+                    wrong(format!("its trampoline jumps through {found:#x}, expected its slot at {slot:#x}"));
+                }
+            }
+        }
+    }
+}
+
+fn check_dependencies(file: &ElfFile, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
+    let needed = file.dynamic_strings(DT_NEEDED);
+    let mut names = BTreeSet::new();
+    for (i, dependency) in merged.package.dependencies.iter().enumerate() {
+        let name = String::from_utf8_lossy(dependency.name()).into_owned();
+        let mut wrong = |text: String| problem(&format!("dependency {i} ({name})"), text);
+        if name.is_empty() || name.contains('/') {
+            wrong("its name is no file's name: nothing that is loaded will be found by it".into());
+        }
+        if dependency.build_id().is_empty() {
+            wrong("it has no build id: another one would not be noticed".into());
+        }
+        let stays_without = dependency.flags & DEPENDENCY_FALLBACK != 0;
+        if !stays_without && !needed.contains(&name) {
+            wrong(
+                "it is not among the libraries that the dynamic linker loads for this file (DT_NEEDED)"
+                    .into(),
+            );
+        }
+        if !names.insert(name.clone()) {
+            wrong("it is there twice".into());
+        }
+    }
+}
+
+fn check_imports(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
+    let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
+    let (package, span) = (&merged.package, merged.table.header().import_span);
+    let is_empty = package.imports.is_empty();
+    let (first, end) = (i64::from(span.offset), i64::from(span.offset) + i64::from(span.count));
+    if is_empty && span != Extent::default() {
+        problem("header field import_span", format!("found {span:?}, expected none: there are no imports"));
+    }
+    if !is_empty && !file.is_relro(at(span.offset), u64::from(span.count)) {
+        let start = at(span.offset);
+        problem("header field import_span", format!("the span at {start:#x} does not lie inside RELRO"));
+    }
+    let own: BTreeSet<u64> = merged.table.slots().into_iter().flatten().map(at).collect();
+    let view = View::new(file, arch);
+    let mut stub = file.symbols().iter().find(|s| s.name == UNRESOLVED_SYMBOL).map(|s| s.address);
+    let mut last = None;
+    for (i, import) in package.imports.iter().enumerate() {
+        let slot = at(import.slot);
+        let mut wrong = |text: String| problem(&format!("import {i}"), text);
+        if last.replace(import.slot).is_some_and(|last| last >= import.slot) {
+            wrong(format!("its slot at {slot:#x} does not stand behind the one before it"));
+        }
+        if i64::from(import.slot) < first || i64::from(import.slot) + 8 > end || slot % 8 != 0 {
+            wrong(format!("its slot at {slot:#x} is no aligned place inside the span of import slots"));
+        }
+        let Some(dependency) = package.dependencies.get(import.dependency as usize) else {
+            let count = package.dependencies.len();
+            wrong(format!("it is from dependency {}, but there are {count}", import.dependency));
+            continue;
+        };
+        let is_own = own.contains(&slot);
+        match (dependency.flags & DEPENDENCY_FALLBACK != 0, view.pointer(slot)) {
+            (true, _) if is_own => {}
+            (true, _) => wrong(format!("its slot at {slot:#x} is of none of the image's own functions")),
+            // Of a stripped file the first one tells where the stub is.
+            (false, Some(Pointer::Address(found))) if file.is_code(found) => {
+                let stub = *stub.get_or_insert(found);
+                if found != stub || is_own {
+                    wrong(format!(
+                        "its slot at {slot:#x} leads to {found:#x}, expected the stub at {stub:#x}"
+                    ));
+                }
+            }
+            (false, found) => {
+                wrong(format!(
+                    "its slot at {slot:#x} leads to {found:x?} before it is filled, expected the stub"
+                ));
+            }
+        }
+    }
+}
