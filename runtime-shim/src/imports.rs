@@ -65,29 +65,55 @@ impl Surroundings {
         self.objects
     }
 
-    /// The dependency, ready to be used; `hold` is asked to keep an object loaded that the dynamic linker does not keep for
-    /// the image's sake.
-    fn find(
-        &self,
-        dependency: &Dependency,
-        hold: impl Fn(&Entry) -> bool,
-    ) -> Result<Provider<'static>, Fault> {
-        let (name, mut first) = (dependency.name(), None);
-        for entry in self.objects.iter().flat_map(Objects::iter) {
-            let is_own = self.own.is_some_and(|own| entry.is(own.dynamic()));
-            if is_own || !entry.has_file_name(name) && !entry.has_soname(name) {
+    /// Looks for several dependencies, in one walk over the objects.
+    fn find(&self, wanted: &mut Batch) {
+        let Some(objects) = self.objects else { return };
+        let mut missing = wanted.iter().flatten().count();
+        for entry in objects.iter() {
+            if missing == 0 {
+                return;
+            }
+            if self.own.is_some_and(|own| entry.is(own.dynamic())) {
                 continue;
             }
-            match entry.object().ok_or(Fault::NoImage).and_then(|object| Provider::of(object, dependency)) {
-                Ok(provider) => {
-                    // Of several of one name the dynamic linker takes the first.
-                    let is_kept = first.is_none() && self.own.is_some_and(|own| own.needs(name));
-                    return if is_kept || hold(&entry) { Ok(provider) } else { Err(Fault::Unheld) };
+            let names = entry.names();
+            for wanted in wanted.iter_mut().flatten().filter(|wanted| wanted.found.is_none()) {
+                if names.contains(&wanted.dependency.name()) {
+                    wanted.look_at(&entry);
+                    missing -= usize::from(wanted.found.is_some());
                 }
-                Err(fault) => first = first.or(Some(fault)),
             }
         }
-        Err(first.unwrap_or(Fault::Missing))
+    }
+
+    /// Whether the dynamic linker keeps what was found loaded for the image's sake: of several of one name it takes the first.
+    fn is_kept(&self, wanted: &Wanted) -> bool {
+        wanted.fault == Fault::Missing && self.own.is_some_and(|own| own.needs(wanted.dependency.name()))
+    }
+}
+
+/// A dependency that is looked for.
+struct Wanted {
+    index: usize,
+    dependency: Dependency,
+    found: Option<(Entry, Provider<'static>)>,
+    /// What is wrong with the first object of the name.
+    fault: Fault,
+}
+
+impl Wanted {
+    fn new(package: &Package, index: usize) -> Option<Wanted> {
+        let dependency = package.dependencies.get(index)?;
+        Some(Wanted { index, dependency, found: None, fault: Fault::Missing })
+    }
+
+    fn look_at(&mut self, entry: &Entry) {
+        let object = entry.object().ok_or(Fault::NoImage);
+        match object.and_then(|object| Provider::of(object, &self.dependency)) {
+            Ok(provider) => self.found = Some((*entry, provider)),
+            Err(fault) if self.fault == Fault::Missing => self.fault = fault,
+            Err(_) => {}
+        }
     }
 }
 
@@ -160,22 +186,13 @@ impl<'a> Provider<'a> {
     }
 }
 
-/// Whether all dependencies can be used that the image cannot do without.
-pub fn check(package: &Package, surroundings: &Surroundings) -> Result<(), Unusable> {
-    for (index, dependency) in package.dependencies.iter().enumerate() {
-        if dependency.flags & DEPENDENCY_FALLBACK == 0 {
-            let found = surroundings.find(&dependency, |_| true);
-            found.map_err(|fault| Unusable { index: index as u32, fault })?;
-        }
-    }
-    Ok(())
-}
-
-/// Dependencies that are looked at in one pass over the imports.
-const BATCH: usize = 16;
+/// Dependencies that are looked for in one walk, and filled from in one pass over the imports.
+const BATCH: usize = 8;
+type Batch = [Option<Wanted>; BATCH];
 
 /// Fills the import slots; those of a dependency that cannot be used, and that the image can do without, stay as they
-/// are, and `without` is told of it.
+/// are, and `without` is told of it. `hold` is asked to keep an object loaded that the dynamic linker does not keep for the
+/// image's sake.
 pub fn fill(
     package: &Package,
     surroundings: &Surroundings,
@@ -183,22 +200,52 @@ pub fn fill(
     hold: impl Fn(&Entry) -> bool,
     mut without: impl FnMut(&Dependency, Fault),
 ) -> Result<(), Unusable> {
-    let mut first = 0;
-    while first < package.dependencies.len() {
-        let mut batch: [Option<Provider>; BATCH] = [const { None }; BATCH];
-        for (index, place) in (first..package.dependencies.len()).zip(&mut batch) {
-            let Some(dependency) = package.dependencies.get(index) else { break };
-            match surroundings.find(&dependency, &hold) {
-                Ok(provider) => *place = Some(provider),
-                Err(fault) if dependency.flags & DEPENDENCY_FALLBACK != 0 => without(&dependency, fault),
-                Err(fault) => return Err(Unusable { index: index as u32, fault }),
+    each_batch(package, surroundings, |first, batch| {
+        for place in batch.iter_mut().flatten() {
+            let fault = match &place.found {
+                Some((entry, _)) if surroundings.is_kept(place) || hold(entry) => continue,
+                Some(_) => Fault::Unheld,
+                None => place.fault,
+            };
+            place.found = None;
+            if place.dependency.flags & DEPENDENCY_FALLBACK == 0 {
+                return Err(Unusable { index: place.index as u32, fault });
             }
+            without(&place.dependency, fault);
         }
-        fill_from(package, first, &mut batch, slots)?;
+        fill_from(package, first, batch, slots)
+    })
+}
+
+/// Whether all dependencies can be used that the image cannot do without.
+pub fn check(package: &Package, surroundings: &Surroundings) -> Result<(), Unusable> {
+    each_batch(package, surroundings, |_, batch| {
+        let is_bad = |w: &&Wanted| w.found.is_none() && w.dependency.flags & DEPENDENCY_FALLBACK == 0;
+        let bad = batch.iter().flatten().find(is_bad);
+        bad.map_or(Ok(()), |w| Err(Unusable { index: w.index as u32, fault: w.fault }))
+    })
+}
+
+/// Calls `work` with the dependencies by [`BATCH`], and the index of the first of them; once for none.
+fn each_batch(
+    package: &Package,
+    surroundings: &Surroundings,
+    mut work: impl FnMut(usize, &mut Batch) -> Result<(), Unusable>,
+) -> Result<(), Unusable> {
+    let count = package.dependencies.len();
+    let mut first = 0;
+    loop {
+        let mut batch: Batch = [const { None }; BATCH];
+        for (index, place) in (first..count).zip(&mut batch) {
+            *place = Wanted::new(package, index);
+        }
+        surroundings.find(&mut batch);
+        work(first, &mut batch)?;
         first += BATCH;
+        if first >= count {
+            return Ok(());
+        }
     }
-    // Checked for images without any dependency as well.
-    fill_from(package, package.dependencies.len(), &mut [], slots)
 }
 
 /// Fills the slots of imports from the dependencies that stand in `batch`, whose first has the index `first`. An import from
@@ -206,7 +253,7 @@ pub fn fill(
 fn fill_from(
     package: &Package,
     first: usize,
-    batch: &mut [Option<Provider>],
+    batch: &mut Batch,
     slots: &mut ImportSlots,
 ) -> Result<(), Unusable> {
     for (number, import) in package.imports.iter().enumerate() {
@@ -216,10 +263,11 @@ fn fill_from(
             return Err(wrong);
         }
         let place = (dependency as usize).checked_sub(first).and_then(|index| batch.get_mut(index));
-        let Some(Some(provider)) = place else { continue };
+        let Some(Some(Wanted { found: Some((_, provider)), dependency, .. })) = place else { continue };
+        let is_own = dependency.flags & DEPENDENCY_FALLBACK != 0;
         let identity = package.import_identities.get(number);
         let function = identity.and_then(|identity| provider.function(export, &identity));
-        if !function.is_some_and(|function| slots.fill(slot, function)) {
+        if !function.is_some_and(|function| slots.fill(slot, is_own, function)) {
             return Err(wrong);
         }
     }

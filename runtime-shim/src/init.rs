@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::decide::{Refusal, decide};
 use crate::environ::{Log, Scanner, Settings, Variables, is_secure};
 use crate::imports::{self, Surroundings};
-use crate::memory::{Image, ImportSlots, Sealed};
+use crate::memory::{Image, Opened, Pages, Sealed};
 use crate::message::Subject;
 use crate::objects::{Entry, Object};
 use crate::process::Process;
@@ -15,29 +15,29 @@ use image_format::feature::FeatureSet;
 use image_format::layout::{Dependency, image_state};
 use image_format::specs::Specs;
 
-/// Chooses for a merged image that nobody has filled yet, and fills it. Without knowing what is `sealed` the
+/// Chooses for a merged image that nobody has filled yet, and fills it. Where its pages cannot be opened the
 /// baseline stays.
 pub fn fill(
     image: &Image,
     process: &Process,
     arguments: Option<Arguments>,
-    sealed: Option<Sealed>,
+    pages: Option<Pages>,
 ) -> Result<(), Refusal> {
     let settings = settings(process, arguments);
     let specs = image.specs().ok_or(Refusal::Damaged("target list"))?;
     let target = decide(&specs, &settings, |wanted| host(process, arguments, wanted))?;
     let row = image.table().ok_or(Refusal::Damaged("image table"))?.row_for(target);
     let row = row.ok_or(Refusal::Damaged("row list"))?;
-    if fill_row(image, row, sealed) && settings.log != Log::Off {
+    if fill_row(image, row, pages) && settings.log != Log::Off {
         log_choice(&specs, target, &settings, image.state() as usize);
     }
     Ok(())
 }
 
 /// Whether the row now runs.
-fn fill_row(image: &Image, row: usize, sealed: Option<Sealed>) -> bool {
+fn fill_row(image: &Image, row: usize, pages: Option<Pages>) -> bool {
     let state = image_state::FILLED + row as u32;
-    let is_filled = sealed.is_some_and(|sealed| image.fill(row, state, sealed));
+    let is_filled = pages.is_some_and(|pages| image.fill(row, state, pages));
     if !is_filled {
         // The kernel does not let us open the slots. The baseline, which was found to run here, stays; that
         // is worth a line even if nobody asked for one.
@@ -48,32 +48,34 @@ fn fill_row(image: &Image, row: usize, sealed: Option<Sealed>) -> bool {
     is_filled
 }
 
-/// As [`fill`], for an image that takes functions from others or lets them take its own. `hold` as in [`imports::fill`].
+/// As [`fill`], for an image that takes functions from others or lets them take its own. Import slots lead to `stub` before
+/// they are filled; `hold` as in [`imports::fill`].
+#[allow(clippy::too_many_arguments, reason = "what the constructor knows, each once")]
 pub fn fill_package(
     image: &Image,
     object: &Object,
     process: &Process,
     arguments: Option<Arguments>,
     sealed: Option<Sealed>,
+    stub: usize,
     surroundings: impl FnOnce() -> Surroundings,
     hold: impl Fn(&Surroundings, &Entry) -> bool,
 ) -> Result<(), Refusal> {
     let package = image.verified(object).ok_or(Refusal::Damaged("list of functions of other images"))?;
+    let opened = sealed.and_then(|sealed| Opened::new(object, sealed));
+    let pages = opened.as_ref().map(Pages::Open);
     if image.header().specs.count == 0 && image.header().slots.count == 0 {
         // Nothing to choose from.
-        fill_row(image, 0, sealed);
+        fill_row(image, 0, pages);
     } else {
-        fill(image, process, arguments, sealed)?;
+        fill(image, process, arguments, pages)?;
     }
     if package.dependencies.is_empty() && package.imports.is_empty() {
         return Ok(());
     }
     let surroundings = surroundings();
-    let mut slots = match sealed {
-        _ if package.imports.is_empty() => ImportSlots::NONE,
-        Some(sealed) => image.open_imports(object, sealed).ok_or(Refusal::Unopened)?,
-        None => return Err(Refusal::Unopened),
-    };
+    let Some(opened) = &opened else { return Err(Refusal::Unopened) };
+    let mut slots = image.import_slots(stub, opened);
     let without = |dependency: &Dependency, fault| {
         let settings = settings(process, arguments);
         if settings.log != Log::Off {

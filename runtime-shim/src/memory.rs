@@ -59,6 +59,26 @@ impl Unsealed {
     }
 }
 
+/// The sealed pages of an object, open for writing.
+///
+/// As a whole: a part would split the kernel's mapping in three, and put it together again.
+pub struct Opened {
+    #[allow(dead_code, reason = "kept for what happens when it is dropped")]
+    parts: Option<Unsealed>,
+}
+
+impl Opened {
+    /// Opens the RELRO of an image that runs no code of its own yet; `None` when the kernel does not let us.
+    pub fn new(object: &Object, sealed: Sealed) -> Option<Opened> {
+        let parts = match object.relro() {
+            // SAFETY: the RELRO of a loaded object, to which only we write in a constructor before all others.
+            Some(relro) => Some(unsafe { Unsealed::new(relro.start, relro.end, sealed) }?),
+            None => None,
+        };
+        Some(Opened { parts })
+    }
+}
+
 impl Drop for Unsealed {
     fn drop(&mut self) {
         if self.size > 0 {
@@ -67,6 +87,14 @@ impl Drop for Unsealed {
             unsafe { protect(self.start, self.size, false) };
         }
     }
+}
+
+/// The pages that slots are in.
+#[derive(Clone, Copy)]
+pub enum Pages<'a> {
+    Sealed(Sealed),
+    /// Somebody sees to their being open.
+    Open(&'a Opened),
 }
 
 /// A merged image in memory whose header was checked.
@@ -143,7 +171,7 @@ impl Image {
         };
         let table = Table::new(*header, at(header.table), true).ok()?;
         let is_right = is_sealed(header.state.offset, size_of::<u32>(), align_of::<u32>())
-            && at(header.specs).len() == header.specs.count as usize
+            && (header.specs.count == 0 || Specs::parse(at(header.specs)).is_ok())
             && (header.slots.count == 0 || is_span(header.slot_span))
             && (header.imports.count == 0 || is_span(header.import_span))
             && table
@@ -152,17 +180,11 @@ impl Image {
         if is_right { Package::new(header, at, true).ok() } else { None }
     }
 
-    /// Opens the import slots of an image that was found right; `None` when the kernel does not let us.
-    pub fn open_imports(&self, object: &Object, sealed: Sealed) -> Option<ImportSlots> {
+    /// The import slots of an image that was found right, and that lead to `stub` before they are filled.
+    pub fn import_slots(&self, stub: usize, _open: &Opened) -> ImportSlots {
         let span = self.header.import_span;
         let start = self.address(span.offset);
-        let end = start.checked_add(span.count as usize)?;
-        if !object.is_relro(start, end) {
-            return None;
-        }
-        // SAFETY: the range lies in the RELRO of this image, which `object` is; the image runs no code of its own yet.
-        let unsealed = unsafe { Unsealed::new(start, end, sealed) }?;
-        Some(ImportSlots { base: self.address(0), slots: start..end, unsealed: Some(unsealed) })
+        ImportSlots { base: self.address(0), slots: start..start.saturating_add(span.count as usize), stub }
     }
 
     fn bytes(&self, extent: Extent) -> &[u8] {
@@ -175,18 +197,18 @@ impl Image {
 
     /// Lets every slot and every distance lead to the body that `row` gives its function and sets the state; false, with
     /// nothing changed, when the row is not there or the slots cannot be opened.
-    pub fn fill(&self, row: usize, state: u32, sealed: Sealed) -> bool {
+    pub fn fill(&self, row: usize, state: u32, pages: Pages) -> bool {
         let Some(table) = self.table() else { return false };
         let Some(bodies) = table.bodies(row) else { return false };
         let base = self.base as usize;
         let address = |body: i32| base.wrapping_add_signed(body as isize);
         let of = |function: usize| table.body(row, function).map(address);
-        self.write(bodies.map(address), of, state, sealed)
+        self.write(bodies.map(address), of, state, pages)
     }
 
     /// Lets every slot lead to `address` and sets the state; as [`Image::fill`].
     pub fn fill_with(&self, address: usize, state: u32, sealed: Sealed) -> bool {
-        self.write(core::iter::repeat(address), |_| Some(address), state, sealed)
+        self.write(core::iter::repeat(address), |_| Some(address), state, Pages::Sealed(sealed))
     }
 
     /// Writes slots, distances and the state. `addresses` by function, as `of` tells one by one.
@@ -195,7 +217,7 @@ impl Image {
         addresses: impl Iterator<Item = usize>,
         of: impl Fn(usize) -> Option<usize>,
         state: u32,
-        sealed: Sealed,
+        pages: Pages,
     ) -> bool {
         let span = self.header.slot_span;
         let functions = self.header.slots.count as usize;
@@ -220,9 +242,15 @@ impl Image {
         let places = || table.distances().map(|distance| at(distance.place));
         let from = places().next().map_or(from, |first| first.min(from));
         let to = places().last().map_or(to, |last| to.max(last.wrapping_add(size_of::<i32>())));
-        // SAFETY: slots, distances and state lie in the RELRO of this image (jl-link checks it), hence so does all
-        // between them; the image runs no code of its own yet.
-        let Some(unsealed) = (unsafe { Unsealed::new(from, to, sealed) }) else { return false };
+        let unsealed = match pages {
+            Pages::Open(_) => None,
+            Pages::Sealed(sealed) => {
+                // SAFETY: slots, distances and state lie in the RELRO of this image (jl-link checks it), hence so does
+                // all between them; the image runs no code of its own yet.
+                let Some(unsealed) = (unsafe { Unsealed::new(from, to, sealed) }) else { return false };
+                Some(unsealed)
+            }
+        };
         if contiguous {
             for (i, address) in (0..functions).zip(addresses) {
                 // SAFETY: `functions` slots stand from `first` on (the flag, and the span's size was
@@ -255,29 +283,31 @@ impl Image {
     }
 }
 
-/// The import slots of an image, open for writing; sealed again on drop.
+/// The import slots of an image whose RELRO is open.
 pub struct ImportSlots {
     base: usize,
     slots: Range<usize>,
-    #[allow(dead_code, reason = "kept for what happens when it is dropped")]
-    unsealed: Option<Unsealed>,
+    stub: usize,
 }
 
 impl ImportSlots {
-    /// Of an image without imports.
-    pub const NONE: ImportSlots = ImportSlots { base: 0, slots: 0..0, unsealed: None };
-
-    /// Lets the slot at an offset from the header lead to `function`; false when there is no slot.
-    pub fn fill(&mut self, slot: i32, function: usize) -> bool {
+    /// Lets the slot at an offset from the header lead to `function`; false when there is no slot, or one that does not wait
+    /// for a function. A function's own slot (`is_own`) never does.
+    pub fn fill(&mut self, slot: i32, is_own: bool, function: usize) -> bool {
         let slot = self.base.wrapping_add_signed(slot as isize);
         let is_slot = self.slots.contains(&slot)
             && self.slots.end - slot >= size_of::<usize>()
             && slot.is_multiple_of(align_of::<usize>());
-        if is_slot {
-            // SAFETY: an aligned cell of the pages that `open_imports` opened.
-            unsafe { write_slot(slot as *mut usize, function) };
+        let slot = slot as *mut usize;
+        // SAFETY: an aligned cell of the span of import slots, which lies in RELRO (`Image::verified`), and that is open
+        // (`Image::import_slots`).
+        unsafe {
+            let waits = is_slot && (is_own || slot.read() == self.stub);
+            if waits {
+                slot.write(function);
+            }
+            waits
         }
-        is_slot
     }
 }
 

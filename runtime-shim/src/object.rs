@@ -6,7 +6,7 @@
 use crate::arguments::Arguments;
 use crate::decide::{Refusal, decide};
 use crate::imports::{Surroundings, Unusable};
-use crate::memory::{Image, Sealed, Unsealed};
+use crate::memory::{Image, Pages, Sealed, Unsealed};
 use crate::message::{self, Subject};
 use crate::object_arch as here;
 use crate::objects::{Entry, Object, Objects};
@@ -40,7 +40,7 @@ extern "C" fn jl_shim_init(argc: usize, argv: usize, envp: usize) {
 
 fn fill(image: &Image, arguments: Option<Arguments>) -> Result<(), Refusal> {
     if !image.is_package() {
-        return init::fill(image, process(), arguments, sealed(arguments));
+        return init::fill(image, process(), arguments, sealed(arguments).map(Pages::Sealed));
     }
     let object = own_object().ok_or(Refusal::Damaged("ELF header"))?;
     let surroundings = || {
@@ -49,12 +49,13 @@ fn fill(image: &Image, arguments: Option<Arguments>) -> Result<(), Refusal> {
         Surroundings::new(objects, here::dynamic())
     };
     let hold = |surroundings: &Surroundings, entry: &Entry| hold(surroundings, entry, arguments);
-    init::fill_package(image, &object, process(), arguments, sealed(arguments), surroundings, hold)
+    let (sealed, stub) = (sealed(arguments), here::unresolved_entry());
+    init::fill_package(image, &object, process(), arguments, sealed, stub, surroundings, hold)
 }
 
 fn own_object() -> Option<Object<'static>> {
     // SAFETY: this image is loaded and relocated as long as its code runs.
-    unsafe { Object::at(here::elf_header(), here::dynamic()) }
+    unsafe { Object::with_header(here::elf_header()) }
 }
 
 /// Keeps an object loaded until the process ends, whoever closes it; false when that cannot be done.
@@ -65,7 +66,7 @@ fn hold(surroundings: &Surroundings, entry: &Entry, arguments: Option<Arguments>
     }
     for library in surroundings.objects().iter().flat_map(Objects::iter) {
         let path = library.path().to_bytes();
-        if library.has_file_name(b"libc.so.6") || library.has_file_name(b"libdl.so.2") {
+        if GLIBC.iter().any(|name| path.ends_with(name)) {
             let Some(dlopen) = library.function(c"dlopen") else { continue };
             // SAFETY: the function is glibc's dlopen. It is called from below a dlopen, as the object is no part of
             // start-up: the C library is at work, and its lock may be taken again.
@@ -81,6 +82,8 @@ fn hold(surroundings: &Surroundings, entry: &Entry, arguments: Option<Arguments>
 
 const RTLD_NOW: usize = 2;
 const RTLD_NOLOAD: usize = 4;
+/// The second before glibc 2.34.
+const GLIBC: [&[u8]; 2] = [b"/libc.so.6", b"/libdl.so.2"];
 const LD_MUSL: &[u8] = b"/ld-musl-";
 
 /// What an import slot leads to before it is filled, and in an image that was refused.

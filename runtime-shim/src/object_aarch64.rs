@@ -218,6 +218,10 @@ pub fn refused_entry() -> usize {
     address!("jl_image_refused")
 }
 
+pub fn unresolved_entry() -> usize {
+    address!("jl_link_must_link_this")
+}
+
 pub fn nothing_entry() -> usize {
     address!("jl_image_nothing")
 }

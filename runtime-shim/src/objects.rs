@@ -6,8 +6,8 @@
 use crate::arguments::Arguments;
 use crate::memory::Image;
 use crate::start::{
-    DT_NEEDED, DT_SONAME, LinkMap, PT_DYNAMIC, PT_GNU_RELRO, PT_LOAD, ProgramHeader, Strings, base_name,
-    first_map_beside,
+    DT_NEEDED, LinkMap, PT_DYNAMIC, PT_GNU_RELRO, PT_LOAD, ProgramHeader, Strings, base_name,
+    first_map_beside, soname,
 };
 use crate::sys;
 use core::ffi::CStr;
@@ -23,6 +23,9 @@ const PT_NOTE: u32 = 4;
 const EXECUTABLE: u32 = 1;
 const WRITABLE: u32 = 2;
 const READABLE: u32 = 4;
+
+/// Of the smallest page, in bytes: what is mapped at its start is mapped to its end.
+const PAGE: usize = 4096;
 
 /// The segments of a loaded object.
 #[derive(Clone, Copy)]
@@ -45,13 +48,26 @@ impl<'a> Object<'a> {
     /// # Safety
     /// The object with this dynamic section is loaded and relocated, and stays so as long as what is returned is used.
     pub unsafe fn at(header: *const u8, dynamic: *const u8) -> Option<Object<'a>> {
-        // Of the smallest page: what is mapped at its start is mapped to its end.
-        const PAGE: usize = 4096;
         if !(header as usize).is_multiple_of(PAGE) || !sys::is_readable(header as usize) {
             return None;
         }
-        // SAFETY: a whole page is readable at `header`, and what is looked at lies in it. Its segments are believed
-        // because its dynamic section is the one that the caller vouches for.
+        // SAFETY: the page is readable. Its segments are believed because its dynamic section is the one that the caller
+        // vouches for.
+        let object = unsafe { Object::with_header(header)? };
+        let owns = object.ranges(PT_DYNAMIC, 0, 0).any(|range| range.start == dynamic as usize);
+        owns.then_some(object)
+    }
+
+    /// The object with its ELF header at `header`; `None` for null, and where its program headers are not in the same page.
+    ///
+    /// # Safety
+    /// `header` is null or the start of a readable page, and if an ELF header is there, then that of an object that is
+    /// loaded and relocated, and stays so as long as what is returned is used.
+    pub unsafe fn with_header(header: *const u8) -> Option<Object<'a>> {
+        if header.is_null() {
+            return None;
+        }
+        // SAFETY: a whole page is readable at `header`, and what is looked at lies in it.
         unsafe {
             let page = slice::from_raw_parts(header, PAGE);
             let offset = usize::try_from(read_at::<u64>(page, 32)?).ok()?;
@@ -66,9 +82,7 @@ impl<'a> Object<'a> {
             }
             let headers = slice::from_raw_parts(header.add(offset).cast::<ProgramHeader>(), count);
             let first = headers.iter().find(|segment| segment.kind == PT_LOAD && segment.offset == 0)?;
-            let object = Object { bias: (header as usize).wrapping_sub(first.address), headers };
-            let owns = object.ranges(PT_DYNAMIC, 0, 0).any(|range| range.start == dynamic as usize);
-            owns.then_some(object)
+            Some(Object { bias: (header as usize).wrapping_sub(first.address), headers })
         }
     }
 
@@ -96,9 +110,14 @@ impl<'a> Object<'a> {
         self.ranges(PT_LOAD, EXECUTABLE, 0).find(|range| range.contains(&address))
     }
 
-    /// Whether the addresses `start..end` lie in what is read-only after relocation.
+    /// What is read-only after relocation.
+    pub fn relro(&self) -> Option<Range<usize>> {
+        self.ranges(PT_GNU_RELRO, 0, 0).next()
+    }
+
+    /// Whether the addresses `start..end` lie in it.
     pub fn is_relro(&self, start: usize, end: usize) -> bool {
-        self.ranges(PT_GNU_RELRO, 0, 0).any(|range| range.start <= start && start <= end && end <= range.end)
+        self.relro().is_some_and(|range| range.start <= start && start <= end && end <= range.end)
     }
 
     /// The `u32` at `address`, which somebody may write to.
@@ -174,16 +193,11 @@ impl Entry {
         unsafe { if (*self.map).name.is_null() { c"" } else { CStr::from_ptr((*self.map).name) } }
     }
 
-    /// Whether the last part of its path is `name`.
-    pub fn has_file_name(&self, name: &[u8]) -> bool {
-        let path = self.path().to_bytes();
-        path.ends_with(name) && base_name(path) == name
-    }
-
-    /// Whether it calls itself `name`.
-    pub fn has_soname(&self, name: &[u8]) -> bool {
+    /// The names that it may be asked for by: the last part of its path, and what it calls itself.
+    pub fn names(&self) -> [&[u8]; 2] {
         // SAFETY: an entry of the list.
-        unsafe { Strings::of(self.map, DT_SONAME) }.any(|soname| soname == name)
+        let soname = unsafe { soname(self.map) };
+        [base_name(self.path().to_bytes()), soname.map_or(&[], CStr::to_bytes)]
     }
 
     /// Whether it asks the dynamic linker for `name`.

@@ -18,7 +18,7 @@ const PT_PHDR: u32 = 6;
 pub(crate) const PT_GNU_RELRO: u32 = 0x6474_e552;
 pub(crate) const DT_NEEDED: usize = 1;
 const DT_STRTAB: usize = 5;
-pub(crate) const DT_SONAME: usize = 14;
+const DT_SONAME: usize = 14;
 const DT_DEBUG: usize = 21;
 
 #[repr(C)]
@@ -125,6 +125,28 @@ unsafe fn position(first: *const LinkMap, needed: &[u8]) -> Option<usize> {
 
 pub(crate) fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
+/// What an object calls itself: as [`Strings`], in one walk, for it is asked of all objects.
+///
+/// # Safety
+/// `map` is in the dynamic linker's list.
+pub(crate) unsafe fn soname<'a>(map: *const LinkMap) -> Option<&'a CStr> {
+    let (mut table, mut name) = (None, None);
+    // SAFETY: as in `Strings`.
+    unsafe {
+        let (bias, mut entry) = ((*map).bias, (*map).dynamic);
+        while (*entry).tag != 0 && (table.is_none() || name.is_none()) {
+            match (*entry).tag {
+                DT_STRTAB => table = Some((*entry).value),
+                DT_SONAME => name = Some((*entry).value),
+                _ => {}
+            }
+            entry = entry.add(1);
+        }
+        let table = table.map(|table| if table < bias { table.wrapping_add(bias) } else { table })?;
+        Some(CStr::from_ptr(table.wrapping_add(name?) as *const c_char))
+    }
 }
 
 /// The strings that a dynamic section gives under a tag.

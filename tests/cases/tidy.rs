@@ -79,7 +79,7 @@ fn no_mutable_statics() -> Result<()> {
 
 #[test]
 fn scripts_say_what_they_do() -> Result<()> {
-    for script in [
+    let scripts = [
         "setup",
         "build",
         "build-plugin",
@@ -87,9 +87,11 @@ fn scripts_say_what_they_do() -> Result<()> {
         "demo",
         "bench",
         "conformance",
+        "fuzz",
         "demo-julia",
         "demo-julia-package",
-    ] {
+    ];
+    for script in scripts {
         let ran = run_ok(Command::new(workspace().join("scripts").join(script)).arg("--help"))?;
         ensure!(ran.stdout.starts_with(&format!("Usage: scripts/{script}")), "{}", ran.describe());
     }

@@ -10,6 +10,7 @@ pub mod libraries;
 pub mod load;
 pub mod machine;
 pub mod measure;
+pub mod packages;
 pub mod progress;
 pub mod sources;
 pub mod table;
@@ -31,6 +32,8 @@ pub enum Part {
     Load,
     /// A call into an image.
     Entry,
+    /// Package images: the load of many, and calls between them.
+    Packages,
     /// Emission in shards: four targets, rebuilds, more cores.
     Emission,
     /// Julia's system image, against Julia's own build; only where it is asked for, as Julia has to be fetched.
@@ -38,8 +41,10 @@ pub enum Part {
 }
 
 /// What is measured when no part is named.
-const ALL: [Part; 5] = [Part::Libraries, Part::Calls, Part::Load, Part::Entry, Part::Emission];
-const EVERY: [Part; 6] = [Part::Libraries, Part::Calls, Part::Load, Part::Entry, Part::Emission, Part::Julia];
+const ALL: [Part; 6] =
+    [Part::Libraries, Part::Calls, Part::Load, Part::Entry, Part::Packages, Part::Emission];
+const EVERY: [Part; 7] =
+    [Part::Libraries, Part::Calls, Part::Load, Part::Entry, Part::Packages, Part::Emission, Part::Julia];
 
 /// Stands beside BENCHMARKS.md.
 const EMISSION_PLOT: &str = "BENCHMARKS-emission.svg";
@@ -52,6 +57,7 @@ impl Part {
             Part::Calls => "calls",
             Part::Load => "load",
             Part::Entry => "entry",
+            Part::Packages => "packages",
             Part::Emission => "emission",
             Part::Julia => "julia",
         }
@@ -69,6 +75,7 @@ impl Part {
             Part::Calls => section("Calls between clones", calls::measure(tools, folder)?, calls::LEGEND),
             Part::Load => section("Loading", load::measure(tools, folder)?, load::LEGEND),
             Part::Entry => section("Calls into an image", entry::measure(tools, folder)?, entry::LEGEND),
+            Part::Packages => format!("### Package images\n\n{}", packages::measure(tools, folder)?),
             Part::Emission => {
                 let text = emission::measure(tools, folder, &plots.join(EMISSION_PLOT))?;
                 format!("### Emission in shards\n\n{text}")

@@ -1,0 +1,235 @@
+//! Package images with changed headers and lists: each is read in this process and loaded in another one. An error or a
+//! right load, never a crash, never a call into the wrong code.
+//!
+//! A number of mutations with a fixed seed; `JL_FUZZ_SECONDS` and `JL_FUZZ_SEED` (scripts/fuzz) run it longer and from elsewhere.
+
+mod support;
+
+use image_format::cpu::Arch;
+use image_format::image::header_checksum;
+use image_format::layout::{Extent, IDENTITY_SIZE, ImageHeader};
+use image_format::package::checksum;
+use image_format::pod::{bytes_of, read_at};
+use jl_load::check::check;
+use jl_load::cpu::Cpu;
+use jl_load::deps;
+use jl_load::elf::ElfFile;
+use jl_load::explain::explain;
+use std::fs;
+use std::mem::offset_of;
+use std::ops::Range;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use support::packages::{PackageSample, Use, host, merged_header};
+use support::{Machine, text};
+
+const TARGETS: [&str; 2] = ["x86-64", "x86-64-v2"];
+const SEED: u64 = 6;
+const MUTATIONS: u64 = 1500;
+/// Loads are processes: one of so many mutations is loaded where their number is fixed.
+const LOADED: u64 = 3;
+
+/// What a right load prints at target 1, call by call.
+const CALLS: [&str; 4] = ["guse0=201", "guse1=1001", "guse2=1", "g1=101"];
+
+/// xorshift64* (Vigna 2016): short, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() >> 16) as usize % n.max(1)
+    }
+
+    fn one_of<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())]
+    }
+}
+
+/// An image's bytes, and where in them what is changed stands.
+struct Subject {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    header_at: usize,
+    /// Header, image table, target list, package lists.
+    parts: Vec<Range<usize>>,
+    /// Those whose change can be given right checksums and must be found out all the same: what leads to bodies of the
+    /// image itself is believed then.
+    sealable: Vec<Range<usize>>,
+}
+
+impl Subject {
+    fn new(path: PathBuf) -> Subject {
+        let file = ElfFile::open(&path).unwrap();
+        let (address, header, _) = merged_header(&file);
+        let header_at = file.file_offset(address).unwrap();
+        let range = |extent: Extent, item: usize| {
+            let start = header_at.wrapping_add_signed(extent.offset as isize);
+            start..start + extent.count as usize * item
+        };
+        let lists = [
+            range(header.exports, IDENTITY_SIZE),
+            range(header.export_values, 8),
+            range(header.imports, 12),
+            range(header.import_identities, IDENTITY_SIZE),
+            range(header.dependencies, 256),
+        ];
+        let extents = header_at + offset_of!(ImageHeader, dependencies);
+        let extents = extents..header_at + offset_of!(ImageHeader, gvars);
+        let lists = lists.into_iter().filter(|list| !list.is_empty());
+        let sealable: Vec<_> = lists.chain([extents]).collect();
+        let whole = header_at..header_at + size_of::<ImageHeader>();
+        let others = [whole, range(header.table, 1), range(header.specs, 1)];
+        let parts = sealable.iter().cloned().chain(others).collect();
+        Subject { path, bytes: file.bytes().to_vec(), header_at, parts, sealable }
+    }
+
+    fn mutated(&self, random: &mut Random) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        let is_sealed = random.below(2) == 0;
+        let parts = if is_sealed { &self.sealable } else { &self.parts };
+        for _ in 0..=random.below(3) {
+            let part = &parts[random.below(parts.len())];
+            mutate(&mut bytes[part.clone()], random);
+        }
+        if is_sealed {
+            self.seal(&mut bytes);
+        }
+        bytes
+    }
+
+    /// Right checksums of what the header says now.
+    fn seal(&self, bytes: &mut [u8]) {
+        let mut header: ImageHeader = read_at(bytes, self.header_at).unwrap();
+        let list = |extent: Extent, item: usize| {
+            let start = self.header_at.wrapping_add_signed(extent.offset as isize);
+            let end = start.checked_add((extent.count as usize).saturating_mul(item));
+            end.and_then(|end| bytes.get(start..end)).unwrap_or(&[])
+        };
+        header.package_checksum = checksum([
+            list(header.exports, IDENTITY_SIZE),
+            list(header.export_values, 8),
+            list(header.imports, 12),
+            list(header.import_identities, IDENTITY_SIZE),
+            list(header.dependencies, 256),
+        ]);
+        header.header_checksum = header_checksum(&header);
+        bytes[self.header_at..][..size_of::<ImageHeader>()].copy_from_slice(bytes_of(&header));
+    }
+}
+
+fn mutate(part: &mut [u8], random: &mut Random) {
+    let at = random.below(part.len());
+    let word = at & !3;
+    match random.below(5) {
+        0 => part[at] ^= 1 << random.below(8),
+        1 => part[at] = random.next() as u8,
+        2 => {
+            let edges = [0, 1, 2, 7, 255, 256, i32::MAX, i32::MIN, -1, -8, 0x1000, 0x0100_0000];
+            let value = random.one_of(&edges);
+            part[word..][..4].copy_from_slice(&value.to_le_bytes());
+        }
+        3 => {
+            let old: i32 = read_at(part, word).unwrap_or(0);
+            let value = old.wrapping_add(random.one_of(&[1, -1, 4, -4, 8, -8, 64]));
+            part[word..][..4].copy_from_slice(&value.to_le_bytes());
+        }
+        _ => {
+            // Two entries, or parts of them, change places.
+            let size = random.one_of(&[4, 8, 12, 16]).min(part.len());
+            let (from, to) = (random.below(part.len() - size + 1), random.below(part.len() - size + 1));
+            for i in 0..size {
+                part.swap(from + i, to + i);
+            }
+        }
+    }
+}
+
+/// Everything that reads files, which may find what it likes but must come back.
+fn read(path: &Path, bytes: Vec<u8>) {
+    let cpu =
+        Cpu { name: "haswell".into(), arch: Arch::X86_64, features: Arch::X86_64.model("haswell").unwrap() };
+    let Ok(file) = ElfFile::parse(path, bytes) else { return };
+    let _ = check(&file);
+    if let Ok(explanation) = explain(&file, &cpu, None, Some("g1")) {
+        let _ = explanation.text(Some("g1"));
+    }
+    if let Ok(graph) = deps::graph(file) {
+        let _ = (graph.text(), graph.svg());
+    }
+}
+
+/// What is wrong with how a load ended.
+fn verdict(output: &Output) -> Result<(), String> {
+    let (printed, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let calls: Vec<&str> = printed.split_whitespace().filter(|word| word.contains('=')).collect();
+    if calls.iter().zip(CALLS).any(|(found, expected)| *found != expected) {
+        return Err("a call into the wrong code".into());
+    }
+    let is_refusal = said.contains("julienne: ");
+    match (output.status.code(), output.status.signal()) {
+        (Some(0), None) if calls.len() == CALLS.len() => Ok(()),
+        // At the first function of an image that was refused.
+        (None, Some(6)) if is_refusal => Ok(()),
+        (Some(127), None) if is_refusal => Ok(()),
+        _ => Err(format!("it ended with {}", output.status)),
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|e| panic!("{variable}={text}: {e}")))
+}
+
+#[test]
+fn mutated_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = host(folder.path(), Machine::X86_64);
+    let f = PackageSample { plain: 2, ..PackageSample::new("f", 3, &TARGETS) }.build(folder.path());
+    let uses = ["f2", "fplain1", "f0"].map(|name| Use::of(&f, name));
+    let g = PackageSample::new("g", 2, &TARGETS).with(uses).build(folder.path());
+    let subjects = [Subject::new(f), Subject::new(g)];
+    let names: Vec<&str> = CALLS.iter().map(|call| call.split('=').next().unwrap()).collect();
+    let load = || {
+        let mut command = Command::new(&program);
+        command.arg("+./libg.so").args(&names).current_dir(folder.path()).env("JL_LOAD_TARGET", "1");
+        command.output().unwrap()
+    };
+    let unchanged = load();
+    assert!(unchanged.status.success(), "{}", text(&unchanged));
+    verdict(&unchanged).unwrap();
+
+    let seed = number("JL_FUZZ_SEED").unwrap_or(SEED);
+    let end = number("JL_FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let mut found = [0u64; 2];
+    for round in 0.. {
+        if end.map_or(round == MUTATIONS, |end| Instant::now() >= end) {
+            break;
+        }
+        // A seed for each: what failed is made again by its number.
+        let mut random = Random((seed << 32 | round).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let subject = &subjects[random.below(2)];
+        let bytes = subject.mutated(&mut random);
+        read(&subject.path, bytes.clone());
+        if end.is_some() || round % LOADED == 0 {
+            fs::write(&subject.path, &bytes).unwrap();
+            let output = load();
+            if let Err(wrong) = verdict(&output) {
+                let kept = std::env::temp_dir().join(format!("mutated-{seed}-{round}.so"));
+                fs::write(&kept, &bytes).unwrap();
+                panic!("seed {seed}, round {round} ({}): {wrong}\n{}", kept.display(), text(&output));
+            }
+            found[usize::from(output.status.success())] += 1;
+            fs::write(&subject.path, &subject.bytes).unwrap();
+        }
+    }
+    println!("seed {seed}: {} loads were refused, {} were right", found[0], found[1]);
+    assert!(found[0] > 0, "no mutation was noticed");
+}

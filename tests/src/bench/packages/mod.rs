@@ -1,0 +1,290 @@
+//! Package images: the time to load many of them, and a call through an import slot.
+
+mod object;
+
+use super::calls::parse;
+use super::measure::{Spread, interleave, median, paired};
+use super::table::Table;
+use crate::command::run_ok;
+use crate::tools::{CLANG, Tools, workspace};
+use anyhow::{Context, Result};
+use object::{Export, Import, Object};
+use rayon::prelude::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const IMAGES: usize = 300;
+const IMPORTS: usize = 100_000;
+/// Functions that an image has of its own.
+const OWN: usize = 334;
+/// Of the one that all others take functions from.
+const COMMON: usize = 1000;
+const LEVELS: usize = 5;
+const LOAD_ROUNDS: usize = 31;
+const CALL_ROUNDS: usize = 21;
+
+/// Who takes functions from whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Shape {
+    /// All from one common image.
+    Star,
+    /// Five levels, each image from two of the level below.
+    Levels,
+}
+
+impl Shape {
+    fn words(self) -> &'static str {
+        match self {
+            Shape::Star => "299 images above a common one",
+            Shape::Levels => "five levels of 60 images, each above two",
+        }
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Shape::Star => "star",
+            Shape::Levels => "levels",
+        }
+    }
+
+    /// Images of which none takes functions from another, by turns.
+    fn turns(self) -> Vec<Vec<usize>> {
+        match self {
+            Shape::Star => vec![vec![0], (1..IMAGES).collect()],
+            Shape::Levels => {
+                let size = IMAGES / LEVELS;
+                (0..LEVELS).map(|level| (level * size..(level + 1) * size).collect()).collect()
+            }
+        }
+    }
+
+    fn own(self, image: usize) -> usize {
+        if self == Shape::Star && image == 0 { COMMON } else { OWN }
+    }
+
+    /// The image and the function of each import.
+    fn imports(self, image: usize) -> Vec<(usize, usize)> {
+        let size = IMAGES / LEVELS;
+        let users = match self {
+            Shape::Star => 1..IMAGES,
+            Shape::Levels => size..IMAGES,
+        };
+        if !users.contains(&image) {
+            return Vec::new();
+        }
+        // The rest of the division falls on the first ones.
+        let (share, rest) = (IMPORTS / users.len(), IMPORTS % users.len());
+        let count = share + usize::from(image - users.start < rest);
+        let from = |k: usize| match self {
+            Shape::Star => (0, (image + 7 * k) % COMMON),
+            Shape::Levels => ((image / size - 1) * size + (image + 7 * (k % 2)) % size, k / 2),
+        };
+        (0..count).map(from).collect()
+    }
+}
+
+/// What a function returns.
+fn value(image: usize, function: usize) -> usize {
+    1000 * image + function
+}
+
+pub fn measure(tools: &Tools, folder: &Path) -> Result<String> {
+    let folder = folder.join("packages");
+    let loads = measure_loads(tools, &folder)?;
+    let calls = measure_calls(tools, &folder)?;
+    Ok(format!("{loads}\n{LOAD_LEGEND}\n\n{calls}\n{CALL_LEGEND}\n"))
+}
+
+const LOAD_LEGEND: &str = "\
+300 dlopens with RTLD_NOW, dependencies first, in a fresh process each. The images take 100,000 functions in all from each \
+other, each through a slot of its own; the plain shared objects export the same functions, and have copies of those in place of \
+taking them; nothing is cloned, as the time per cloned function stands under Loading. Built by the same compiler driver with the \
+same options.";
+
+const CALL_LEGEND: &str = "\
+ns per call, by a loop in a library to a function of another library that adds one: through an import slot, and through the \
+procedure linkage table of a plain shared object, bound at load.";
+
+fn measure_loads(tools: &Tools, folder: &Path) -> Result<Table> {
+    let driver = program(folder, "packages")?;
+    let mut table = Table::new(&["300 libraries", "plain, ms", "images, ms", "images : plain", "at most"]);
+    for shape in [Shape::Star, Shape::Levels] {
+        let folder = folder.join(shape.folder());
+        let variants = build_libraries(tools, &folder, shape)?;
+        let samples = interleave(&format!("load, {}", shape.words()), LOAD_ROUNDS, &variants, |variant| {
+            let ran = run_ok(Command::new(&driver).arg(variant).arg(IMAGES.to_string()))?;
+            ran.stdout.trim().parse::<f64>().with_context(|| format!("no number from {}", ran.describe()))
+        })?;
+        let ratio: Spread = paired(&samples[1], &samples[0], |image, plain| image / plain);
+        table.row(vec![
+            shape.words().into(),
+            format!("{:.1}", median(&samples[0]) / 1e6),
+            format!("{:.1}", median(&samples[1]) / 1e6),
+            ratio.show(2),
+            "1.50".into(),
+        ]);
+    }
+    Ok(table)
+}
+
+/// The folders with plain libraries and with images.
+fn build_libraries(tools: &Tools, folder: &Path, shape: Shape) -> Result<[PathBuf; 2]> {
+    let folders = [folder.join("plain"), folder.join("image")];
+    let stamp = stamp(tools)?;
+    let stamp_file = folder.join("stamp");
+    if fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp) {
+        return Ok(folders);
+    }
+    for folder in &folders {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    for turn in shape.turns() {
+        turn.par_iter().try_for_each(|image| {
+            plain_library(&folders[0], shape, *image)?;
+            image_library(tools, &folders[1], shape, *image)
+        })?;
+    }
+    fs::write(&stamp_file, stamp)?;
+    Ok(folders)
+}
+
+/// Changes when the linker under test or the generator was built anew.
+fn stamp(tools: &Tools) -> Result<String> {
+    let date = |path: &Path| -> Result<String> { Ok(format!("{:?}", fs::metadata(path)?.modified()?)) };
+    Ok(format!("{} {}", date(&tools.jl_link())?, date(&std::env::current_exe()?)?))
+}
+
+fn own_functions(shape: Shape, image: usize) -> Vec<Export> {
+    (0..shape.own(image)).map(|k| Export { name: name(image, k), value: value(image, k) }).collect()
+}
+
+fn name(image: usize, function: usize) -> String {
+    format!("p{image}_f{function}")
+}
+
+/// The first of what it takes from others, or else of its own.
+fn result(shape: Shape, image: usize) -> (usize, usize) {
+    shape.imports(image).first().copied().unwrap_or((image, 0))
+}
+
+fn plain_library(folder: &Path, shape: Shape, image: usize) -> Result<()> {
+    let copies = shape.imports(image);
+    let mut object = Object::new(own_functions(shape, image));
+    object.copies = copies.iter().map(|(i, k)| Export { name: name(*i, *k), value: value(*i, *k) }).collect();
+    object.result(image, result(shape, image));
+    let source = folder.join(format!("p{image}.s"));
+    fs::write(&source, object.plain())?;
+    link(Command::new(CLANG).arg("-fuse-ld=lld"), &source, image, &[])
+}
+
+fn image_library(tools: &Tools, folder: &Path, shape: Shape, image: usize) -> Result<()> {
+    let library = |image: usize| folder.join(format!("libp{image}.so"));
+    let mut object = Object::new(own_functions(shape, image));
+    let wanted = shape.imports(image);
+    let mut from: Vec<usize> = wanted.iter().map(|(image, _)| *image).collect();
+    from.sort_unstable();
+    from.dedup();
+    let dependencies: Vec<PathBuf> = from.iter().map(|image| library(*image)).collect();
+    for path in &dependencies {
+        object.depend_on(path)?;
+    }
+    let import = |(image, function): &(usize, usize)| Import {
+        name: name(*image, *function),
+        dependency: from.binary_search(image).unwrap_or(0),
+    };
+    object.imports = wanted.iter().map(import).collect();
+    object.result(image, result(shape, image));
+    let source = folder.join(format!("p{image}.s"));
+    fs::write(&source, object.package())?;
+    link(&mut Command::new(tools.jl_cc()), &source, image, &dependencies)
+}
+
+/// Assembles a source and links `libpN.so` of it beside it.
+fn link(compiler: &mut Command, source: &Path, image: usize, libraries: &[PathBuf]) -> Result<()> {
+    let (object, output) = (source.with_extension("o"), source.with_file_name(format!("libp{image}.so")));
+    run_ok(Command::new(CLANG).arg("-c").arg(source).arg("-o").arg(&object))?;
+    let soname = format!("-Wl,-soname,libp{image}.so");
+    compiler.args(["-shared", "-Wl,-z,now", "-Wl,-rpath,$ORIGIN", &soname]).arg(&object).args(libraries);
+    run_ok(compiler.arg("-o").arg(&output))?;
+    // Hundreds of megabytes otherwise.
+    fs::remove_file(source)?;
+    fs::remove_file(&object)?;
+    Ok(())
+}
+
+/// A program out of `scripts/bench.d`.
+fn program(folder: &Path, name: &str) -> Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let output = folder.join(name);
+    let source = workspace().join("scripts/bench.d").join(format!("{name}.c"));
+    run_ok(Command::new(CLANG).args(["-O2", "-fuse-ld=lld"]).arg(source).arg("-o").arg(&output))?;
+    Ok(output)
+}
+
+fn measure_calls(tools: &Tools, folder: &Path) -> Result<Table> {
+    let driver = program(folder, "slot")?;
+    let folders = [folder.join("call-plain"), folder.join("call-image")];
+    for folder in &folders {
+        fs::create_dir_all(folder)?;
+    }
+    let [plain, image] = &folders;
+    let callee = Object::new(vec![]);
+    fs::write(plain.join("p0.s"), callee.clone().with_callee().plain())?;
+    link(Command::new(CLANG).arg("-fuse-ld=lld"), &plain.join("p0.s"), 0, &[])?;
+    fs::write(plain.join("p1.s"), object::caller("call callee@PLT"))?;
+    link(Command::new(CLANG).arg("-fuse-ld=lld"), &plain.join("p1.s"), 1, &[plain.join("libp0.so")])?;
+
+    fs::write(image.join("p0.s"), callee.with_callee().package())?;
+    link(&mut Command::new(tools.jl_cc()), &image.join("p0.s"), 0, &[])?;
+    let library = image.join("libp0.so");
+    let mut user = Object::new(vec![]);
+    user.depend_on(&library)?;
+    user.imports = vec![Import { name: "callee".into(), dependency: 0 }];
+    let source = user.package() + &object::caller("call *callee.import_slot(%rip)");
+    fs::write(image.join("p1.s"), source)?;
+    link(&mut Command::new(tools.jl_cc()), &image.join("p1.s"), 1, &[library])?;
+
+    let mut table = Table::new(&["calls", "PLT, ns", "import slot, ns", "import slot : PLT", "at most"]);
+    for (loop_name, words) in
+        [("waiting", "each waits for the last one's result"), ("independent", "of one another independent")]
+    {
+        let samples = interleave(&format!("calls, {words}"), CALL_ROUNDS, &folders, |folder| {
+            let ran = run_ok(Command::new(&driver).arg(folder.join("libp1.so")).arg(loop_name))?;
+            let measured = parse(&ran.stdout);
+            measured.map(|m| m.0).with_context(|| format!("no measurement from {}", ran.describe()))
+        })?;
+        table.row(vec![
+            words.into(),
+            format!("{:.2}", median(&samples[0])),
+            format!("{:.2}", median(&samples[1])),
+            paired(&samples[1], &samples[0], |slot, plt| slot / plt).show(2),
+            "0.60".into(),
+        ]);
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_shapes_have_all_imports_and_none_twice() {
+        for shape in [Shape::Star, Shape::Levels] {
+            let turns = shape.turns();
+            assert_eq!(turns.concat(), (0..IMAGES).collect::<Vec<_>>());
+            let mut count = 0;
+            for image in 0..IMAGES {
+                let mut imports = shape.imports(image);
+                count += imports.len();
+                assert!(imports.iter().all(|(from, k)| *from < image && *k < shape.own(*from)), "{shape:?}");
+                let before = imports.len();
+                imports.sort_unstable();
+                imports.dedup();
+                assert_eq!(imports.len(), before, "{shape:?}: image {image}");
+            }
+            assert_eq!(count, IMPORTS);
+        }
+    }
+}
