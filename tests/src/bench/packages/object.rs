@@ -2,9 +2,11 @@
 //! milliseconds.
 
 use anyhow::Result;
+use image_format::cpu::Arch;
 use image_format::dependency::DependencyImage;
 use image_format::layout::{Dependency, IDENTITY_SIZE};
 use image_format::pod::bytes_of;
+use image_format::specs::{self, TargetDescription};
 use std::fmt::Write;
 use std::path::Path;
 use xxhash_rust::xxh64::xxh64;
@@ -75,7 +77,7 @@ impl Object {
 
     /// With records, for jl-link.
     pub fn package(&self) -> String {
-        let mut text = String::new();
+        let mut text = target_list();
         for Export { name, value } in &self.exports {
             text += &export_record(name);
             text += &function(name, "", &returning(*value));
@@ -126,6 +128,31 @@ impl Object {
 }
 
 const END: &str = ".section .note.GNU-stack,\"\",@progbits\n";
+
+/// Of two targets, as every object of the plugin's has one.
+fn target_list() -> String {
+    let target = |name: &&str| {
+        let declared = Arch::X86_64.model(name).unwrap_or_default();
+        TargetDescription {
+            name: (*name).into(),
+            features: String::new(),
+            tune: "generic".into(),
+            flags: 0,
+            base: 0,
+            vector_bits: Arch::X86_64.vector_bits(declared),
+            required: declared.difference(Arch::X86_64.never_rejects()),
+            declared,
+        }
+    };
+    let list: Vec<TargetDescription> = ["x86-64", "x86-64-v3"].iter().map(target).collect();
+    let blob = specs::write(Arch::X86_64.elf_machine(), 0, &list);
+    let symbol = specs::symbol_name(&blob);
+    format!(
+        ".section jl_targets,\"aG\",@progbits,{symbol},comdat\n.p2align 3\n.weak {symbol}\n.hidden {symbol}\n{symbol}:\n\
+         .byte {}\n",
+        numbers(&blob)
+    )
+}
 
 fn returning(value: usize) -> String {
     format!("movl ${value}, %eax\nret\n")
