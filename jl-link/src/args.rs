@@ -65,6 +65,9 @@ pub struct Invocation {
     pub emit_relocs: bool,
     pub relocatable: bool,
     pub build_id: Option<OsString>,
+    pub soname: Option<OsString>,
+    /// No dynamic linker will load anything for the output.
+    pub is_static: bool,
     pub icf_given: bool,
     /// The user chose how relative relocations are packed.
     pub relr_given: bool,
@@ -264,7 +267,11 @@ impl Parser {
             "L" | "library-path" => inv.search.push(value.into()),
             "sysroot" => inv.sysroot = value.into(),
             "m" => inv.emulation = Some(value.into()),
-            "Bstatic" | "dn" | "non_shared" | "static" => self.static_only = true,
+            "Bstatic" | "dn" | "non_shared" | "static" => {
+                // Of these only `-static` speaks of the whole output.
+                inv.is_static |= name == "static";
+                self.static_only = true;
+            }
             "Bdynamic" | "dy" | "call_shared" => self.static_only = false,
             "whole-archive" => self.whole_archive = true,
             "no-whole-archive" => self.whole_archive = false,
@@ -278,6 +285,7 @@ impl Parser {
             "r" | "relocatable" => inv.relocatable = true,
             "q" | "emit-relocs" => inv.emit_relocs = true,
             "build-id" => inv.build_id = Some(if value.is_empty() { "sha1".into() } else { value.into() }),
+            "soname" | "h" => inv.soname = Some(value.into()),
             "icf" => inv.icf_given = true,
             "z" if value.as_bytes().ends_with(b"pack-relative-relocs") => inv.relr_given = true,
             "pack-dyn-relocs" => inv.relr_given = true,

@@ -1,7 +1,7 @@
 //! Reads a finished image back and checks what every image promises.
 
 use crate::arch;
-use crate::elf::Elf;
+use crate::elf::{Elf, Segment};
 use crate::error::{Error, REPORT_IT, Result};
 use crate::features::Used;
 use crate::finish::build_id_place;
@@ -9,7 +9,8 @@ use crate::merge::{SLOT_SIZE, our_notes};
 use crate::notes;
 use crate::scan::Inputs;
 use image_format::image::{ImageError, Table, parse_header};
-use image_format::layout::{Extent, ImageHeader, NOTE_TYPE_IMAGE};
+use image_format::layout::{DEPENDENCY_FALLBACK, Extent, ImageHeader, NOT_CLONED, NOTE_TYPE_IMAGE};
+use image_format::package::Package;
 use image_format::specs::{SPECS_DECODED, Specs};
 use object::elf;
 use object::read::elf::FileHeader;
@@ -26,6 +27,7 @@ pub fn check(
 ) -> Result<()> {
     let header = check_header(elf, header_address, used)?;
     check_table(elf, header_address, &header)?;
+    check_package(elf, header_address, &header)?;
     check_segments(elf)?;
     check_dynamic(elf, inputs)?;
     check_protection(elf, inputs, members)
@@ -48,6 +50,10 @@ fn check_header(elf: &Elf, address: u64, used: &[Used]) -> Result<ImageHeader> {
     }
     let bytes = elf.slice(address, size_of::<ImageHeader>()).unwrap_or(&[]);
     let header = parse_header(bytes).map_err(|e| image_error(elf, e))?;
+    if header.specs.count == 0 && header.slots.count == 0 {
+        check_build_id(elf, &header)?;
+        return Ok(header);
+    }
     let specs = at(elf, address, header.specs)
         .ok_or_else(|| elf.wrong("target list", "none".into(), "the one that the header names"))?;
     let specs = Specs::parse(specs).map_err(|e| elf.wrong("target list", e.to_string(), "an intact one"))?;
@@ -59,13 +65,18 @@ fn check_header(elf: &Elf, address: u64, used: &[Used]) -> Result<ImageHeader> {
         return Err(elf.wrong("rows", header.row_count.to_string(), &specs.len().to_string()));
     }
     check_required(elf, &specs, used)?;
+    check_build_id(elf, &header)?;
+    Ok(header)
+}
+
+fn check_build_id(elf: &Elf, header: &ImageHeader) -> Result<()> {
     if let Some((place, size)) = build_id_place(elf) {
         let id = elf.slice(place, size).unwrap_or(&[]);
         if header.build_id.get(..header.build_id_size as usize) != id.get(..size.min(32)) {
             return Err(elf.wrong("build id", "one that differs from the header's".into(), "the same"));
         }
     }
-    Ok(header)
+    Ok(())
 }
 
 /// What the list requires is what was found in the code, and nothing that never leads to a rejection; the
@@ -103,18 +114,64 @@ fn at(elf: &Elf, header: u64, extent: Extent) -> Option<&[u8]> {
     elf.slice(header.wrapping_add_signed(extent.offset.into()), extent.count as usize)
 }
 
+fn is_relro(elf: &Elf, address: u64, size: u64) -> bool {
+    let relro = |s: &&Segment| s.kind == elf::PT_GNU_RELRO && s.contains(address);
+    elf.segments.iter().filter(relro).any(|s| s.contains(address + size - 1))
+}
+
+fn is_code(elf: &Elf, address: u64) -> bool {
+    let code = |s: &Segment| s.kind == elf::PT_LOAD && s.flags.contains(elf::PF_X);
+    elf.segments.iter().any(|s| code(s) && s.contains(address))
+}
+
+/// The lists of exports, imports and dependencies, and that the dynamic linker will load the dependencies.
+pub fn check_package(elf: &Elf, address: u64, header: &ImageHeader) -> Result<()> {
+    let wrong = |what: &str, found: String, expected: &str| Err(elf.wrong(what, found, expected));
+    let lists = |extent| at(elf, address, extent).unwrap_or(&[]);
+    let package = match Package::new(header, lists, true) {
+        Ok(package) => package,
+        Err(error) => return wrong("self-check", error.to_string(), "intact lists"),
+    };
+    let absolute = |offset: i32| address.wrapping_add_signed(offset.into());
+    let identities: Vec<_> = package.exports.iter().collect();
+    if !identities.is_sorted_by(|a, b| a < b) {
+        return wrong("exports", "identities that do not ascend".into(), "ascending ones");
+    }
+    for (index, export) in package.export_values.iter().enumerate() {
+        let known = export.function == NOT_CLONED || export.function < header.slots.count;
+        if !known || !is_code(elf, absolute(export.offset)) {
+            let found = format!("function {}, address {:#x}", export.function, absolute(export.offset));
+            return wrong(&format!("export {index}"), found, "a function in executable code");
+        }
+    }
+    for (index, import) in package.imports.iter().enumerate() {
+        let slot = absolute(import.slot);
+        if !is_relro(elf, slot, SLOT_SIZE) || import.dependency as usize >= package.dependencies.len() {
+            let found = format!("slot {slot:#x}, dependency {}", import.dependency);
+            return wrong(&format!("import {index}"), found, "a slot in PT_GNU_RELRO, and a dependency");
+        }
+    }
+    let needed = elf.needed();
+    for dependency in package.dependencies.iter() {
+        if dependency.flags & DEPENDENCY_FALLBACK == 0 && !needed.contains(&dependency.name()) {
+            return Err(Error::Image {
+                file: elf.path.clone(),
+                what: format!("dependency {}", String::from_utf8_lossy(dependency.name())),
+                found: "no DT_NEEDED of that name".into(),
+                expected: "one, so that it is loaded first".into(),
+                advice: "link dynamically, and give the dependency a SONAME (-soname)",
+            });
+        }
+    }
+    Ok(())
+}
+
 fn check_table(elf: &Elf, address: u64, header: &ImageHeader) -> Result<()> {
     let bytes = at(elf, address, header.table)
         .ok_or_else(|| elf.wrong("image table", "none".into(), "the one that the header names"))?;
     let table = Table::new(*header, bytes, true).map_err(|e| image_error(elf, e))?;
-    let is_relro = |address: u64, size: u64| {
-        let relro = |s: &&crate::elf::Segment| s.kind == elf::PT_GNU_RELRO && s.contains(address);
-        elf.segments.iter().filter(relro).any(|s| s.contains(address + size - 1))
-    };
-    let is_code = |address: u64| {
-        let code = |s: &crate::elf::Segment| s.kind == elf::PT_LOAD && s.flags.contains(elf::PF_X);
-        elf.segments.iter().any(|s| code(s) && s.contains(address))
-    };
+    let is_relro = |address, size| is_relro(elf, address, size);
+    let is_code = |address| is_code(elf, address);
     let absolute = |offset: i32| address.wrapping_add_signed(offset.into());
     for function in 0..table.functions() {
         let slot = absolute(table.slot(function).unwrap_or(0));

@@ -7,7 +7,7 @@ use crate::elf::{Elf, Relocation, Section, Symbol};
 use crate::merge::{Function, Merged};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureId;
-use image_format::layout::RECORD_SECTION;
+use image_format::layout::{EXPORT_SECTION, IMPORT_SECTION, RECORD_SECTION};
 use object::elf;
 use std::collections::{HashMap, HashSet};
 
@@ -243,7 +243,8 @@ impl Surveyor<'_> {
 
     /// Records and slots are the table's business, and unwinding executes nothing.
     fn is_ours(&self, section: &Section, place: u64) -> bool {
-        section.name == RECORD_SECTION || section.name == ".eh_frame" || self.slots.contains_key(&place)
+        let lists = [RECORD_SECTION, EXPORT_SECTION, IMPORT_SECTION];
+        lists.contains(&&*section.name) || section.name == ".eh_frame" || self.slots.contains_key(&place)
     }
 
     fn refer(&mut self, from: Origin, unit: UnitId) {

@@ -12,6 +12,8 @@ use crate::lld::{Linked, Lld, Stage};
 use crate::llvm::Llvm;
 use crate::merge;
 use crate::options;
+use crate::packages::relink::{Relinked, relink};
+use crate::packages::{self, Dependencies};
 use crate::report::{Report, parse_report_section};
 use crate::require;
 use crate::response;
@@ -39,7 +41,19 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
         print!("{}", cache::run(command)?);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(old) = &invocation.own.relink {
+        let Relinked { dependencies, imports } = relink(old, &invocation)?;
+        if wants_summary(&invocation) {
+            let output = invocation.output();
+            eprintln!(
+                "{}: {imports} imports from {dependencies} dependencies were looked up again",
+                output.display()
+            );
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let lld = Lld::find(Llvm::choose(invocation.own.llvm)?)?;
+    packages::dependencies::check_kind(&invocation)?;
     if let Some(reason) = invocation.plain_reason() {
         return plain(&lld, &invocation, reason);
     }
@@ -63,7 +77,8 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
 /// The phases of a link that makes an image.
 fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> Result<ExitCode> {
     let output = invocation.output();
-    let link = |room: Option<&[u8]>| lld.link(invocation, inputs, stage, room);
+    let dependencies = Dependencies::open(invocation, inputs)?;
+    let link = |room: Option<&[u8]>| lld.link(invocation, inputs, stage, room, &dependencies);
     let (path, members, linked, room) =
         match link_shards(link, first_room(inputs, &output)?, inputs, &output)? {
             Shards::Failed(status) => return Ok(exit_code(status)),
@@ -73,7 +88,7 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
     let linked = linked.elf;
     let lto_lines = parse_report_section(&linked);
     let c_header = c_header::text(&linked, invocation)?;
-    let Some(merged) = merge::merge(linked, inputs, &members)? else {
+    let Some(merged) = merge::merge(linked, inputs, &members, &dependencies)? else {
         if shards.is_some() {
             return julia_image(lld, invocation, inputs, stage, room);
         }

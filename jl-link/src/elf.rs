@@ -236,6 +236,17 @@ impl Elf {
         Some(section.address + 16 * entry as u64 + 8)
     }
 
+    /// The names of the libraries that the dynamic linker loads for this file (DT_NEEDED).
+    pub fn needed(&self) -> Vec<&[u8]> {
+        let strings = self.dynamic(elf::DT_STRTAB).and_then(|at| self.loaded_section(at));
+        let strings = strings.map_or(&[][..], |section| self.data(&self.sections[section]));
+        let section = self.sections.iter().find(|s| s.kind == elf::SHT_DYNAMIC);
+        let entries = section.map_or(&[][..], |s| self.data(s)).chunks_exact(16);
+        let needed = entries.filter(|e| read_at::<u64>(e, 0) == Some(elf::DT_NEEDED.0.cast_unsigned()));
+        let names = needed.filter_map(|e| strings.get(read_at::<u64>(e, 8)? as usize..));
+        names.map(|name| name.split(|byte| *byte == 0).next().unwrap_or(&[])).collect()
+    }
+
     /// Changes the value of a dynamic tag that the file has.
     pub fn set_dynamic(&mut self, tag: elf::DynamicTag, value: u64) -> Result<()> {
         self.dynamic_value(tag).map_or(Ok(()), |address| self.write(address, &value.to_le_bytes()))

@@ -5,6 +5,7 @@
 
 use crate::llvm::Llvm;
 use image_format::cache::CacheError;
+use image_format::dependency::DependencyError;
 use image_format::julia::TableError;
 use image_format::record::RecordError;
 use image_format::specs::SpecsError;
@@ -52,6 +53,9 @@ pub enum Error {
     #[error("cannot create a temporary directory beside the output {}: {cause}; \
              make its directory writable or choose another output with -o", output.display())]
     Stage { output: PathBuf, cause: io::Error },
+    /// The text names the file.
+    #[error("{cause}")]
+    Dependency { cause: DependencyError },
     #[error("{file}: {problem}: {found}; {advice}")]
     Input { file: String, problem: String, found: String, advice: &'static str },
     #[error(

@@ -7,6 +7,7 @@ use crate::elf::Elf;
 use crate::error::Result;
 use crate::features::Used;
 use crate::merge::Function;
+use crate::packages::PackageCounts;
 use crate::require::Required;
 use crate::retarget::{CallCounts, Retargeted};
 use crate::tail::{self, Keep};
@@ -22,6 +23,7 @@ pub struct Finished {
     pub elf: Elf,
     pub functions: Vec<Function>,
     pub specs: Vec<u8>,
+    pub package: PackageCounts,
     pub header_address: u64,
     pub map: CodeMap,
     /// Per unit of `map` the rows that use it.
@@ -46,6 +48,7 @@ pub fn finish(required: Required, lto_lines: Vec<Line>, invocation: &Invocation)
         elf,
         functions: merged.functions,
         specs: merged.specs,
+        package: merged.package,
         header_address: merged.header_address,
         map,
         users,
@@ -82,7 +85,7 @@ fn cut(elf: &Elf, invocation: &Invocation) -> Result<Elf> {
 /// The build id is a hash of the whole file with the build id itself, the header's copy of it and the
 /// header's checksum zero; whoever wants to verify it zeroes the same bytes. The header's checksum covers
 /// the build id and therefore comes last.
-fn seal(elf: &mut Elf, mut header: ImageHeader, address: u64, invocation: &Invocation) -> Result<()> {
+pub fn seal(elf: &mut Elf, mut header: ImageHeader, address: u64, invocation: &Invocation) -> Result<()> {
     elf.write(address, bytes_of(&header))?;
     if let Some((place, size)) = renew_build_id(elf, invocation)? {
         let id = elf.slice(place, size).unwrap_or(&[]);

@@ -35,6 +35,7 @@ pub mod mapping;
 pub mod merge;
 pub mod notes;
 pub mod options;
+pub mod packages;
 mod pieces;
 pub mod report;
 pub mod require;

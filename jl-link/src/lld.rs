@@ -3,6 +3,7 @@
 use crate::args::{Invocation, Strip};
 use crate::error::{Error, Result};
 use crate::llvm::Llvm;
+use crate::packages::Dependencies;
 use crate::response;
 use crate::scan::Inputs;
 use crate::shims;
@@ -84,6 +85,7 @@ impl Lld {
         inputs: &Inputs,
         stage: &Stage,
         room: Option<&[u8]>,
+        dependencies: &Dependencies,
     ) -> Result<Linked> {
         let shim = shim(inputs.image_arch().unwrap_or(Arch::HOST), invocation)?;
         let shim = stage.write("jl-shim.o", &shim)?;
@@ -91,7 +93,8 @@ impl Lld {
         if let Some(room) = room {
             ours.push(stage.write(ROOM, room)?);
         }
-        let args = link_args(self.llvm, invocation, inputs, stage, &ours);
+        let mut args = link_args(self.llvm, invocation, inputs, stage, &ours);
+        args.extend(dependencies.link_args(inputs));
         self.link_staged(invocation, stage, args, &ours, complains_of_icf(invocation, inputs))
     }
 

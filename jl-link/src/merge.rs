@@ -1,8 +1,9 @@
 //! From the records in the linked output to one image table, in the place where the records stood.
 
 use crate::distances::{self, Distance};
-use crate::elf::Elf;
+use crate::elf::{Elf, Section};
 use crate::error::{Error, Result};
+use crate::packages::{Dependencies, Lists, PackageCounts};
 use crate::scan::{self, Inputs, RecordObject};
 use image_format::feature::FeatureSet;
 use image_format::image::table_checksum;
@@ -47,21 +48,47 @@ pub struct Merged {
     pub specs: Vec<u8>,
     pub header: ImageHeader,
     pub header_address: u64,
+    pub package: PackageCounts,
 }
 
-/// Writes the image table over the records; `None` (and the file unused) when there are no records.
+/// Writes the image table and the lists of a package over the records; `None` (and the file unused) when there are no records.
 ///
 /// # Errors
 /// Records that point outside of what they may point to, objects with different target lists, or an
 /// image too large for 32-bit offsets.
-pub fn merge(mut elf: Elf, inputs: &Inputs, members: &[String]) -> Result<Option<Merged>> {
-    let Some(section) = elf.section(RECORD_SECTION).filter(|s| s.size > 0).cloned() else {
-        return Ok(None);
+pub fn merge(
+    elf: Elf,
+    inputs: &Inputs,
+    members: &[String],
+    dependencies: &Dependencies,
+) -> Result<Option<Merged>> {
+    let package = Lists::collect(&elf, dependencies)?;
+    let section = elf.section(RECORD_SECTION).filter(|s| s.size > 0).cloned();
+    let merged = match section {
+        Some(section) => merge_functions(elf, &section, inputs, members)?,
+        None if package.is_empty() => return Ok(None),
+        None => without_functions(elf)?,
     };
+    Ok(Some(with_lists(merged, &package)?))
+}
+
+/// An image that only lends or borrows functions: no target list, and one row of nothing.
+fn without_functions(mut elf: Elf) -> Result<Merged> {
+    let header_address = find_header(&elf)?;
+    let header = Writer { elf: &elf, header: header_address, bytes: Vec::new() }.empty()?;
+    neutralise_shard_notes(&mut elf)?;
+    let (functions, specs, package) = (Vec::new(), Vec::new(), PackageCounts::default());
+    Ok(Merged { elf, functions, specs, header, header_address, package })
+}
+
+fn with_lists(mut merged: Merged, package: &Lists) -> Result<Merged> {
+    package.write(&mut merged.elf, &merged.functions, &mut merged.header, merged.header_address)?;
+    merged.package = package.counts.clone();
+    Ok(merged)
+}
+
+fn merge_functions(mut elf: Elf, section: &Section, inputs: &Inputs, members: &[String]) -> Result<Merged> {
     let (mut functions, lists) = read_records(&elf, section.address)?;
-    if functions.is_empty() {
-        return Ok(None);
-    }
     let specs_address = one_list(&elf, &lists, inputs, members)?;
     functions.sort_by_key(|f| f.slot);
     check_functions(&elf, &functions)?;
@@ -79,7 +106,8 @@ pub fn merge(mut elf: Elf, inputs: &Inputs, members: &[String]) -> Result<Option
     elf.write(section.address, &bytes)?;
     distances::write_baseline(&mut elf, &distances, &functions)?;
     neutralise_shard_notes(&mut elf)?;
-    Ok(Some(Merged { elf, functions, specs, header, header_address }))
+    let package = PackageCounts::default();
+    Ok(Merged { elf, functions, specs, header, header_address, package })
 }
 
 /// All functions, in link order, and the distinct target lists that they refer to (address, and a function
@@ -247,10 +275,26 @@ impl Writer<'_> {
         let distances = self.distances(table_address, distances)?;
         let (first, last) = (functions[0].slot, functions[functions.len() - 1].slot);
         let span = last + SLOT_SIZE - first;
-        let mut flags = IMAGE_MERGED;
+        let mut header = self.empty()?;
         if span == SLOT_SIZE * functions.len() as u64 {
-            flags |= IMAGE_SLOTS_CONTIGUOUS;
+            header.flags |= IMAGE_SLOTS_CONTIGUOUS;
         }
+        Ok(ImageHeader {
+            table_checksum: table_checksum(&self.bytes),
+            specs: self.extent(specs_address, specs_size)?,
+            table: self.extent(table_address, self.bytes.len())?,
+            slots,
+            slot_span: self.extent(first, span as usize)?,
+            distances,
+            row_count: row_count as u32,
+            rows,
+            ..header
+        })
+    }
+
+    /// The header of an image without functions.
+    fn empty(&self) -> Result<ImageHeader> {
+        let mut flags = IMAGE_MERGED;
         if self.elf.is_executable_file() {
             flags |= IMAGE_EXECUTABLE;
         }
@@ -265,15 +309,15 @@ impl Writer<'_> {
             header_size: size_of::<ImageHeader>() as u32,
             layout_hash: LAYOUT_HASH,
             header_checksum: 0,
-            table_checksum: table_checksum(&self.bytes),
+            table_checksum: table_checksum(&[]),
             build_id: [0; 32],
             build_id_size: 0,
             flags,
-            specs: self.extent(specs_address, specs_size)?,
-            table: self.extent(table_address, self.bytes.len())?,
-            slots,
-            slot_span: self.extent(first, span as usize)?,
-            distances,
+            specs: Extent::default(),
+            table: Extent::default(),
+            slots: Extent::default(),
+            slot_span: Extent::default(),
+            distances: Extent::default(),
             state: self.extent(state, 1)?,
             dependencies: Extent::default(),
             exports: Extent::default(),
@@ -286,9 +330,9 @@ impl Writer<'_> {
             methods: Extent::default(),
             bitcode: Extent::default(),
             package_checksum: checksum([&[]; 5]),
-            row_count: row_count as u32,
+            row_count: 1,
             reserved: 0,
-            rows,
+            rows: [Row::default(); MAX_ROWS],
         })
     }
 
@@ -324,14 +368,19 @@ impl Writer<'_> {
     }
 
     fn offset(&self, address: u64) -> Result<i32> {
-        i32::try_from(address.wrapping_sub(self.header).cast_signed()).map_err(|_| Error::Image {
-            file: self.elf.path.clone(),
-            what: "distance from the image header".into(),
-            found: format!("{:#x} to {address:#x}", self.header),
-            expected: "less than 2 GiB".into(),
-            advice: "split the image into several libraries",
-        })
+        offset_from(self.elf, self.header, address)
     }
+}
+
+/// An address as offsets in the header and the lists have it.
+pub fn offset_from(elf: &Elf, header: u64, address: u64) -> Result<i32> {
+    i32::try_from(address.wrapping_sub(header).cast_signed()).map_err(|_| Error::Image {
+        file: elf.path.clone(),
+        what: "distance from the image header".into(),
+        found: format!("{header:#x} to {address:#x}"),
+        expected: "less than 2 GiB".into(),
+        advice: "split the image into several libraries",
+    })
 }
 
 // The note's fixed part is what both notes' offsets above count from.

@@ -16,6 +16,10 @@ pub struct OwnOptions {
     pub report: Option<PathBuf>,
     /// A header in C of what the output exports for C.
     pub header: Option<PathBuf>,
+    /// Images that functions are taken from.
+    pub dependencies: Vec<PathBuf>,
+    /// Nothing is linked: this image is made to fit `dependencies`.
+    pub relink: Option<PathBuf>,
     pub summary: bool,
     pub verbose: bool,
     pub keep_temps: bool,
@@ -35,6 +39,7 @@ compiled for several CPUs. Objects without function records are linked as lld wo
 USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with ld's options and:
   --jl-report=FILE   write a report as JSON: functions, clones, calls, bytes, and what was not cloned and why
   --jl-header=FILE   write a header in C of the functions that a front end exported for C
+  --jl-dep=FILE      an image that the objects take functions from (may be given several times)
   --jl-summary       print a short summary on stderr (also: environment JL_LINK_SUMMARY=1)
   --jl-verbose       print the lld command line on stderr
   --jl-tunable       leave all calls between clones on their slots, so that each can be changed at run time
@@ -45,6 +50,8 @@ USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with
   --jl-shim=FILE     embed this shim object instead of the built-in one
   --jl-help          print this text
 and without a link:
+  --jl-relink=OLD --jl-dep=FILE -o NEW
+                     make an image fit a dependency that was rebuilt and still has what the image takes from it
   --jl-cache-stats   what is in the cache of compiled pieces and what it was good for (=json: as JSON)
   --jl-cache-clear   remove everything from that cache
 ENVIRONMENT: JL_LLVM, JL_LLD (path of ld.lld), JL_PLUGIN (path of the pass plugin, for bitcode inputs);
@@ -67,12 +74,17 @@ impl OwnOptions {
             None => (name, None),
         };
         let flag = match name {
-            b"report" | b"shim" | b"header" => {
+            b"report" | b"shim" | b"header" | b"dep" | b"relink" => {
                 let value = value.filter(|v| !v.as_os_str().is_empty());
                 let value = value.ok_or(Error::Option { option, problem: "needs a file: --jl-...=FILE" })?;
+                if name == b"dep" {
+                    self.dependencies.push(value);
+                    return Ok(true);
+                }
                 let file = match name {
                     b"report" => &mut self.report,
                     b"header" => &mut self.header,
+                    b"relink" => &mut self.relink,
                     _ => &mut self.shim,
                 };
                 *file = Some(value);

@@ -7,6 +7,8 @@ use crate::calls::SlotReason;
 use crate::elf::Elf;
 use crate::error::{Error, Result};
 use crate::finish::Finished;
+use crate::packages::PackageCounts;
+use crate::packages::lists::DependencyCounts;
 use crate::scan::{Inputs, ObjectLines};
 use image_format::layout::REPORT_SECTION;
 use image_format::report::{Line, Reason, parse_lines};
@@ -39,6 +41,8 @@ pub struct Report {
     /// Bytes of code of all bodies, those without slot included, each counted once.
     pub body_bytes: u64,
     pub calls: CallReport,
+    /// What other images may use of this one, and what it takes from them.
+    pub package: PackageCounts,
     /// By function: the target numbers whose body is its own, as the compiler planned, and why.
     pub cloned: BTreeMap<String, ClonedReport>,
     /// By reason.
@@ -127,6 +131,7 @@ impl Report {
                 without_trampoline: calls.without_trampoline,
                 preemptible: calls.preemptible,
             },
+            package: finished.package.clone(),
             cloned: cloned.collect(),
             not_cloned: not_cloned(&lines),
         }
@@ -146,6 +151,7 @@ impl Report {
             folded: 0,
             body_bytes: 0,
             calls: CallReport { direct: 0, on_slot: BTreeMap::new(), without_trampoline: 0, preemptible: 0 },
+            package: PackageCounts::default(),
             cloned: BTreeMap::new(),
             not_cloned: not_cloned(&lines(inputs, &[], lto_lines)),
         }
@@ -163,7 +169,9 @@ impl Report {
     /// A few lines for people, who find the words of the JSON in brackets.
     pub fn summary(&self) -> String {
         let mut text = format!("jl-link: {}: ", self.output);
-        if self.targets.is_empty() {
+        if self.targets.is_empty() && self.package != PackageCounts::default() {
+            text.push_str("nothing was cloned\n");
+        } else if self.targets.is_empty() {
             text.push_str("nothing was cloned: no code image, linked as by ld.lld\n");
         } else {
             let _ = writeln!(
@@ -179,11 +187,26 @@ impl Report {
             );
             self.summarise_targets(&mut text);
         }
+        self.summarise_package(&mut text);
         for (reason, entry) in &self.not_cloned {
             let functions = counted(entry.functions.len(), "function");
             let _ = writeln!(text, "  not cloned: {functions}: {} [{reason}]", entry.explanation);
         }
         text
+    }
+
+    fn summarise_package(&self, text: &mut String) {
+        let PackageCounts { exports, exports_in_doubt, dependencies } = &self.package;
+        if *exports + exports_in_doubt > 0 {
+            let exports = counted(*exports, "function");
+            let _ = writeln!(
+                text,
+                "  other images may use {exports}; {exports_in_doubt} are in doubt, and not offered"
+            );
+        }
+        for DependencyCounts { name, build_id, imports, .. } in dependencies {
+            let _ = writeln!(text, "  from {name} (build id {build_id}): {}", counted(*imports, "import"));
+        }
     }
 
     fn summarise_targets(&self, text: &mut String) {

@@ -22,6 +22,9 @@ pub struct Required {
 /// None but damage that the earlier phases would have seen.
 pub fn require(mut retargeted: Retargeted) -> Result<Required> {
     let Merged { elf, functions, specs, .. } = &retargeted.merged;
+    if specs.is_empty() {
+        return Ok(Required { retargeted, used: Vec::new() });
+    }
     let list = Specs::parse(specs).map_err(|e| elf.wrong("target list", e.to_string(), "an intact one"))?;
     let Some(reader) = arch::feature_reader(elf.arch) else {
         return Ok(Required { retargeted, used: Vec::new() });

@@ -9,7 +9,11 @@ use crate::julia::room::Room;
 use crate::notes;
 use image_format::cpu::{Arch, EM_AARCH64, EM_X86_64};
 use image_format::julia::TableName;
-use image_format::layout::{RECORD_SECTION, REPORT_SECTION, SPECS_SECTION};
+use image_format::layout::{
+    DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, HEADER_SECTION, IMPORT_SECTION, RECORD_SECTION,
+    REPORT_SECTION, SPECS_SECTION,
+};
+use image_format::pod::read_at;
 use image_format::record::records;
 use image_format::report::{Line, parse_lines};
 use image_format::specs::Specs;
@@ -17,6 +21,7 @@ use object::LittleEndian;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable};
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 type Header = elf::FileHeader64<LittleEndian>;
 
@@ -68,12 +73,18 @@ pub struct Inputs {
     pub stale_addrsig: bool,
     /// Also of archive members that the link may leave out.
     pub julia_tables: Vec<JuliaTable>,
+    /// An object says what other images may use of it, or takes functions from them.
+    pub has_packages: bool,
+    /// Dependencies that objects name, each once.
+    pub dependencies: Vec<Dependency>,
+    /// Shared objects that are code images.
+    pub libraries: Vec<PathBuf>,
 }
 
 impl Inputs {
     /// The architecture of the image that may come out.
     pub fn image_arch(&self) -> Option<Arch> {
-        self.arch.filter(|_| self.bitcode || !self.objects.is_empty())
+        self.arch.filter(|_| self.bitcode || self.has_packages || !self.objects.is_empty())
     }
 
     /// Whether an image may come out.
@@ -142,7 +153,9 @@ fn scan_member(
             let machine = header.e_machine.get(LittleEndian).0;
             let ours = |section| {
                 let name = sections.section_name(LittleEndian, section).unwrap_or(b"");
-                name == RECORD_SECTION.as_bytes() || name == SPECS_SECTION.as_bytes()
+                [RECORD_SECTION, SPECS_SECTION, EXPORT_SECTION, IMPORT_SECTION]
+                    .iter()
+                    .any(|s| name == s.as_bytes())
             };
             if sections.iter().any(ours) {
                 check_machine(&member, machine, link)?;
@@ -151,6 +164,10 @@ fn scan_member(
         }
         elf::ET_DYN => {
             found.relr_supported |= provides_relr(&member, &sections);
+            let is_header = |s| sections.section_name(LittleEndian, s) == Ok(HEADER_SECTION.as_bytes());
+            if sections.iter().any(is_header) {
+                found.libraries.push(PathBuf::from(&member.name));
+            }
             Ok(())
         }
         _ => Ok(()),
@@ -200,6 +217,10 @@ fn scan_object(
             let lines = parse_lines(&String::from_utf8_lossy(text)).flatten().collect();
             let (name, certain) = (member.name.clone(), member.certain);
             found.lines.push(ObjectLines { name, certain, lines });
+        } else if name == EXPORT_SECTION.as_bytes() || name == IMPORT_SECTION.as_bytes() {
+            found.has_packages = true;
+        } else if name == DEPENDENCY_SECTION.as_bytes() {
+            note_dependencies(section_data(member, section, DEPENDENCY_SECTION)?, found);
         } else if name == b".note.gnu.property" {
             let data = section_data(member, section, ".note.gnu.property")?;
             if let (Some(arch), Some(note)) =
@@ -231,6 +252,15 @@ fn scan_object(
             format!("no section {SPECS_SECTION}")
         })),
         (_, None) => Ok(()),
+    }
+}
+
+/// A record that ends too early is found again, and refused, in the linked output.
+fn note_dependencies(data: &[u8], found: &mut Inputs) {
+    for record in data.chunks_exact(size_of::<Dependency>()).filter_map(|bytes| read_at(bytes, 0)) {
+        if !found.dependencies.contains(&record) {
+            found.dependencies.push(record);
+        }
     }
 }
 

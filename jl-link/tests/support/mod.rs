@@ -2,6 +2,8 @@
 //! The linker's tests must not depend on the plugin, and must be able to make wrong objects.
 #![allow(dead_code)]
 
+pub mod packages;
+
 use image_format::cpu::EM_X86_64;
 use image_format::feature::FeatureSet;
 use image_format::layout::{RECORD_ASKS, RECORD_SECTION, SHARD_NOTE_SECTION, SPECS_SECTION, record_head};

@@ -1,0 +1,149 @@
+//! The files of images that this one takes functions from.
+
+use crate::args::{Invocation, PlainReason};
+use crate::error::{Error, Result};
+use crate::scan::Inputs;
+use image_format::cpu::Arch;
+use image_format::dependency::DependencyImage;
+use image_format::layout::Dependency;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Images that may be depended on, each known by build id and content.
+#[derive(Default)]
+pub struct Dependencies {
+    images: Vec<DependencyImage>,
+}
+
+impl Dependencies {
+    /// Those that `--jl-dep` names, and the code images among the linked libraries that are needed for a dependency which
+    /// the objects name.
+    ///
+    /// # Errors
+    /// A file that was named is no undamaged image for this architecture, or depends on the output itself.
+    pub fn open(invocation: &Invocation, inputs: &Inputs) -> Result<Dependencies> {
+        let mut images: Vec<DependencyImage> = Vec::new();
+        let wanted = |record: &Dependency| inputs.dependencies.iter().any(|d| d.build_id == record.build_id);
+        let own = own_name(invocation);
+        for path in &invocation.own.dependencies {
+            let image = DependencyImage::open(path).map_err(|cause| Error::Dependency { cause })?;
+            check(&image, &own, inputs.arch)?;
+            images.push(image);
+        }
+        // A library that is no image, or not one that an object names, is the linker's affair alone.
+        for path in inputs.libraries.iter().filter(|_| !inputs.dependencies.is_empty()) {
+            if let Ok(image) = DependencyImage::open(path)
+                && wanted(&image.record(0))
+            {
+                check(&image, &own, inputs.arch)?;
+                images.push(image);
+            }
+        }
+        Ok(Dependencies { images })
+    }
+
+    /// The image that a record names.
+    ///
+    /// # Errors
+    /// It was not found, or only another one of its name.
+    pub fn find(&self, record: &Dependency, output: &Path) -> Result<&DependencyImage> {
+        if let Some(image) = self.images.iter().find(|image| record.is(image.header())) {
+            return Ok(image);
+        }
+        let name = String::from_utf8_lossy(record.name()).into_owned();
+        let other = self.images.iter().find(|image| image.name == record.name());
+        let (found, advice) = match other {
+            Some(other) if other.header().build_id == record.build_id => (
+                format!("{} with the same build id and other content", other.path.display()),
+                "restore the file, or link the dependency again and compile what depends on it again",
+            ),
+            Some(other) => (
+                format!("{} with build id {}", other.path.display(), hex(other.record(0).build_id())),
+                "it was rebuilt: compile the objects that depend on it again",
+            ),
+            None => ("none".into(), "name its file with --jl-dep=FILE, or link with it"),
+        };
+        Err(Error::Image {
+            file: output.into(),
+            what: format!("dependency {name}"),
+            found,
+            expected: format!("the image with build id {}", hex(record.build_id())),
+            advice,
+        })
+    }
+
+    /// What lld is asked, so that the dynamic linker loads every dependency that an object names: DT_NEEDED, also if no
+    /// symbol of it is used.
+    pub fn link_args(&self, inputs: &Inputs) -> Vec<OsString> {
+        let is_named = |image: &&DependencyImage| inputs.dependencies.iter().any(|d| d.is(image.header()));
+        let named: Vec<&PathBuf> = self.images.iter().filter(is_named).map(|image| &image.path).collect();
+        if named.is_empty() {
+            return Vec::new();
+        }
+        let mut args: Vec<OsString> = vec!["--push-state".into(), "--no-as-needed".into()];
+        args.extend(named.into_iter().map(OsString::from));
+        args.push("--pop-state".into());
+        args
+    }
+}
+
+/// The name by which others would ask for the output.
+fn own_name(invocation: &Invocation) -> Vec<u8> {
+    let soname = invocation.soname.clone();
+    let name = soname.or_else(|| invocation.output().file_name().map(OsString::from)).unwrap_or_default();
+    name.into_encoded_bytes()
+}
+
+/// Whether an image named `own` for `arch` can depend on this one.
+pub fn check(image: &DependencyImage, own: &[u8], arch: Option<Arch>) -> Result<()> {
+    let wrong = |problem: &str, found: String, advice| {
+        let file = image.path.display().to_string();
+        Err(Error::Input { file, problem: problem.into(), found, advice })
+    };
+    let found = Arch::from_elf_machine(image.machine.into());
+    if let Some(arch) = arch.filter(|arch| found != Some(*arch)) {
+        let name = found.map_or("an unknown one", |found| found.name());
+        let advice = "give --jl-dep the image for the architecture of this link";
+        return wrong(
+            "dependency for another architecture",
+            format!("{name}, expected {}", arch.name()),
+            advice,
+        );
+    }
+    let name = || String::from_utf8_lossy(own).into_owned();
+    if image.name == own {
+        let advice =
+            "an image cannot take functions from itself: give one of them another SONAME or file name";
+        return wrong("the dependency has the output's name", name(), advice);
+    }
+    let is_own = |d: &Dependency| d.name() == own;
+    if image.package().dependencies.iter().any(|d| is_own(&d)) {
+        let found = format!("it takes functions from {}", name());
+        let advice = "one of the two must do without the other: link the dependency without this image";
+        return wrong("the dependency depends on the output itself", found, advice);
+    }
+    Ok(())
+}
+
+/// An error where nothing can be taken from others.
+pub fn check_kind(invocation: &Invocation) -> Result<()> {
+    if invocation.own.dependencies.is_empty() {
+        return Ok(());
+    }
+    let option = "--jl-dep".to_string();
+    if invocation.is_static {
+        let problem =
+            "makes no sense with -static: no dynamic linker would load the dependency; leave one of them out";
+        return Err(Error::Option { option, problem });
+    }
+    if invocation.plain_reason() == Some(PlainReason::Relocatable) {
+        let problem =
+            "makes no sense with -r: records stay as they are; give it to the link that makes the image";
+        return Err(Error::Option { option, problem });
+    }
+    Ok(())
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,263 @@
+//! From the records of exports and imports in the linked output to the lists of a package image.
+
+use super::dependencies::{Dependencies, hex};
+use crate::arch;
+use crate::elf::{Elf, Section};
+use crate::error::{Error, Result};
+use crate::merge::{Function, SLOT_SIZE, offset_from};
+use image_format::layout::{
+    DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, ExportValue, Extent, IDENTITY_SIZE, IMPORT_SECTION,
+    IMPORT_SLOT_SUFFIX, ImageHeader, Import, NOT_CLONED,
+};
+use image_format::package::{PackageError, checksum, export_records, import_records};
+use image_format::pod::{bytes_of, read_at};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+type Identity = [u8; IDENTITY_SIZE];
+
+/// What the output tells other images and takes from them.
+#[derive(Default)]
+pub struct Lists {
+    /// Address of the function by identity.
+    exports: BTreeMap<Identity, u64>,
+    /// By slot.
+    imports: BTreeMap<u64, Taken>,
+    dependencies: Vec<Dependency>,
+    pub counts: PackageCounts,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Taken {
+    identity: Identity,
+    dependency: u32,
+    export: u32,
+}
+
+/// For the report.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PackageCounts {
+    /// Functions that other images may use.
+    pub exports: usize,
+    /// Functions that are not offered, because records of different identities lead to them.
+    pub exports_in_doubt: usize,
+    pub dependencies: Vec<DependencyCounts>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DependencyCounts {
+    pub name: String,
+    pub build_id: String,
+    /// Import slots that it fills.
+    pub imports: usize,
+    /// Names of the functions that were left out for its own.
+    pub functions: BTreeSet<String>,
+}
+
+impl Lists {
+    /// # Errors
+    /// Records that lead outside of what they may lead to, a dependency that is not there or is another one, or an import
+    /// that it does not have.
+    pub fn collect(elf: &Elf, dependencies: &Dependencies) -> Result<Lists> {
+        let mut lists = Lists::default();
+        lists.collect_exports(elf)?;
+        lists.collect_imports(elf, dependencies)?;
+        Ok(lists)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.exports.is_empty() && self.imports.is_empty()
+    }
+
+    fn collect_exports(&mut self, elf: &Elf) -> Result<()> {
+        let Some(section) = elf.section(EXPORT_SECTION) else { return Ok(()) };
+        let mut identities: BTreeMap<u64, BTreeSet<Identity>> = BTreeMap::new();
+        for record in export_records(elf.data(section), section.address).map_err(|e| damaged(elf, e))? {
+            if !elf.sections.iter().any(|s| s.is_executable() && s.contains(record.function)) {
+                let found = format!("address {:#x}", record.function);
+                let what = format!("function of identity {}", hex(&record.identity));
+                return Err(elf.wrong(&what, found, "one in executable code"));
+            }
+            identities.entry(record.function).or_default().insert(record.identity);
+        }
+        for (function, found) in identities {
+            // The record of one definition leads to another one. Folding does not do this: of folded functions lld keeps one
+            // record, as it keeps one section.
+            if found.len() > 1 {
+                self.counts.exports_in_doubt += found.len();
+                continue;
+            }
+            for identity in found {
+                self.exports.entry(identity).or_insert(function);
+            }
+        }
+        self.counts.exports = self.exports.len();
+        Ok(())
+    }
+
+    fn collect_imports(&mut self, elf: &Elf, dependencies: &Dependencies) -> Result<()> {
+        let Some(section) = elf.section(IMPORT_SECTION) else { return Ok(()) };
+        let names = slot_names(elf);
+        let mut numbers: HashMap<u64, u32> = HashMap::new();
+        for record in import_records(elf.data(section), section.address).map_err(|e| damaged(elf, e))? {
+            let number = match numbers.get(&record.dependency) {
+                Some(number) => *number,
+                None => self.dependency(elf, record.dependency)?,
+            };
+            numbers.insert(record.dependency, number);
+            let image = dependencies.find(&self.dependencies[number as usize], &elf.path)?;
+            let name = names.get(&record.slot).copied().unwrap_or("");
+            let missing = || Error::Image {
+                file: elf.path.clone(),
+                what: format!("function {name} of {}", image.path.display()),
+                found: "none of its identity".into(),
+                expected: hex(&record.identity),
+                advice: "compile the objects that import it again",
+            };
+            let export = image.package().find(&record.identity).ok_or_else(missing)?;
+            let taken = Taken { identity: record.identity, dependency: number, export };
+            if self.imports.insert(record.slot, taken).is_some_and(|other| other != taken) {
+                let advice =
+                    "leave folding to jl-link: without --icf options, and without tools that rewrite objects";
+                return Err(Error::Image {
+                    file: elf.path.clone(),
+                    what: format!("import slot at {:#x} ({name})", record.slot),
+                    found: "two imports".into(),
+                    expected: "a slot for each".into(),
+                    advice,
+                });
+            }
+            let counts = &mut self.counts.dependencies[number as usize];
+            if !name.is_empty() {
+                counts.functions.insert(name.into());
+            }
+        }
+        for taken in self.imports.values() {
+            self.counts.dependencies[taken.dependency as usize].imports += 1;
+        }
+        Ok(())
+    }
+
+    /// The number of the dependency whose record is at `address`. Records that no import leads to are left behind: the
+    /// image would ask for files that it does not need.
+    fn dependency(&mut self, elf: &Elf, address: u64) -> Result<u32> {
+        let size = size_of::<Dependency>() as u64;
+        let section = elf.section(DEPENDENCY_SECTION);
+        let at = section.filter(|s| s.contains(address)).map(|s| (s, address - s.address));
+        // Records stand without gaps: their size is a multiple of their alignment.
+        let record =
+            at.filter(|(_, at)| at % size == 0).and_then(|(s, at)| read_at(elf.data(s), at as usize));
+        let Some(record): Option<Dependency> = record else {
+            return Err(elf.wrong(
+                "dependency of an import",
+                format!("address {address:#x}"),
+                "a record of one",
+            ));
+        };
+        if let Some(number) = self.dependencies.iter().position(|d| *d == record) {
+            return Ok(number as u32);
+        }
+        let name = String::from_utf8_lossy(record.name()).into_owned();
+        if let Some(other) = self.dependencies.iter().find(|d| d.name() == record.name()) {
+            return Err(Error::Image {
+                file: elf.path.clone(),
+                what: format!("dependency {name}"),
+                found: format!("build ids {} and {}", hex(other.build_id()), hex(record.build_id())),
+                expected: "one".into(),
+                advice: "compile all objects with the same build of it",
+            });
+        }
+        let build_id = hex(record.build_id());
+        self.counts.dependencies.push(DependencyCounts {
+            name,
+            build_id,
+            imports: 0,
+            functions: BTreeSet::new(),
+        });
+        self.dependencies.push(record);
+        Ok(self.dependencies.len() as u32 - 1)
+    }
+
+    /// Writes the lists over the records and says in the header where they are. `functions` in the order of ids.
+    ///
+    /// # Errors
+    /// An image too large for 32-bit offsets, or more than fits where the records were.
+    pub fn write(
+        &self,
+        elf: &mut Elf,
+        functions: &[Function],
+        header: &mut ImageHeader,
+        base: u64,
+    ) -> Result<()> {
+        let ids: HashMap<u64, u32> = functions.iter().enumerate().map(|(i, f)| (f.slot, i as u32)).collect();
+        let id = |elf: &Elf, function: &u64| {
+            let slot = arch::trampoline(elf.arch, elf, *function);
+            slot.and_then(|slot| ids.get(&slot).copied()).unwrap_or(NOT_CLONED)
+        };
+        let mut values = Vec::new();
+        for function in self.exports.values() {
+            let offset = offset_from(elf, base, *function)?;
+            values.extend_from_slice(bytes_of(&ExportValue { function: id(elf, function), offset }));
+        }
+        let identities: Vec<u8> = self.exports.keys().flatten().copied().collect();
+        [header.exports, header.export_values] =
+            place(elf, EXPORT_SECTION, base, self.exports.len(), &identities, &values)?;
+
+        let mut imports = Vec::new();
+        for (slot, taken) in &self.imports {
+            let (slot, dependency, export) = (offset_from(elf, base, *slot)?, taken.dependency, taken.export);
+            imports.extend_from_slice(bytes_of(&Import { slot, dependency, export }));
+        }
+        let import_identities: Vec<u8> = self.imports.values().flat_map(|t| t.identity).collect();
+        [header.imports, header.import_identities] =
+            place(elf, IMPORT_SECTION, base, self.imports.len(), &imports, &import_identities)?;
+        if let (Some((first, _)), Some((last, _))) =
+            (self.imports.first_key_value(), self.imports.last_key_value())
+        {
+            let count = (last + SLOT_SIZE - first) as u32;
+            header.import_span = Extent { offset: offset_from(elf, base, *first)?, count };
+        }
+
+        let dependencies: Vec<u8> = self.dependencies.iter().flat_map(|d| bytes_of(d).to_vec()).collect();
+        [header.dependencies, _] =
+            place(elf, DEPENDENCY_SECTION, base, self.dependencies.len(), &dependencies, &[])?;
+        header.package_checksum =
+            checksum([&identities, &values, &imports, &import_identities, &dependencies]);
+        Ok(())
+    }
+}
+
+/// Writes two lists of `count` over a section of records, which may be missing where there are none.
+fn place(
+    elf: &mut Elf,
+    name: &str,
+    base: u64,
+    count: usize,
+    first: &[u8],
+    second: &[u8],
+) -> Result<[Extent; 2]> {
+    let Some(Section { address, size, .. }) = elf.section(name).cloned() else {
+        return Ok([Extent::default(); 2]);
+    };
+    let mut bytes = [first, second].concat();
+    if bytes.len() as u64 > size {
+        return Err(elf.wrong(name, format!("{} bytes", bytes.len()), "at most the records' size"));
+    }
+    bytes.resize(size as usize, 0);
+    elf.write(address, &bytes)?;
+    if count == 0 {
+        return Ok([Extent::default(); 2]);
+    }
+    let extent = |at: u64| Ok(Extent { offset: offset_from(elf, base, at)?, count: count as u32 });
+    Ok([extent(address)?, extent(address + first.len() as u64)?])
+}
+
+/// Functions' names by address of the import slot.
+pub fn slot_names(elf: &Elf) -> HashMap<u64, &str> {
+    let defined = elf.symbols.iter().filter(|s| s.is_defined());
+    defined.filter_map(|s| Some((s.value, elf.symbol_name(s).strip_suffix(IMPORT_SLOT_SUFFIX)?))).collect()
+}
+
+fn damaged(elf: &Elf, error: PackageError) -> Error {
+    elf.wrong("records of exports or imports", error.to_string(), "whole records")
+}
