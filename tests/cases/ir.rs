@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Trial};
 use std::fs;
 use std::path::{Path, PathBuf};
-use tests::filecheck::RunLine;
+use tests::filecheck::{RunLine, make_dependencies};
 use tests::tools::{ALL_LLVMS, Llvm, Tools, in_tests};
 
 fn main() -> std::process::ExitCode {
@@ -43,8 +43,10 @@ fn trial(file: PathBuf, llvm: Llvm) -> Trial {
 fn check(file: &Path, llvm: Llvm) -> Result<()> {
     let tools = Tools::find_for(llvm)?;
     let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
-    for line in RunLine::parse_all(&fs::read_to_string(file)?)? {
-        line.execute(&tools, file, folder.path())?;
+    let text = fs::read_to_string(file)?;
+    let dependencies = make_dependencies(&text, &tools, file, folder.path())?;
+    for line in RunLine::parse_all(&text)? {
+        line.execute(&tools, file, folder.path(), &dependencies)?;
     }
     Ok(())
 }

@@ -3,10 +3,16 @@
 //! `; RUN: [NAME=VALUE] [not] opt OPTIONS %s [2>&1] | FileCheck OPTIONS %s`, where `%s` is the file, `opt`
 //! loads the plugin under test, and `not` expects it to fail. No shell: words are separated by blanks, and
 //! single quotes keep blanks in a word.
+//!
+//! `; DEPENDENCY: NAME FUNCTION ...` makes a dependency, and the next ones more; `%d` in the environment is their list. It
+//! exports these functions with the identities that they have in this very file: `f` has a symbol, too, `~f` has none,
+//! and of `=f` the dependency has nothing but a symbol.
 
 use crate::command::{run, run_ok};
+use crate::dependency::{self, Exported};
 use crate::tools::{FILECHECK, Tools};
 use anyhow::{Context, Result, bail, ensure};
+use image_format::layout::IDENTITY_SIZE;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -55,18 +61,20 @@ impl RunLine {
         Ok(RunLine { environment, must_fail, options, with_errors, check_options: check_options.to_vec() })
     }
 
-    /// Runs the line for `file`, with a folder to write to.
+    /// Runs the line for `file`, with a folder to write to. `dependencies` is for `%d`.
     ///
     /// # Errors
     /// When opt's status is not the expected one, or FileCheck is not satisfied: with all that was printed.
-    pub fn execute(&self, tools: &Tools, file: &Path, folder: &Path) -> Result<()> {
+    pub fn execute(&self, tools: &Tools, file: &Path, folder: &Path, dependencies: &str) -> Result<()> {
         let words = |list: &[String]| -> Vec<String> {
             list.iter().map(|w| w.replace("%s", &file.to_string_lossy())).collect()
         };
         let mut opt = Command::new(tools.llvm.tool("opt"));
         // What the tests' own environment says must not decide.
-        opt.env_remove("JULIA_CPU_TARGET").env_remove("JL_JULIA_DIALECT").env_remove("JL_JULIA_AUTOINIT");
-        opt.envs(self.environment.iter().cloned());
+        for decides in DECIDES {
+            opt.env_remove(decides);
+        }
+        opt.envs(self.environment.iter().map(|(name, value)| (name, value.replace("%d", dependencies))));
         opt.arg(format!("-load-pass-plugin={}", tools.plugin().display())).args(words(&self.options));
         let ran = run(&mut opt)?;
         // A status of its own: a crash is no way to fail.
@@ -78,6 +86,49 @@ impl RunLine {
         run_ok(check.args(words(&self.check_options))).with_context(|| ran.describe())?;
         Ok(())
     }
+}
+
+/// Variables that decide about what a pass does.
+const DECIDES: [&str; 5] =
+    ["JULIA_CPU_TARGET", "JL_JULIA_DIALECT", "JL_JULIA_AUTOINIT", "JL_PACKAGE", "JL_DEPS"];
+
+/// Makes the dependencies that a file of IR asks for, and returns their list.
+///
+/// # Errors
+/// When a function is none of the file's, or a dependency cannot be made.
+pub fn make_dependencies(text: &str, tools: &Tools, file: &Path, folder: &Path) -> Result<String> {
+    let lines: Vec<&str> =
+        text.lines().filter_map(|l| l.trim_start().strip_prefix("; DEPENDENCY:")).collect();
+    if lines.is_empty() {
+        return Ok(String::new());
+    }
+    let triple = text.lines().find_map(|l| l.strip_prefix("target triple = ")).context("no target triple")?;
+    let mut opt = Command::new(tools.llvm.tool("opt"));
+    for decides in DECIDES {
+        opt.env_remove(decides);
+    }
+    opt.arg(format!("-load-pass-plugin={}", tools.plugin().display()));
+    let printed = run_ok(opt.args(["-passes=jl-identity<print>", "-disable-output"]).arg(file))?.stdout;
+    let identity = |name: &str| -> Result<[u8; IDENTITY_SIZE]> {
+        let line = printed.lines().find(|l| l.split(' ').nth(2) == Some(name));
+        let digits =
+            line.and_then(|l| l.get(..2 * IDENTITY_SIZE)).with_context(|| format!("no function {name}"))?;
+        Ok(u128::from_str_radix(digits, 16)?.to_be_bytes())
+    };
+    let mut files = Vec::new();
+    for line in lines {
+        let mut words = line.split_whitespace();
+        let name = words.next().context("a dependency without a name")?;
+        let function = |word: &str| {
+            let name = word.trim_start_matches(['~', '=']);
+            let identity = if word.starts_with('=') { None } else { Some(identity(name)?) };
+            Ok(Exported { name: name.to_string(), identity, has_symbol: !word.starts_with('~') })
+        };
+        let functions: Vec<Exported> = words.map(function).collect::<Result<_>>()?;
+        let made = dependency::make(folder, name, triple.trim_matches('"'), &functions)?;
+        files.push(made.to_string_lossy().into_owned());
+    }
+    Ok(files.join(":"))
 }
 
 fn split_words(line: &str) -> Result<Vec<String>> {

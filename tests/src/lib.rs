@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod command;
 pub mod conformance;
+pub mod dependency;
 pub mod directives;
 pub mod elf;
 pub mod filecheck;

@@ -13,6 +13,7 @@ use flags::Flags;
 use image_format::cpu::Arch;
 use language::Language;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -28,19 +29,27 @@ are added:
   --jl-tunable       leave calls between clones on their slots, so that each can be changed at run time
   --jl-llvm=16|19|22 the LLVM whose clang, ld.lld and plugin are used (default: JL_LLVM, or else 22);
                      scripts/build-plugin makes the plugins for 16 and 19
+  --jl-package       let other images use functions of what is compiled (also: environment JL_PACKAGE=1)
+  --jl-dep=FILE      call this image's functions where it has the same as the source, instead of compiling them; FILE
+                     is a package that jl-cc has linked. May be given more than once; the first that has a function
+                     counts (when compiling also: environment JL_DEPS=FILE:FILE). Not for objects that are optimised
+                     at link time (-flto)
   --jl-report=FILE   when linking: a report as JSON (this and jl-link's other options go to jl-link)
   --jl-trace-json=FILE  for units that are compiled in pieces: write the pieces' times for chrome://tracing and
                      Perfetto (%p in FILE is the compiler's process number; also: environment JL_TRACE_JSON)
   --jl-shard         compile one shard of jl-emit, as a job: see jl-cc --jl-shard --help
   --jl-help          print this text
 ENVIRONMENT: JL_LLVM, JL_CLANG, JL_FLANG (paths of the compilers), JL_PLUGIN (path of the pass plugin),
-             JULIA_CPU_TARGET
+             JULIA_CPU_TARGET, JL_PACKAGE, JL_DEPS
 EXAMPLES:
   jl-cc -O2 -shared -fPIC a.c -o liba.so
   jl-cc -O2 '--jl-targets=x86-64;x86-64-v3;x86-64-v4' -c a.c
   ./configure CC=jl-cc CXX=jl-c++ FC=jl-flang
   cmake -DCMAKE_C_COMPILER=jl-cc -DCMAKE_CXX_COMPILER=jl-c++ ..
 ";
+
+/// Options of ours that are nothing without a value.
+const WITH_VALUE: [&str; 4] = ["--jl-targets", "--jl-fp", "--jl-trace-json", "--jl-dep"];
 
 /// Becomes clang. `args` include the program's name.
 ///
@@ -87,6 +96,9 @@ struct Request {
     /// Where the plugin writes the times of what it compiles in pieces.
     trace: Option<String>,
     fp_fast: bool,
+    package: bool,
+    /// Images whose functions may be used.
+    dependencies: Vec<OsString>,
     flags: Flags,
     clang_help: bool,
     /// clang's arguments.
@@ -123,7 +135,13 @@ impl Request {
             };
         } else if let Some(file) = text.strip_prefix("--jl-trace-json=").filter(|file| !file.is_empty()) {
             self.trace = Some(file.into());
-        } else if ["--jl-targets", "--jl-fp", "--jl-trace-json"].contains(&text.trim_end_matches('=')) {
+        } else if text == "--jl-package" {
+            self.package = true;
+        } else if let Some(file) = arg.as_bytes().strip_prefix(b"--jl-dep=").filter(|file| !file.is_empty()) {
+            self.dependencies.push(OsStr::from_bytes(file).into());
+            // As it was written: jl-link has an option of this name.
+            self.for_linker.push(arg.into());
+        } else if WITH_VALUE.contains(&text.trim_end_matches('=')) {
             let option = text.trim_end_matches('=');
             bail!("{option} needs a value: {option}=...");
         } else if text.starts_with("--jl-") && self.own.take(arg)? {
@@ -142,12 +160,26 @@ impl Request {
         checked.map(Some).with_context(|| format!("target list \"{list}\""))
     }
 
-    /// What reaches the plugin by the environment: the times' file, and the targets for what knows no settings of
-    /// ours, bitcode of other compilers, which the linker hands to the plugin.
+    /// What reaches the plugin by the environment: the times' file, packages, and the targets for what knows no
+    /// settings of ours, bitcode of other compilers, which the linker hands to the plugin.
     fn environment(&self) -> anyhow::Result<Vec<(&'static str, OsString)>> {
         let targets = self.checked_targets()?.map(|targets| ("JULIA_CPU_TARGET", targets.into()));
         let trace = self.trace.as_ref().map(|file| ("JL_TRACE_JSON", file.into()));
-        Ok(targets.into_iter().chain(trace).collect())
+        let package = self.package.then(|| ("JL_PACKAGE", "1".into()));
+        let dependencies = self.dependency_list(std::env::var_os("JL_DEPS"))?.map(|list| ("JL_DEPS", list));
+        Ok(targets.into_iter().chain(trace).chain(package).chain(dependencies).collect())
+    }
+
+    /// The images that were named, before those of the environment; `None` where the command line names none.
+    fn dependency_list(&self, environment: Option<OsString>) -> anyhow::Result<Option<OsString>> {
+        if self.dependencies.is_empty() {
+            return Ok(None);
+        }
+        let environment = environment.iter().flat_map(std::env::split_paths).map(OsString::from);
+        let all = self.dependencies.iter().cloned().chain(environment.filter(|file| !file.is_empty()));
+        let list = std::env::join_paths(all);
+        list.map(Some)
+            .context("--jl-dep: a file whose name has ':' cannot stand in the list JL_DEPS; rename it")
     }
 
     /// The options that make jl-link the linker; none where the user chose another.
@@ -247,11 +279,26 @@ mod tests {
     }
 
     #[test]
+    fn packages_reach_the_plugin_and_dependencies_the_linker_too() {
+        let parse = |args: &[&str]| Request::parse(args.iter().map(OsString::from).collect()).unwrap();
+        let request = parse(&["-c", "a.c", "--jl-package", "--jl-dep=b.so", "--jl-dep=a.so"]);
+        assert!(request.environment().unwrap().contains(&("JL_PACKAGE", "1".into())));
+        assert_eq!(request.for_linker, ["--jl-dep=b.so", "--jl-dep=a.so"]);
+        assert_eq!(request.rest, ["-c", "a.c"]);
+        let list = |environment: &str| request.dependency_list(Some(environment.into())).unwrap();
+        assert_eq!(list("c.so:d.so"), Some("b.so:a.so:c.so:d.so".into()));
+        assert_eq!(list(""), Some("b.so:a.so".into()));
+        assert_eq!(parse(&["-c"]).dependency_list(Some("c.so".into())).unwrap(), None);
+        let colon = parse(&["--jl-dep=a:b.so"]).dependency_list(None).unwrap_err();
+        assert!(format!("{colon:#}").contains("rename it"), "{colon:#}");
+    }
+
+    #[test]
     fn wrong_lists_are_refused() {
         assert!(settings(&["--jl-targets=x86-64;x86-64-v33"]).contains("did you mean x86-64-v3"));
         assert!(settings(&["--jl-targets=x86-64,+avx22"]).contains("avx2"));
         assert!(settings(&["--jl-targets=x86-64;,fma"]).contains("Invalid target option: empty CPU name"));
-        for wrong in ["--jl-target=x", "--jl-targets", "--jl-fp=", "--jl-trace-json="] {
+        for wrong in ["--jl-target=x", "--jl-targets", "--jl-fp=", "--jl-trace-json=", "--jl-dep="] {
             let error = Request::parse(vec![wrong.into()]).unwrap_err();
             assert!(format!("{error:#}").contains(wrong.trim_end_matches('=')), "{error:#}");
         }
