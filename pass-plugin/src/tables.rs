@@ -4,6 +4,7 @@
 
 use crate::arch as architecture;
 use crate::llvm::{Linkage, Module, Value};
+use crate::packages;
 use crate::plan::TargetFacts;
 use crate::rewrite::Cloned;
 use image_format::cpu::Arch;
@@ -90,10 +91,14 @@ impl ModuleTables {
 
     /// Ends with the note that leads a loader to the records, if there are any.
     pub fn finish(self) {
+        let module = self.module;
         if self.records == 0 {
+            // An image may take functions from others without a clone of its own, and has a list all the same.
+            if packages::is_part_of_package(module) {
+                module.append_to_compiler_used(self.specs);
+            }
             return;
         }
-        let module = self.module;
         let note_type = {
             let name = module.bytes(&NOTE_NAME_PADDED);
             let mut fields = vec![module.int(32, 0); 3];

@@ -19,6 +19,7 @@ use crate::identity;
 use crate::llvm::Module;
 use crate::settings::Settings;
 use carrier::Known;
+use image_format::layout::IMPORT_SECTION;
 use image_format::sharing::Sharing;
 
 /// `1`: other images may use functions of what is compiled.
@@ -26,6 +27,11 @@ const PACKAGE: &str = "JL_PACKAGE";
 
 /// Module flag: the functions carry their identities.
 const IDENTIFIED: &str = "jl.identified";
+
+/// Whether the module exports functions, or takes some from other images.
+pub fn is_part_of_package(module: Module) -> bool {
+    module.has_flag(IDENTIFIED) || module.globals().any(|g| g.section() == Some(IMPORT_SECTION))
+}
 
 /// Whether other images may use functions of this module.
 pub fn is_package() -> bool {
