@@ -1,0 +1,119 @@
+//! Two C++ libraries above a common one: what that has compiled they do not hold again, and all do the same.
+
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use tempfile::TempDir;
+use tests::command::{run, run_ok};
+use tests::tools::{Tools, in_tests};
+
+const TARGETS: &str = "--jl-targets=x86-64;x86-64-v3,clone_all";
+
+struct Work {
+    folder: TempDir,
+    tools: Tools,
+}
+
+impl Work {
+    fn new() -> Result<Work> {
+        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn jl_cxx(&self) -> Command {
+        let mut command = Command::new(self.tools.jl_cxx());
+        command.args([TARGETS, "-O2", "-fPIC"]).env("JL_CACHE", "0").current_dir(self.folder.path());
+        command
+    }
+
+    /// `libbase.so`, which others may use functions of.
+    fn base(&self, options: &[&str]) -> Result<()> {
+        let mut command = self.jl_cxx();
+        command.args(["--jl-package", "-shared", "-Wl,-soname,libbase.so"]).args(options);
+        run_ok(command.arg(in_tests("packages/base.cpp")).args(["-o", "libbase.so"]))?;
+        Ok(())
+    }
+
+    /// `libNAME.so` above it; `options` are for the compilation.
+    fn user(&self, name: &str, value: u32, options: &[&str]) -> Result<()> {
+        let object = format!("{name}.o");
+        let mut compile = self.jl_cxx();
+        compile.arg("-c").arg(in_tests("packages/user.cpp")).args(options);
+        compile.arg(format!("-DFUNCTION={name}")).arg(format!("-DVALUE={value}"));
+        run_ok(compile.args(["-o", &object]))?;
+        let mut link = self.jl_cxx();
+        link.args(["-shared", &object, "-L.", "-lbase", "-Wl,-rpath,$ORIGIN"]);
+        run_ok(link.args(["-o", &format!("lib{name}.so")]))?;
+        Ok(())
+    }
+
+    fn users(&self, options: &[&str]) -> Result<()> {
+        self.user("one", 5, options)?;
+        self.user("two", 6, options)
+    }
+
+    fn program(&self) -> Result<Command> {
+        let mut link = self.jl_cxx();
+        link.arg(in_tests("packages/main.cpp")).args(["-L.", "-lone", "-ltwo", "-lbase"]);
+        link.arg(format!("-Wl,-rpath,{}", self.folder.path().display()));
+        run_ok(link.args(["-o", "program"]))?;
+        Ok(Command::new(self.path("program")))
+    }
+
+    fn explained(&self, library: &str) -> Result<serde_json::Value> {
+        let mut command = Command::new(self.tools.jl_load());
+        command.args(["explain", "--deps", "--json"]).arg(self.path(library));
+        Ok(serde_json::from_str(&run_ok(&mut command)?.stdout)?)
+    }
+}
+
+/// 100 times 3 times 4, then 1, 2 and 1; for the others 2, 1 or 2 by the order of calls, and 7 for the exception.
+const EXPECTED: &str = "1204 3011 42012\n";
+
+#[test]
+fn libraries_above_a_common_one_do_the_same_with_less_code() -> Result<()> {
+    let work = Work::new()?;
+    work.base(&[])?;
+    let mut sizes = Vec::new();
+    for options in [&["--jl-package"][..], &["--jl-dep=libbase.so"]] {
+        work.users(options)?;
+        let program = work.program()?;
+        for target in ["0", "1"] {
+            let mut command = Command::new(program.get_program());
+            let ran = run_ok(command.env("JL_LOAD_TARGET", target))?;
+            ensure!(ran.stdout == EXPECTED, "{options:?} at target {target}: {}", ran.describe());
+        }
+        sizes.push(fs::metadata(work.path("one.o"))?.len());
+    }
+    ensure!(sizes[1] < sizes[0], "objects have {sizes:?} bytes");
+    let found = work.explained("libone.so")?;
+    ensure!(found.to_string().contains("libbase.so"), "{found}");
+    run_ok(Command::new(work.tools.jl_load()).arg("check").arg(work.path("libone.so")))?;
+    Ok(())
+}
+
+#[test]
+fn a_rebuilt_dependency_is_refused_with_both_build_ids() -> Result<()> {
+    let work = Work::new()?;
+    work.base(&[])?;
+    work.users(&["--jl-dep=libbase.so"])?;
+    let program = work.program()?;
+    let id = || -> Result<String> {
+        let notes = run_ok(Command::new("readelf").arg("-n").arg(work.path("libbase.so")))?.stdout;
+        let line = notes.lines().find_map(|l| l.trim().strip_prefix("Build ID: ")).context("no build id")?;
+        Ok(line.to_string())
+    };
+    let before = id()?;
+    work.base(&["-DNDEBUG", "-fno-unroll-loops", "-O1"])?;
+    let after = id()?;
+    ensure!(before != after, "the dependency is the same as before");
+    let ran = run(&mut Command::new(program.get_program()))?;
+    let named = ran.stderr.contains(&before) && ran.stderr.contains(&after);
+    ensure!(ran.status.code() == Some(127) && named, "{}", ran.describe());
+    ensure!(ran.stdout.is_empty(), "code ran: {}", ran.describe());
+    Ok(())
+}
