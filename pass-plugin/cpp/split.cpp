@@ -125,6 +125,47 @@ void makeDeclaration(Module &M, GlobalValue &GV) {
   GV.eraseFromParent();
 }
 
+// The compile units that code of the module belongs to, what was inlined included.
+SmallPtrSet<const DICompileUnit *, 8> unitsOfCode(const Module &M) {
+  SmallPtrSet<const DICompileUnit *, 8> Units;
+  SmallPtrSet<const DILocation *, 32> Seen;
+  for (const Function &F : M) {
+    if (const DISubprogram *S = F.getSubprogram())
+      Units.insert(S->getUnit());
+    for (const Instruction &I : instructions(F))
+      for (const DILocation *L = I.getDebugLoc(); L && Seen.insert(L).second; L = L->getInlinedAt())
+        Units.insert(L->getScope()->getSubprogram()->getUnit());
+  }
+  return Units;
+}
+
+// Whether a unit without code has anything to say.
+bool isEmpty(const DICompileUnit &Unit) {
+  return Unit.getGlobalVariables().empty() && Unit.getEnumTypes().empty() && Unit.getRetainedTypes().empty() &&
+         Unit.getImportedEntities().empty() && Unit.getMacros().empty() && Unit.getDWOId() == 0 &&
+         Unit.getSplitDebugFilename().empty();
+}
+
+// Forgets the units that have nothing here. Some front ends make one for each function (Julia's), and every piece
+// would carry them all.
+void dropEmptyUnits(Module &M) {
+  NamedMDNode *List = M.getNamedMetadata("llvm.dbg.cu");
+  if (!List)
+    return;
+  auto Here = unitsOfCode(M);
+  SmallVector<DICompileUnit *, 8> Kept;
+  for (DICompileUnit *Unit : M.debug_compile_units())
+    if (Here.contains(Unit) || !isEmpty(*Unit))
+      Kept.push_back(Unit);
+  if (Kept.size() == List->getNumOperands())
+    return;
+  List->clearOperands();
+  for (DICompileUnit *Unit : Kept)
+    List->addOperand(Unit);
+  if (Kept.empty())
+    List->eraseFromParent();
+}
+
 // What describes the module as a whole stays with one of its pieces. A compile unit lists variables, and
 // debuggers believe the first unit that has a name: each piece lists those that it defines.
 void keepDebugInfo(Module &M, bool Root) {
@@ -149,6 +190,7 @@ void keepDebugInfo(Module &M, bool Root) {
       Unit->replaceMacros(nullptr);
     }
   }
+  dropEmptyUnits(M);
 }
 
 void dropModuleMetadata(Module &M) {

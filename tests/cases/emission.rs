@@ -109,6 +109,55 @@ fn a_shard_compiled_by_clang_is_what_opt_makes_of_it() -> Result<()> {
     Ok(())
 }
 
+/// Two functions with a compile unit each, the second inlined into the first; a third unit has neither code nor data.
+const UNITS: &str = r#"target triple = "x86_64-unknown-linux-gnu"
+define i32 @first(i32 %a) !dbg !6 {
+  %b = mul i32 %a, 3, !dbg !8
+  %c = add i32 %b, 1, !dbg !9
+  ret i32 %c, !dbg !8
+}
+define i32 @second(i32 %a) !dbg !7 {
+  %c = add i32 %a, 1, !dbg !10
+  ret i32 %c, !dbg !10
+}
+!llvm.dbg.cu = !{!0, !1, !2}
+!llvm.module.flags = !{!4}
+!0 = distinct !DICompileUnit(language: DW_LANG_C, file: !3, producer: "first", emissionKind: FullDebug)
+!1 = distinct !DICompileUnit(language: DW_LANG_C, file: !3, producer: "second", emissionKind: FullDebug)
+!2 = distinct !DICompileUnit(language: DW_LANG_C, file: !3, producer: "nothing", emissionKind: FullDebug)
+!3 = !DIFile(filename: "units.c", directory: "/")
+!4 = !{i32 2, !"Debug Info Version", i32 3}
+!5 = !DISubroutineType(types: !{})
+!6 = distinct !DISubprogram(name: "first", scope: !3, file: !3, line: 1, type: !5, unit: !0, spFlags: DISPFlagDefinition)
+!7 = distinct !DISubprogram(name: "second", scope: !3, file: !3, line: 9, type: !5, unit: !1, spFlags: DISPFlagDefinition)
+!8 = !DILocation(line: 2, scope: !6)
+!9 = !DILocation(line: 10, scope: !7, inlinedAt: !8)
+!10 = !DILocation(line: 10, scope: !7)
+"#;
+
+#[test]
+fn a_shard_has_the_compile_units_of_its_own_code() -> Result<()> {
+    let work = Work::new()?;
+    let (input, output) = (work.path("units.ll"), work.path("units.a"));
+    fs::write(&input, UNITS)?;
+    run_ok(&mut work.emit(&input, &output, ";form=unopt-bc;shard-weight=1"))?;
+    let mut seen = Vec::new();
+    for shard in work.members(&output, "units")?.iter().filter(|m| m.extension().is_some_and(|e| e == "bc")) {
+        let text = run_ok(Command::new(LLVM_DIS).arg(shard).args(["-o", "-"]))?.stdout;
+        let has = |word: &str| text.contains(word);
+        let units = ["first", "second", "nothing"].map(|unit| has(&format!("producer: \"{unit}\"")));
+        seen.push((has("define i32 @first"), has("define i32 @second"), units));
+    }
+    seen.sort_unstable();
+    let expected = [
+        (false, false, [false, false, false]),
+        (false, true, [false, true, false]),
+        (true, false, [true, true, false]),
+    ];
+    ensure!(seen == expected, "code and units of the shards: {seen:?}");
+    Ok(())
+}
+
 #[test]
 fn every_form_is_what_it_says() -> Result<()> {
     let work = Work::new()?;

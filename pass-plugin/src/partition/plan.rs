@@ -55,8 +55,9 @@ pub struct Plan {
 /// Weight of a shard in a module of up to [`MOST_SHARDS`] of them. One weighs about as much as 120 functions of
 /// SQLite, and takes about half a second for one target.
 pub const SHARD_WEIGHT: u64 = 16_384;
-/// Above this number shards get heavier: each costs a look at all symbols of the module.
-pub const MOST_SHARDS: u64 = 256;
+/// Above this number shards get heavier: each costs a look at all symbols of the module. With up to 256 shards that was
+/// a fifth of the CPU time for Julia's system image (27,000 symbols) cloned whole for three targets.
+pub const MOST_SHARDS: u64 = 64;
 
 /// The weight that a shard of a module should have: a power of two, so that it stays while the module grows.
 pub fn shard_weight(total: u64) -> u64 {
