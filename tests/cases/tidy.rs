@@ -120,6 +120,8 @@ fn every_environment_variable_is_documented() -> Result<()> {
         "JL_CACHE",
         "JL_CACHE_DIR",
         "JL_CACHE_SIZE",
+        "JL_PACKAGE",
+        "JL_DEPS",
     ];
     for variable in variables {
         ensure!(readme.contains(variable), "README.md does not mention {variable}");

@@ -13,7 +13,7 @@ use super::store::Store;
 use super::threads;
 use crate::annotate;
 use crate::llvm::{Module, Severity};
-use crate::packages::{self, dedup, dependencies};
+use crate::packages::{self, dedup};
 use crate::partition::plan::ShardId;
 use crate::partition::{self, facts};
 use crate::settings::Settings;
@@ -66,6 +66,8 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     let plan = Settings::parse(&settings.rest, ';')?.with_lists_of_passes();
     let input = module.note(INPUT).and_then(|hex| Key::from_hex(Kind::Image, &hex));
     module.drop_note(INPUT);
+    // Before anything is counted: what leaves is in no shard.
+    dedup::deduplicate(module)?;
     let size = size(module);
     let session = Session::new(size, Store::from_environment());
     let arch = target::image_arch(&module.triple()).ok_or_else(|| {
@@ -74,9 +76,6 @@ pub fn emit(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     let compiler = Compiler::new(settings, identity(module));
     let engine = Engine::from_environment(out)?;
 
-    if !dependencies::paths().is_empty() {
-        session.stage(Stage::Deduplicate, || dedup::deduplicate(module))?;
-    }
     session.stage(Stage::Annotate, || annotate::annotate(module, &plan))?;
     session.stage(Stage::Partition, || partition::partition(module, &settings.partition))?;
     compiler.write(module);

@@ -47,8 +47,6 @@ impl Display for Place {
 pub enum Stage {
     /// The half of optimisation that all targets share.
     Simplify,
-    /// Leaving out what dependencies have.
-    Deduplicate,
     /// Which function is cloned for which target.
     Annotate,
     /// Which definition goes to which shard.
@@ -70,9 +68,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const ALL: [Stage; 12] = [
+    pub const ALL: [Stage; 11] = [
         Stage::Simplify,
-        Stage::Deduplicate,
         Stage::Annotate,
         Stage::Partition,
         Stage::Serialise,
@@ -88,7 +85,6 @@ impl Stage {
     pub fn word(self) -> &'static str {
         match self {
             Stage::Simplify => "simplify",
-            Stage::Deduplicate => "deduplicate",
             Stage::Annotate => "annotate",
             Stage::Partition => "partition",
             Stage::Serialise => "serialise",
