@@ -91,7 +91,8 @@ proptest! {
             for (b, second) in list.iter().zip(&decisions) {
                 prop_assert!(a.group.is_none() || a.group != b.group || gone(first) == gone(second));
             }
-            prop_assert!(!gone(first) || a.inline && !a.pinned && matches!(a.offer, Offer::Same { .. }));
+            let may_go = a.inline && !a.pinned && matches!(a.offer, Offer::Same { .. });
+            prop_assert!(!gone(first) || may_go);
         }
     }
 
