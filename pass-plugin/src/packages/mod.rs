@@ -14,7 +14,7 @@ pub mod export;
 pub mod plan;
 
 use crate::annotate;
-use crate::emit::settings::EmitSettings;
+use crate::emit::settings::{EmitSettings, Level};
 use crate::identity;
 use crate::llvm::Module;
 use crate::settings::Settings;
@@ -75,6 +75,10 @@ pub fn identify(module: Module, settings: &EmitSettings) -> Result<bool, String>
 /// As [`identify`]; and for an unknown parameter.
 pub fn run(module: Module, parameters: &str) -> Result<bool, String> {
     let (print, rest): (Vec<&str>, Vec<&str>) = parameters.split(';').partition(|piece| *piece == "print");
+    let unknown = |word: &&&str| !word.is_empty() && Level::from_word(word).is_none();
+    if let Some(word) = rest.iter().find(unknown) {
+        return Err(format!("unknown parameter '{word}' of jl-identity; known is print, and a level (O2)"));
+    }
     let settings = EmitSettings::parse(&rest.join(";"))?;
     if print.is_empty() {
         return identify(module, &settings);
