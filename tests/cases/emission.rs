@@ -516,23 +516,42 @@ fn what_cannot_be_emitted_is_said_and_nothing_is_written() -> Result<()> {
 
 #[test]
 fn a_build_that_is_killed_leaves_what_was_there_or_the_whole() -> Result<()> {
+    const KILLS: u32 = 50;
+    const ROUNDS: u64 = 400;
     let work = Work::new()?;
     let input = work.bitcode(PROGRAM)?;
     let output = work.path("shards.a");
     run_ok(&mut work.emit(&input, &output, ""))?;
     let whole = fs::read(&output)?;
+    let cache = work.path("cache");
+    let emit = || {
+        let mut command = work.emit(&input, &output, "");
+        command.env("JL_CACHE", "1").env("JL_CACHE_DIR", &cache);
+        command
+    };
     let (mut killed, mut done) = (0, 0);
-    for round in 0..30u64 {
+    for round in 0..ROUNDS {
         fs::write(&output, "before")?;
-        let mut child = work.emit(&input, &output, "").stderr(Stdio::null()).spawn()?;
+        let mut child = emit().stderr(Stdio::null()).spawn()?;
         // Spread over the run by a sequence without a pattern.
         std::thread::sleep(Duration::from_micros((round * 7919) % 97 * 2500));
         child.kill()?;
         let status = child.wait()?;
         let found = fs::read(&output)?;
         ensure!(found == b"before" || found == whole, "round {round}: {} bytes of another file", found.len());
-        *(if status.success() { &mut done } else { &mut killed }) += 1;
+        if status.success() {
+            done += 1;
+            // It filled the cache, with which the others would be too short to be killed.
+            fs::remove_dir_all(&cache)?;
+        } else {
+            killed += 1;
+        }
+        if killed == KILLS {
+            break;
+        }
     }
-    ensure!(killed > 0, "no build was killed in {done}: the delays are too long");
+    ensure!(killed == KILLS, "{killed} builds were killed and {done} were not: the delays are too long");
+    run_ok(&mut emit())?;
+    ensure!(fs::read(&output)? == whole, "other bytes with what killed builds left in the cache");
     Ok(())
 }
