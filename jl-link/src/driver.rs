@@ -129,10 +129,12 @@ fn julia_image(
     if linked.counts.is_none() {
         return without_clones(lld, invocation, inputs, &[]);
     }
+    let c_header = c_header::text(&linked.elf, invocation)?;
     let finished = finish::finish_julia(&linked.elf, invocation)?;
     let staged = stage.path("finished");
     write_like(&staged, &finished.bytes, &path, &output)?;
     std::fs::rename(&staged, &output).map_err(|cause| Error::Write { path: output.clone(), cause })?;
+    c_header::write(c_header, invocation)?;
     tell_shards(linked.counts, invocation);
     if wants_report(invocation) {
         tell(&Report::without_clones(inputs, &[], &output), invocation)?;
