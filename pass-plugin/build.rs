@@ -52,6 +52,7 @@ fn main() {
         .file("cpp/shim.cpp")
         .file("cpp/julia.cpp")
         .file("cpp/split.cpp")
+        .file("cpp/crash.cpp")
         .file("cpp/emit.cpp")
         .file("cpp/identity.cpp")
         .file("cpp/units.cpp")

@@ -5,7 +5,6 @@
 #include "llvm/IR/DiagnosticHandler.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/LLVMRemarkStreamer.h"
-#include "llvm/Support/PrettyStackTrace.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Transforms/IPO/ForceFunctionAttrs.h"
 
@@ -90,9 +89,8 @@ void jl_cpp_write_stream(void *Stream, const char *Bytes, size_t Len) {
 
 void jl_cpp_machine_free(void *Machine) { delete static_cast<TargetMachine *>(Machine); }
 
-// The other half of LLVM's pipeline, for what the machine is. A crash says Place, and the function.
-void jl_cpp_optimise(void *Machine, LLVMModuleRef Mod, unsigned Level, bool Vectorise, const char *Place) {
-  PrettyStackTraceFormat Where("Optimising %s", Place);
+// The other half of LLVM's pipeline, for what the machine is.
+void jl_cpp_optimise(void *Machine, LLVMModuleRef Mod, unsigned Level, bool Vectorise) {
   PipelineTuningOptions Tuning;
   Tuning.SLPVectorization = Vectorise;
   Tuning.LoopVectorization = Vectorise;
@@ -105,9 +103,8 @@ void jl_cpp_optimise(void *Machine, LLVMModuleRef Mod, unsigned Level, bool Vect
 }
 
 // Code for the module: an object, or its text. False where the target can't.
-bool jl_cpp_emit(void *Machine, LLVMModuleRef Mod, bool Assembly, const char *Place, void *Data,
+bool jl_cpp_emit(void *Machine, LLVMModuleRef Mod, bool Assembly, void *Data,
                  void (*Write)(void *, const char *, size_t)) {
-  PrettyStackTraceFormat Where("Emitting %s", Place);
   Module &M = *unwrap(Mod);
   SmallVector<char, 0> Bytes;
   raw_svector_ostream OS(Bytes);

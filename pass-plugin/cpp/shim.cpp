@@ -60,6 +60,8 @@ class RustPass : public PassInfoMixin<RustPass> {
   std::string Params;
 
 public:
+  // What LLVM says when it crashes.
+  static StringRef name() { return "Julienne"; }
   RustPass(RunFn Run, unsigned Kind, StringRef Params = "") : Run(Run), Kind(Kind), Params(Params) {}
   PreservedAnalyses run(Module &M, ModuleAnalysisManager &) {
     bool Changed = Run(wrap(&M), Kind, Params.data(), Params.size());
@@ -75,6 +77,7 @@ class SimplifyPass : public PassInfoMixin<SimplifyPass> {
   RustPass Units;
 
 public:
+  static StringRef name() { return "Julienne, simplification"; }
   SimplifyPass(PassBuilder &PB, unsigned Level, RustPass Units)
       : Pipeline(std::make_shared<Simplification>(simplification(PB, Level))), Units(Units) {}
   PreservedAnalyses run(Module &M, ModuleAnalysisManager &MAM) {
@@ -132,6 +135,7 @@ class PipelinePass : public PassInfoMixin<PipelinePass> {
   TargetMachine *Machine;
 
 public:
+  static StringRef name() { return "Julienne, cloning"; }
   PipelinePass(const Callbacks &C, LinkPhase Phase, TargetMachine *Machine)
       : C(C), Phase(Phase), Machine(Machine) {}
   PreservedAnalyses run(Module &M, ModuleAnalysisManager &MAM) {

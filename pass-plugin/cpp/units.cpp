@@ -7,7 +7,6 @@
 #include "llvm/IR/InstIterator.h"
 #include "llvm/Linker/IRMover.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/PrettyStackTrace.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Transforms/IPO/ArgumentPromotion.h"
 #include "llvm/Transforms/IPO/FunctionAttrs.h"
@@ -416,9 +415,8 @@ void jl_cpp_infer_attributes(LLVMModuleRef Mod, bool Promote) {
 }
 
 // The part of simplification that units go through.
-bool jl_cpp_simplify_unit(void *Machine, LLVMModuleRef Mod, unsigned Level, const char *Place, const Text *List,
-                          size_t Count, void *Data, void (*Error)(void *, const char *, size_t)) {
-  PrettyStackTraceFormat Where("Simplifying %s", Place);
+bool jl_cpp_simplify_unit(void *Machine, LLVMModuleRef Mod, unsigned Level, const Text *List, size_t Count,
+                          void *Data, void (*Error)(void *, const char *, size_t)) {
   PassBuilder PB(static_cast<TargetMachine *>(Machine));
   Analyses A(PB);
   Simplification S = simplification(PB, Level);

@@ -7,7 +7,7 @@ use crate::emit::unit;
 use crate::julia::{cpu_features, multiversion};
 #[cfg(feature = "llvm22")]
 use crate::llvm::{HostMachine, HostStream};
-use crate::llvm::{Module, Severity};
+use crate::llvm::{MemoryWatch, Module, Severity};
 use crate::packages::{self, dedup, export};
 use crate::settings::Settings;
 use crate::shim::{self, Callbacks};
@@ -124,6 +124,7 @@ extern "C" fn pre_code_gen(
 /// Runs `work`, of which nothing unwinds across C: errors and panics become the compiler's errors, and then the result
 /// is true.
 fn guarded(module: Module, work: impl FnOnce() -> Result<bool, String>) -> bool {
+    let _watch = MemoryWatch::start();
     let error = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => return done,
         Ok(Err(error)) => error,

@@ -152,18 +152,11 @@ unsafe extern "C" {
     pub fn jl_cpp_has_side_outputs(machine: *mut c_void, module: LLVMModuleRef) -> bool;
     pub fn jl_cpp_write_stream(stream: *mut c_void, bytes: *const c_char, len: usize);
     pub fn jl_cpp_machine_free(machine: *mut c_void);
-    pub fn jl_cpp_optimise(
-        machine: *mut c_void,
-        module: LLVMModuleRef,
-        level: c_uint,
-        vectorise: bool,
-        place: *const c_char,
-    );
+    pub fn jl_cpp_optimise(machine: *mut c_void, module: LLVMModuleRef, level: c_uint, vectorise: bool);
     pub fn jl_cpp_emit(
         machine: *mut c_void,
         module: LLVMModuleRef,
         assembly: bool,
-        place: *const c_char,
         data: *mut c_void,
         write: WriteBytes,
     ) -> bool;
@@ -226,12 +219,19 @@ unsafe extern "C" {
         machine: *mut c_void,
         module: LLVMModuleRef,
         level: c_uint,
-        place: *const c_char,
         imports: *const Text,
         count: usize,
         data: *mut c_void,
         error: WriteBytes,
     ) -> bool;
+}
+
+unsafe extern "C" {
+    // `cpp/crash.cpp`.
+    pub fn jl_cpp_landmark(text: *const c_char, len: usize) -> *mut c_void;
+    pub fn jl_cpp_landmark_free(landmark: *mut c_void);
+    pub fn jl_cpp_watch_memory();
+    pub fn jl_cpp_unwatch_memory();
 }
 
 unsafe extern "C" {

@@ -514,6 +514,73 @@ fn what_cannot_be_emitted_is_said_and_nothing_is_written() -> Result<()> {
     Ok(())
 }
 
+/// A function that optimisation makes a thousand times as large: loops that must be unrolled.
+fn growing() -> Result<String> {
+    const LOOPS: usize = 300;
+    let mut text = String::from(
+        "target triple = \"x86_64-unknown-linux-gnu\"\ndefine void @grows(ptr %p) {\nstart:\n  br label %loop0\n",
+    );
+    for k in 0..LOOPS {
+        let before = k.checked_sub(1).map_or("start".into(), |k| format!("loop{k}"));
+        let after = if k + 1 < LOOPS { format!("loop{}", k + 1) } else { "done".into() };
+        writeln!(
+            text,
+            "loop{k}:\n  %i{k} = phi i64 [ 0, %{before} ], [ %n{k}, %loop{k} ]\n  \
+             %a{k} = getelementptr i64, ptr %p, i64 %i{k}\n  store volatile i64 %i{k}, ptr %a{k}\n  \
+             %n{k} = add i64 %i{k}, 1\n  %e{k} = icmp eq i64 %n{k}, 3000\n  \
+             br i1 %e{k}, label %{after}, label %loop{k}, !llvm.loop !{k}"
+        )?;
+    }
+    text.push_str("done:\n  ret void\n}\n");
+    for k in 0..LOOPS {
+        writeln!(text, "!{k} = distinct !{{!{k}, !{LOOPS}}}")?;
+    }
+    writeln!(text, "!{LOOPS} = !{{!\"llvm.loop.unroll.full\"}}")?;
+    Ok(text)
+}
+
+/// The command, with so many KiB of address space.
+fn within(limit: u64, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -v {limit}; exec \"$@\""), "sh"]);
+    shell
+        .arg(command.get_program())
+        .args(command.get_args())
+        .envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    shell
+}
+
+#[test]
+fn out_of_memory_names_the_shard_and_the_function_and_nothing_is_written() -> Result<()> {
+    let work = Work::new()?;
+    let (small, large) = (work.path("small.ll"), work.path("large.ll"));
+    let (output, other) = (work.path("kept.a"), work.path("other.a"));
+    fs::write(&small, "target triple = \"x86_64-unknown-linux-gnu\"\ndefine void @f() {\n  ret void\n}\n")?;
+    fs::write(&large, growing()?)?;
+    fs::write(&output, "before")?;
+    let emit = |input: &Path, output: &Path| {
+        let mut command = work.opt(&format!("jl-emit<O2;simplified;out={}>", output.display()));
+        command.arg(input).env("JULIA_IMAGE_THREADS", "1");
+        command
+    };
+    // What the tools themselves need depends on the system.
+    let mut limits = (100..2000).map(|mib| mib * 1024).step_by(4);
+    let least = limits
+        .find(|limit| run(&mut within(*limit, &emit(&small, &other))).is_ok_and(|ran| ran.status.success()));
+    let least = least.context("opt runs in no amount of memory")?;
+    let mut said = Vec::new();
+    for more in (4..=32).step_by(4).map(|mib| mib * 1024) {
+        let ran = run(&mut within(least + more, &emit(&large, &output)))?;
+        ensure!(!ran.status.success(), "{more} KiB are enough: {}", ran.describe());
+        ensure!(fs::read(&output)? == b"before", "the output was changed with {more} KiB more");
+        said.push(ran.stderr);
+    }
+    let named =
+        |text: &&String| text.contains("out of memory") && text.contains("shard 0") && text.contains("grows");
+    ensure!(said.iter().filter(named).count() > 0, "no message names shard and function: {said:#?}");
+    Ok(())
+}
+
 #[test]
 fn a_build_that_is_killed_leaves_what_was_there_or_the_whole() -> Result<()> {
     const KILLS: u32 = 50;

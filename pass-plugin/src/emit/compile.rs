@@ -70,11 +70,10 @@ impl Compiler {
         if module.has_flag(FP_STRICT) {
             machine.fuse_by_flags(module, FP_STRICT);
         }
-        let place = task.place().to_string();
-        task.stage(Stage::Optimise, || machine.optimise(module, self.level, &place));
+        task.stage(Stage::Optimise, || machine.optimise(module, self.level));
         let bytes = task.stage(Stage::Emit, || match self.form {
             Form::Optimised => Ok(module.bitcode()),
-            form => machine.emit(module, form, &place),
+            form => machine.emit(module, form),
         })?;
         Compiled::of(&owned, bytes)
     }

@@ -97,4 +97,21 @@ impl Stage {
             Stage::Compose => "compose",
         }
     }
+
+    /// Before the name of a place: what a thread is at.
+    pub fn doing(self) -> &'static str {
+        match self {
+            Stage::Simplify => "Simplifying",
+            Stage::Annotate => "Annotating",
+            Stage::Partition => "Partitioning",
+            Stage::Serialise => "Writing",
+            Stage::Look => "Asking the cache for",
+            Stage::Distribute => "Distributing",
+            Stage::Deserialise => "Reading",
+            Stage::Materialise => "Cloning",
+            Stage::Optimise => "Optimising",
+            Stage::Emit => "Emitting",
+            Stage::Compose => "Composing",
+        }
+    }
 }

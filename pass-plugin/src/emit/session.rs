@@ -7,7 +7,8 @@ use super::queue::{self, Failure, Job, Resources, Task};
 use super::store::Store;
 use super::timings::{self, Recorder};
 use super::{memory, threads, trace};
-use crate::llvm::{Module, Severity};
+use crate::llvm::{Landmark, Module, Severity};
+use std::any::Any;
 use std::cell::RefCell;
 use std::env::var_os;
 use std::path::Path;
@@ -33,7 +34,17 @@ impl Session {
         let free = memory::free(Path::new("/"));
         let (memory, other) = memory::budget(var_os(memory::VARIABLE).as_deref(), free);
         let warnings = RefCell::new(warning.into_iter().chain(other).collect());
-        Session { threads, memory, recorder: Recorder::new(), warnings, weights: RefCell::default(), store }
+        let landmark = |place: &Place, stage: Stage| -> Box<dyn Any> {
+            Box::new(Landmark::new(&format!("{} {place}", stage.doing())))
+        };
+        Session {
+            threads,
+            memory,
+            recorder: Recorder::watched(landmark),
+            warnings,
+            weights: RefCell::default(),
+            store,
+        }
     }
 
     /// Does a stage of the whole module on this thread and notes its time.

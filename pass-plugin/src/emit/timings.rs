@@ -2,6 +2,7 @@
 
 use crate::emit::place::{Place, Stage};
 use nix::time::{ClockId, clock_gettime};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -35,16 +36,20 @@ pub struct Span {
     pub cpu: Duration,
 }
 
+/// Is told of a stage that begins; what it gives is dropped where the stage ends.
+pub type Watch = fn(&Place, Stage) -> Box<dyn Any>;
+
 /// Collects [`Span`]s from all threads.
 #[derive(Debug)]
 pub struct Recorder {
     origin: Instant,
+    watch: Watch,
     spans: Mutex<Vec<Span>>,
 }
 
 impl Default for Recorder {
     fn default() -> Recorder {
-        Recorder { origin: Instant::now(), spans: Mutex::default() }
+        Recorder::watched(|_, _| Box::new(()))
     }
 }
 
@@ -53,8 +58,13 @@ impl Recorder {
         Recorder::default()
     }
 
+    pub fn watched(watch: Watch) -> Recorder {
+        Recorder { origin: Instant::now(), watch, spans: Mutex::default() }
+    }
+
     /// Does `work` and notes what it took; not where it panics.
     pub fn time<R>(&self, place: &Place, stage: Stage, thread: usize, work: impl FnOnce() -> R) -> R {
+        let _watched = (self.watch)(place, stage);
         let (start, cpu) = (self.origin.elapsed(), thread_cpu());
         let result = work();
         let wall = self.origin.elapsed().saturating_sub(start);

@@ -86,9 +86,7 @@ fn generate_large(module: Module, host: HostMachine, is_object: bool) -> Result<
     let compiled = session.run(&jobs, |index, task| {
         let piece = task.stage(Stage::Deserialise, || OwnedModule::read(&pieces[index].bitcode))?;
         let machine = Machine::copy_of(host).ok_or("the host's target cannot be made again")?;
-        let bytes = task.stage(Stage::Emit, || {
-            machine.emit(piece.module(), Form::Object, &jobs[index].place.to_string())
-        })?;
+        let bytes = task.stage(Stage::Emit, || machine.emit(piece.module(), Form::Object))?;
         Compiled::of(&piece, bytes)
     });
     let compiled = compiled.map_err(|failure| failure.to_string())?;

@@ -1,7 +1,7 @@
 //! Optimising and emitting a module by ourselves.
 
 use super::own::append_bytes;
-use super::{Module, c_string, llvm, non_null};
+use super::{Module, llvm, non_null};
 use crate::emit::settings::{Form, Level};
 use crate::shim;
 use std::ffi::c_void;
@@ -83,23 +83,20 @@ impl Machine {
         llvm!(shim::jl_cpp_fuse_by_flags(module.0, self.0, flag.as_ptr().cast(), flag.len()));
     }
 
-    /// The second half of LLVM's default pipeline: vectorisation and what follows. `place` is what LLVM says when it
-    /// crashes.
-    pub fn optimise(&self, module: Module, level: Level, place: &str) {
-        let place = c_string(place);
-        llvm!(shim::jl_cpp_optimise(self.0, module.0, level.number(), level.vectorises(), place.as_ptr()));
+    /// The second half of LLVM's default pipeline: vectorisation and what follows.
+    pub fn optimise(&self, module: Module, level: Level) {
+        llvm!(shim::jl_cpp_optimise(self.0, module.0, level.number(), level.vectorises()));
     }
 
     /// Code for the module.
     ///
     /// # Errors
     /// A sentence, when the target cannot emit that.
-    pub fn emit(&self, module: Module, form: Form, place: &str) -> Result<Vec<u8>, String> {
+    pub fn emit(&self, module: Module, form: Form) -> Result<Vec<u8>, String> {
         let mut bytes: Vec<u8> = Vec::new();
         let data: *mut Vec<u8> = &mut bytes;
         let assembly = form == Form::Assembly;
-        let place = c_string(place);
-        if llvm!(shim::jl_cpp_emit(self.0, module.0, assembly, place.as_ptr(), data.cast(), append_bytes)) {
+        if llvm!(shim::jl_cpp_emit(self.0, module.0, assembly, data.cast(), append_bytes)) {
             Ok(bytes)
         } else {
             Err(format!("code generation for '{}' cannot make {}", module.triple(), form.words()))

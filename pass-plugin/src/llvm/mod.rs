@@ -9,6 +9,7 @@
 mod block;
 mod clone_map;
 mod constant;
+mod crash;
 mod forward;
 mod function;
 mod fuse;
@@ -28,6 +29,7 @@ mod value;
 pub use block::{Block, LoopBlock};
 pub use clone_map::CloneMap;
 pub use constant::ConstantKind;
+pub use crash::{Landmark, MemoryWatch};
 pub use forward::ConstantLoad;
 pub use function::Function;
 pub use identity::{Canonicaliser, Obstacles, SymbolFacts, Uses};

@@ -1,7 +1,7 @@
 //! Pieces of a module that are simplified by themselves, and their way back into it.
 
 use super::own::append_bytes;
-use super::{Function, Machine, Module, OwnedModule, Value, c_string, llvm, push_name};
+use super::{Function, Machine, Module, OwnedModule, Value, llvm, push_name};
 use crate::emit::settings::Level;
 use crate::shim::{self, Text};
 use llvm_sys::core::*;
@@ -104,21 +104,14 @@ impl Machine {
     ///
     /// # Errors
     /// LLVM's words.
-    pub fn simplify(
-        &self,
-        module: Module,
-        level: Level,
-        imports: &[&[u8]],
-        place: &str,
-    ) -> Result<(), String> {
-        let (place, list) = (c_string(place), texts(imports));
+    pub fn simplify(&self, module: Module, level: Level, imports: &[&[u8]]) -> Result<(), String> {
+        let list = texts(imports);
         let mut error = Vec::new();
         let data: *mut Vec<u8> = &mut error;
         let done = llvm!(shim::jl_cpp_simplify_unit(
             self.0,
             module.0,
             level.number(),
-            place.as_ptr(),
             list.as_ptr(),
             list.len(),
             data.cast(),

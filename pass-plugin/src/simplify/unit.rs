@@ -36,8 +36,7 @@ impl Unit {
         if let Some((bodies, interfaces)) = kept.as_deref().and_then(interface::decode) {
             return Ok(Simplified { bodies, interfaces });
         }
-        let place = task.place().to_string();
-        let (done, silent) = task.stage(Stage::Simplify, || self.run(&imports, &place))?;
+        let (done, silent) = task.stage(Stage::Simplify, || self.run(&imports))?;
         if silent {
             store.put(&key, &interface::encode(&done.bodies, &done.interfaces));
         }
@@ -45,11 +44,11 @@ impl Unit {
     }
 
     /// What LLVM makes of it, and whether it had nothing to say about it.
-    fn run(&self, imports: &[&[u8]], place: &str) -> Result<(Simplified, bool), String> {
+    fn run(&self, imports: &[&[u8]]) -> Result<(Simplified, bool), String> {
         let owned = OwnedModule::read_without_names(&self.piece.bitcode)?;
         let module = owned.module();
         let machine = Machine::for_shard(module, self.level)?;
-        machine.simplify(module, self.level, imports, place)?;
+        machine.simplify(module, self.level, imports)?;
         if let Some(error) = owned.error() {
             return Err(error.to_string());
         }
