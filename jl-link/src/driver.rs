@@ -166,6 +166,7 @@ fn link_shards(
             Linked::Image { path, bytes, members } => (path, bytes, members),
         };
         let linked = Elf::parse(output, bytes)?;
+        julia::state::check(&linked)?;
         let arch = linked.arch;
         match julia::merge(linked, inputs)? {
             Attempt::Done(merged) => {

@@ -8,6 +8,7 @@
 
 pub mod relocations;
 pub mod room;
+pub mod state;
 
 use crate::elf::Elf;
 use crate::error::{Error, Result};
