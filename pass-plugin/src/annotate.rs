@@ -141,6 +141,7 @@ fn annotate_for_targets(module: Module, parameters: &Settings) -> Result<bool, S
     if let Some(note) = raising {
         module.diagnose(Severity::Note, &note);
     }
+    forget_unheard_of(module, arch);
     let baseline = targets[0].features.clone();
     let collected =
         facts::collect(module, arch, |f| !hardware(arch, &own_features(arch, f)).is_subset(&baseline));
@@ -294,12 +295,26 @@ pub fn set_target(module: Module, arch: Arch, function: Function, target: &Targe
             features.disabled.extend(implied);
         }
     }
+    features.disabled.retain(|name| !architecture::is_unheard_of(arch, name));
     if let Some((least, most)) = architecture::vector_scale(arch, &features.features) {
         function.set_vector_scale(module, least, most);
     }
     function.set_string_attribute(module, "target-cpu", &target.cpu);
     function.set_string_attribute(module, "target-features", &features.feature_string());
     function.set_string_attribute(module, "tune-cpu", &target.tune);
+}
+
+/// Lists of features that another LLVM wrote turn off what this one knows no more, and it would say so of each function.
+fn forget_unheard_of(module: Module, arch: Arch) {
+    let gone =
+        |item: &str| item.strip_prefix('-').is_some_and(|name| architecture::is_unheard_of(arch, name));
+    for function in module.functions() {
+        let Some(list) = function.string_attribute("target-features") else { continue };
+        let (unheard_of, known): (Vec<&str>, Vec<&str>) = list.split(',').partition(|item| gone(item));
+        if !unheard_of.is_empty() {
+            function.set_string_attribute(module, "target-features", &known.join(","));
+        }
+    }
 }
 
 /// More options such as `-mno-avx` than anybody gives.

@@ -10,6 +10,7 @@ use crate::{target_aarch64, target_x86, trampoline_aarch64, trampoline_x86};
 use image_format::cpu::Arch;
 use image_format::report::Reason;
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 /// LLVM's name for a CPU that may be given by an alias.
 pub fn canonical_cpu(arch: Arch, name: &str) -> String {
@@ -36,8 +37,19 @@ pub fn implied(arch: Arch, feature: &str, on: bool) -> Features {
 }
 
 /// The features that the LLVM at work knows; `None` where it was built without the architecture.
-pub fn known_features(arch: Arch) -> Option<HashSet<String>> {
-    llvm::known_features(&format!("{}-unknown-linux-gnu", arch.name()))
+pub fn known_features(arch: Arch) -> Option<&'static HashSet<String>> {
+    static X86_64: OnceLock<Option<HashSet<String>>> = OnceLock::new();
+    static AARCH64: OnceLock<Option<HashSet<String>>> = OnceLock::new();
+    let known = match arch {
+        Arch::X86_64 => &X86_64,
+        Arch::Aarch64 => &AARCH64,
+    };
+    known.get_or_init(|| llvm::known_features(&format!("{}-unknown-linux-gnu", arch.name()))).as_ref()
+}
+
+/// Whether this LLVM complains of the name; it ignores it then.
+pub fn is_unheard_of(arch: Arch, feature: &str) -> bool {
+    withdrawn(arch).contains(&feature) && known_features(arch).is_some_and(|known| !known.contains(feature))
 }
 
 /// Features that older LLVMs have and LLVM 22 has no more: no compiler needs them, and nothing asks a CPU for

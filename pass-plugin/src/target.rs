@@ -97,7 +97,7 @@ pub fn resolve(arch: Arch, list: &str) -> Result<Vec<Target>, String> {
 fn resolve_one(arch: Arch, target: &TargetString) -> Result<Target, String> {
     // Names are looked up in image-format's table, which is LLVM 22's.
     let known = architecture::known_features(arch);
-    let is_known = |feature: &String| known.as_ref().is_none_or(|known| known.contains(feature));
+    let is_known = |feature: &String| known.is_none_or(|known| known.contains(feature));
     let (cpu, mut features) = match target.cpu.as_str() {
         "native" => {
             let host = architecture::host(arch);

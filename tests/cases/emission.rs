@@ -551,6 +551,15 @@ fn within(limit: u64, command: &Command) -> Command {
 }
 
 #[test]
+fn lists_of_features_that_another_llvm_wrote_raise_no_complaints() -> Result<()> {
+    let work = Work::new()?;
+    let mut emit = work.emit(&in_tests("ir/features/described.ll"), &work.path("shards.a"), ";simplified");
+    let ran = run_ok(emit.env("JULIA_CPU_TARGET", "x86-64;haswell,clone_all"))?;
+    ensure!(ran.stderr.is_empty(), "{}", ran.describe());
+    Ok(())
+}
+
+#[test]
 fn out_of_memory_names_the_shard_and_the_function_and_nothing_is_written() -> Result<()> {
     let work = Work::new()?;
     let (small, large) = (work.path("small.ll"), work.path("large.ll"));
