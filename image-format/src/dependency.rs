@@ -186,6 +186,26 @@ impl DependencyImage {
         names.collect::<Result<_, _>>().map_err(elf)
     }
 
+    /// The image table.
+    ///
+    /// # Panics
+    /// Never: [`DependencyImage::open`] has read it once.
+    pub fn table(&self) -> Table<'_> {
+        Table::new(self.header, self.at(self.header.table), false).expect("a table that was checked")
+    }
+
+    /// The functions that symbols name, where the file has symbols of all: name, address, and size in bytes. Of a stripped one
+    /// those for the dynamic linker.
+    pub fn functions(&self) -> Vec<(String, u64, u64)> {
+        let Ok(file) = ElfFile64::<LittleEndian>::parse(&*self.file) else { return Vec::new() };
+        let of = |symbol: ElfSymbol64<'_, '_, LittleEndian>| {
+            let is_function = symbol.is_definition() && symbol.kind() == SymbolKind::Text;
+            let name = symbol.name_bytes().ok().filter(|_| is_function)?;
+            Some((String::from_utf8_lossy(name).into_owned(), symbol.address(), symbol.size()))
+        };
+        file.symbols().chain(file.dynamic_symbols()).filter_map(of).collect()
+    }
+
     fn lists(&self, verify: bool) -> Result<Package<'_>, Problem> {
         Package::new(&self.header, |extent| self.at(extent), verify).map_err(Problem::Package)
     }

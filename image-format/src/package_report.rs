@@ -27,11 +27,18 @@ pub enum Fate {
     Address,
     /// Kept: its callers should hold its code.
     AlwaysInline,
+    /// Kept by the linker: objects of the link hold different functions of this name, or one that is not known to be the
+    /// same.
+    Disagreement,
+    /// Kept by the linker: an archive's member comes into the link for its sake.
+    DrawsIn,
+    /// Kept by the linker: there is bitcode in the link, of which nothing is known before it is compiled.
+    Bitcode,
 }
 
 impl Fate {
     /// All but verdicts.
-    const OWN: [Fate; 8] = [
+    const OWN: [Fate; 11] = [
         Fate::Deduplicated,
         Fate::NotExported,
         Fate::OtherContent,
@@ -40,6 +47,9 @@ impl Fate {
         Fate::Group,
         Fate::Address,
         Fate::AlwaysInline,
+        Fate::Disagreement,
+        Fate::DrawsIn,
+        Fate::Bitcode,
     ];
 
     pub fn all() -> impl Iterator<Item = Fate> {
@@ -59,6 +69,9 @@ impl Fate {
             Fate::Group => "group",
             Fate::Address => "address",
             Fate::AlwaysInline => "always-inline",
+            Fate::Disagreement => "disagreement",
+            Fate::DrawsIn => "draws-in",
+            Fate::Bitcode => "bitcode",
         }
     }
 
@@ -78,6 +91,9 @@ impl Fate {
             Fate::Group => "shares its COMDAT group with something that stays",
             Fate::Address => "has its address used, and the dependency has no symbol for it",
             Fate::AlwaysInline => "is always_inline: its callers should hold its code",
+            Fate::Disagreement => "is not known to be the same one in all objects that define it",
+            Fate::DrawsIn => "is what a member of an archive is linked for",
+            Fate::Bitcode => "may be defined by bitcode, too, of which nothing is known before the link",
         }
     }
 }

@@ -8,12 +8,12 @@ use crate::elf::Elf;
 use crate::error::{Error, REPORT_IT, Result};
 use crate::finish;
 use crate::julia::{self, Attempt, room::Room};
-use crate::lld::{Linked, Lld, Stage};
+use crate::lld::{Additions, Linked, Lld, Stage};
 use crate::llvm::Llvm;
 use crate::merge;
 use crate::options;
 use crate::packages::relink::{Relinked, relink};
-use crate::packages::{self, Dependencies};
+use crate::packages::{self, Dependencies, late};
 use crate::report::{Report, parse_report_section};
 use crate::require;
 use crate::response;
@@ -78,7 +78,13 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
 fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> Result<ExitCode> {
     let output = invocation.output();
     let dependencies = Dependencies::open(invocation, inputs)?;
-    let link = |room: Option<&[u8]>| lld.link(invocation, inputs, stage, room, &dependencies);
+    let late = match late::plan(lld, invocation, inputs, stage, &dependencies)? {
+        late::Planned::Failed(status) => return Ok(exit_code(status)),
+        late::Planned::Late(late) => late,
+    };
+    let link = |room: Option<&[u8]>| {
+        lld.link(invocation, inputs, stage, Additions { room, dependencies: &dependencies, late: &late })
+    };
     let (path, members, linked, room) =
         match link_shards(link, first_room(inputs, &output)?, inputs, &output)? {
             Shards::Failed(status) => return Ok(exit_code(status)),
@@ -105,7 +111,7 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
     check::check(&read_back, finished.header_address, &finished.used, inputs, &members)?;
     tell_shards(shards, invocation);
     if wants_report(invocation) {
-        tell(&Report::new(&finished, inputs, &members, &output), invocation)?;
+        tell(&Report::new(&finished, inputs, &members, &late.lines, &output), invocation)?;
     }
     std::fs::rename(&staged, &output).map_err(|cause| Error::Write { path: output.clone(), cause })?;
     c_header::write(c_header, invocation)?;

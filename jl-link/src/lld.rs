@@ -3,7 +3,7 @@
 use crate::args::{Invocation, Strip};
 use crate::error::{Error, Result};
 use crate::llvm::Llvm;
-use crate::packages::Dependencies;
+use crate::packages::{Dependencies, Late};
 use crate::response;
 use crate::scan::Inputs;
 use crate::shims;
@@ -77,25 +77,47 @@ impl Lld {
         child.wait().map_err(failed)
     }
 
-    /// Links into `stage` with the shim and everything that the later phases need. `room`: an object for the
-    /// tables of Julia's shards.
+    /// Links into `stage` with the shim and everything that the later phases need.
     pub fn link(
         &self,
         invocation: &Invocation,
         inputs: &Inputs,
         stage: &Stage,
-        room: Option<&[u8]>,
-        dependencies: &Dependencies,
+        additions: Additions<'_>,
     ) -> Result<Linked> {
+        let Additions { room, dependencies, late } = additions;
         let shim = shim(inputs.image_arch().unwrap_or(Arch::HOST), invocation)?;
         let shim = stage.write("jl-shim.o", &shim)?;
         let mut ours = vec![shim];
         if let Some(room) = room {
             ours.push(stage.write(ROOM, room)?);
         }
+        for (number, object) in late.objects.iter().enumerate() {
+            ours.push(stage.write(&format!("jl-packages-{number}.o"), object)?);
+        }
         let mut args = link_args(self.llvm, invocation, inputs, stage, &ours);
-        args.extend(dependencies.link_args(inputs));
+        args.extend(dependencies.link_args(inputs, &late.needed));
         self.link_staged(invocation, stage, args, &ours, complains_of_icf(invocation, inputs))
+    }
+
+    /// What a link without additions draws in of archives; nothing of it is kept.
+    pub fn extracted(&self, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> Result<Probed> {
+        let shim = shim(inputs.image_arch().unwrap_or(Arch::HOST), invocation)?;
+        let ours = [stage.write("jl-shim.o", &shim)?];
+        let mut args = link_args(self.llvm, invocation, inputs, stage, &ours);
+        let list = stage.path(PROBED);
+        let mut option = OsString::from("--why-extract=");
+        option.push(&list);
+        // The names of symbols count, not what they mean in C++.
+        args.extend(["--no-demangle".into(), option]);
+        match self.link_staged(invocation, stage, args, &ours, complains_of_icf(invocation, inputs))? {
+            Linked::Failed(status) => Ok(Probed::Failed(status)),
+            Linked::Image { .. } => {
+                let text = std::fs::read_to_string(&list);
+                let text = text.map_err(|cause| Error::Read { path: list.clone(), cause })?;
+                Ok(Probed::Extracted { members: column(&text, 1), symbols: column(&text, 2) })
+            }
+        }
     }
 
     /// Links an image from Julia into `stage`: as the user asked, and with `room`.
@@ -133,7 +155,7 @@ impl Lld {
         let path = stage.path(LINKED);
         let bytes = std::fs::read(&path).map_err(|cause| Error::Read { path: path.clone(), cause })?;
         let extracted = std::fs::read_to_string(stage.path(EXTRACTED)).ok();
-        let members = extracted.map(|text| members(&text)).unwrap_or_default();
+        let members = extracted.map(|text| column(&text, 1)).unwrap_or_default();
         Ok(Linked::Image { path, bytes, members })
     }
 }
@@ -153,8 +175,28 @@ pub enum Linked {
     },
 }
 
+/// What lld draws in of archives.
+pub enum Probed {
+    Failed(ExitStatus),
+    Extracted {
+        members: Vec<String>,
+        /// What each was wanted for.
+        symbols: Vec<String>,
+    },
+}
+
+/// What a link gets besides what the user asked for.
+#[derive(Clone, Copy)]
+pub struct Additions<'a> {
+    /// An object for the tables of Julia's shards.
+    pub room: Option<&'a [u8]>,
+    pub dependencies: &'a Dependencies,
+    pub late: &'a Late,
+}
+
 const LINKED: &str = "linked";
 const EXTRACTED: &str = "extracted";
+const PROBED: &str = "probed";
 const ROOM: &str = "jl-room.o";
 
 /// A directory beside the output: the finished file is renamed out of it, so that a half-written output is
@@ -311,9 +353,9 @@ fn mend_dependency_file(file: &Path, staged: &Path, output: &Path, ours: &[PathB
     std::fs::write(file, text).map_err(|cause| Error::Write { path: file.into(), cause })
 }
 
-/// The second column of `--why-extract`: which member was extracted.
-fn members(text: &str) -> Vec<String> {
-    text.lines().skip(1).filter_map(|line| Some(line.split('\t').nth(1)?.to_string())).collect()
+/// A column of `--why-extract`: 1 says which member was extracted, 2 for which symbol.
+fn column(text: &str, number: usize) -> Vec<String> {
+    text.lines().skip(1).filter_map(|line| Some(line.split('\t').nth(number)?.to_string())).collect()
 }
 
 #[cfg(test)]
@@ -332,6 +374,7 @@ mod tests {
 
     #[test]
     fn extracted_members() {
-        assert_eq!(members("reference\textracted\tsymbol\na.o\tl.a(b.o)\tf\n"), ["l.a(b.o)"]);
+        let text = "reference\textracted\tsymbol\na.o\tl.a(b.o)\tf\n";
+        assert_eq!((column(text, 1), column(text, 2)), (vec!["l.a(b.o)".into()], vec!["f".into()]));
     }
 }

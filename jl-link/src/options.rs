@@ -39,7 +39,8 @@ compiled for several CPUs. Objects without function records are linked as lld wo
 USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with ld's options and:
   --jl-report=FILE   write a report as JSON: functions, clones, calls, bytes, and what was not cloned and why
   --jl-header=FILE   write a header in C of the functions that a front end exported for C
-  --jl-dep=FILE      an image that the objects take functions from (may be given several times)
+  --jl-dep=FILE      an image that the objects take functions from (may be given several times); what objects of
+                     jl-cc --jl-package have in common with it leaves them
   --jl-summary       print a short summary on stderr (also: environment JL_LINK_SUMMARY=1)
   --jl-verbose       print the lld command line on stderr
   --jl-tunable       leave all calls between clones on their slots, so that each can be changed at run time
@@ -58,6 +59,7 @@ ENVIRONMENT: JL_LLVM, JL_LLD (path of ld.lld), JL_PLUGIN (path of the pass plugi
   JL_CACHE_DIR (default: $XDG_CACHE_HOME/julienne or ~/.cache/julienne), JL_CACHE_SIZE (default: 5G),
   JL_CACHE=0 (no cache)
 EXAMPLES: clang-22 -shared -fPIC --ld-path=/opt/julienne/bin/jl-link a.o b.o -o lib.so -Wl,--jl-report=r.json
+  jl-cc -shared a.o b.o --jl-dep=libbase.so -lbase -o lib.so
   JL_CACHE_DIR=/var/cache/ci jl-link --jl-cache-stats
 ";
 

@@ -11,6 +11,7 @@ use crate::packages::PackageCounts;
 use crate::packages::lists::DependencyCounts;
 use crate::scan::{Inputs, ObjectLines};
 use image_format::layout::REPORT_SECTION;
+use image_format::package_report::{self, Fate};
 use image_format::report::{Line, Reason, parse_lines};
 use image_format::specs::Specs;
 use serde::Serialize;
@@ -43,10 +44,13 @@ pub struct Report {
     pub calls: CallReport,
     /// What other images may use of this one, and what it takes from them.
     pub package: PackageCounts,
+    /// By dependency ("" where there is none to name) and reason: functions that others might have had in place of this
+    /// image's copies.
+    pub kept: BTreeMap<String, BTreeMap<&'static str, ReasonReport>>,
     /// By function: the target numbers whose body is its own, as the compiler planned, and why.
     pub cloned: BTreeMap<String, ClonedReport>,
     /// By reason.
-    pub not_cloned: BTreeMap<&'static str, NotClonedReport>,
+    pub not_cloned: BTreeMap<&'static str, ReasonReport>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -88,7 +92,7 @@ pub struct ClonedReport {
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct NotClonedReport {
+pub struct ReasonReport {
     pub explanation: &'static str,
     pub functions: BTreeSet<String>,
 }
@@ -102,7 +106,13 @@ pub fn parse_report_section(elf: &Elf) -> Vec<Line> {
 }
 
 impl Report {
-    pub fn new(finished: &Finished, inputs: &Inputs, members: &[String], output: &Path) -> Report {
+    pub fn new(
+        finished: &Finished,
+        inputs: &Inputs,
+        members: &[String],
+        late: &[package_report::Line],
+        output: &Path,
+    ) -> Report {
         let lines = lines(inputs, members, &finished.lto_lines);
         let sizes = finished.map.sizes();
         let size = |body: u64| finished.map.unit(body).map_or(0, |u| sizes[u.0 as usize]);
@@ -132,6 +142,7 @@ impl Report {
                 preemptible: calls.preemptible,
             },
             package: finished.package.clone(),
+            kept: kept(inputs, members, late),
             cloned: cloned.collect(),
             not_cloned: not_cloned(&lines),
         }
@@ -152,6 +163,7 @@ impl Report {
             body_bytes: 0,
             calls: CallReport { direct: 0, on_slot: BTreeMap::new(), without_trampoline: 0, preemptible: 0 },
             package: PackageCounts::default(),
+            kept: BTreeMap::new(),
             cloned: BTreeMap::new(),
             not_cloned: not_cloned(&lines(inputs, &[], lto_lines)),
         }
@@ -204,8 +216,21 @@ impl Report {
                 "  other images may use {exports}; {exports_in_doubt} are in doubt, and not offered"
             );
         }
-        for DependencyCounts { name, build_id, imports, .. } in dependencies {
-            let _ = writeln!(text, "  from {name} (build id {build_id}): {}", counted(*imports, "import"));
+        for DependencyCounts { name, build_id, imports, bytes, functions } in dependencies {
+            let bytes = bytes.map_or_else(|| "bytes not known: it has no symbols".into(), kib);
+            let _ = writeln!(
+                text,
+                "  from {name} (build id {build_id}): {}, of {}, {bytes}",
+                counted(*imports, "import"),
+                counted(functions.len(), "function")
+            );
+        }
+        for (dependency, reasons) in &self.kept {
+            let of = if dependency.is_empty() { "any dependency" } else { dependency };
+            for (reason, ReasonReport { explanation, functions }) in reasons {
+                let functions = counted(functions.len(), "function");
+                let _ = writeln!(text, "  not from {of}: {functions}: {explanation} [{reason}]");
+            }
         }
     }
 
@@ -260,8 +285,32 @@ fn lines<'a>(inputs: &'a Inputs, members: &[String], lto: &'a [Line]) -> HashMap
     found
 }
 
-fn not_cloned(lines: &HashMap<&str, &Line>) -> BTreeMap<&'static str, NotClonedReport> {
-    let mut by_reason: BTreeMap<&'static str, NotClonedReport> = BTreeMap::new();
+/// Why functions stayed that dependencies may have copies of. One that another object of the link left out is not among
+/// them: it was left out as well.
+fn kept(
+    inputs: &Inputs,
+    members: &[String],
+    late: &[package_report::Line],
+) -> BTreeMap<String, BTreeMap<&'static str, ReasonReport>> {
+    let linked = |o: &&ObjectLines<package_report::Line>| o.certain || members.contains(&o.name);
+    // What the link decided last holds.
+    let all = || late.iter().chain(inputs.package_lines.iter().filter(linked).flat_map(|o| &o.lines));
+    let mut seen: BTreeSet<&str> =
+        all().filter(|l| l.fate == Fate::Deduplicated).map(|l| l.function.as_str()).collect();
+    let mut by_dependency: BTreeMap<String, BTreeMap<&'static str, ReasonReport>> = BTreeMap::new();
+    for line in all().filter(|line| line.fate != Fate::Deduplicated) {
+        if seen.insert(&line.function) {
+            let reasons = by_dependency.entry(line.dependency.clone()).or_default();
+            let entry = reasons.entry(line.fate.word()).or_default();
+            entry.explanation = line.fate.explain();
+            entry.functions.insert(line.function.clone());
+        }
+    }
+    by_dependency
+}
+
+fn not_cloned(lines: &HashMap<&str, &Line>) -> BTreeMap<&'static str, ReasonReport> {
+    let mut by_reason: BTreeMap<&'static str, ReasonReport> = BTreeMap::new();
     for (name, line) in lines.iter().filter(|(_, line)| !Reason::is_cloned(line.reason)) {
         let entry = by_reason.entry(line.reason.word()).or_default();
         entry.explanation = line.reason.explain();

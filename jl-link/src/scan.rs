@@ -7,12 +7,14 @@ use crate::error::{Error, Result};
 use crate::inputs::{self, Member};
 use crate::julia::room::Room;
 use crate::notes;
+use crate::packages::copies::{self, Copies};
 use image_format::cpu::{Arch, EM_AARCH64, EM_X86_64};
 use image_format::julia::TableName;
 use image_format::layout::{
-    DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, HEADER_SECTION, IMPORT_SECTION, RECORD_SECTION,
-    REPORT_SECTION, SPECS_SECTION,
+    DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, HEADER_SECTION, IMPORT_SECTION, PACKAGE_REPORT_SECTION,
+    RECORD_SECTION, REPORT_SECTION, SPECS_SECTION,
 };
+use image_format::package_report;
 use image_format::pod::read_at;
 use image_format::record::records;
 use image_format::report::{Line, parse_lines};
@@ -36,10 +38,10 @@ pub struct RecordObject {
 
 /// Report lines of an object (which may have no records: nothing of it was worth cloning).
 #[derive(Clone, Debug)]
-pub struct ObjectLines {
+pub struct ObjectLines<L = Line> {
     pub name: String,
     pub certain: bool,
-    pub lines: Vec<Line>,
+    pub lines: Vec<L>,
 }
 
 /// A table of a shard of an image from Julia.
@@ -62,6 +64,8 @@ pub struct Inputs {
     pub arch: Option<Arch>,
     pub objects: Vec<RecordObject>,
     pub lines: Vec<ObjectLines>,
+    /// What became of functions that dependencies may have, when the objects were compiled.
+    pub package_lines: Vec<ObjectLines<package_report::Line>>,
     pub bitcode: bool,
     /// Names of indirect functions that the inputs define themselves.
     pub ifuncs: HashSet<String>,
@@ -79,6 +83,8 @@ pub struct Inputs {
     pub dependencies: Vec<Dependency>,
     /// Shared objects that are code images.
     pub libraries: Vec<PathBuf>,
+    /// What objects define, where dependencies are given that may have the same.
+    pub copies: Vec<Copies>,
 }
 
 impl Inputs {
@@ -217,6 +223,11 @@ fn scan_object(
             let lines = parse_lines(&String::from_utf8_lossy(text)).flatten().collect();
             let (name, certain) = (member.name.clone(), member.certain);
             found.lines.push(ObjectLines { name, certain, lines });
+        } else if name == PACKAGE_REPORT_SECTION.as_bytes() {
+            let text = section_data(member, section, PACKAGE_REPORT_SECTION)?;
+            let lines = package_report::parse_lines(&String::from_utf8_lossy(text)).flatten().collect();
+            let (name, certain) = (member.name.clone(), member.certain);
+            found.package_lines.push(ObjectLines { name, certain, lines });
         } else if name == EXPORT_SECTION.as_bytes() || name == IMPORT_SECTION.as_bytes() {
             found.has_packages = true;
         } else if name == DEPENDENCY_SECTION.as_bytes() {
@@ -236,6 +247,9 @@ fn scan_object(
         found.protection = Some(found.protection.unwrap_or(!0) & protection);
     }
     note_symbols(member, machine, sections, found);
+    if !invocation.own.dependencies.is_empty() {
+        found.copies.push(copies::read(member.name.clone(), member.certain, member.bytes, sections));
+    }
     match (specs, targets) {
         (Some(specs), Some(targets)) => {
             let listed = Specs::parse(&specs).map_or(0, |s| s.len());

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 use tests::command::{run, run_ok};
+use tests::machine::AARCH64;
 use tests::tools::{Tools, in_tests};
 
 const TARGETS: &str = "--jl-targets=x86-64;x86-64-v3,clone_all";
@@ -40,13 +41,22 @@ impl Work {
 
     /// `libNAME.so` above it; `options` are for the compilation.
     fn user(&self, name: &str, value: u32, options: &[&str]) -> Result<()> {
+        self.compile(name, value, options)?;
+        self.link(name, &[])
+    }
+
+    fn compile(&self, name: &str, value: u32, options: &[&str]) -> Result<()> {
         let object = format!("{name}.o");
         let mut compile = self.jl_cxx();
         compile.arg("-c").arg(in_tests("packages/user.cpp")).args(options);
         compile.arg(format!("-DFUNCTION={name}")).arg(format!("-DVALUE={value}"));
         run_ok(compile.args(["-o", &object]))?;
+        Ok(())
+    }
+
+    fn link(&self, name: &str, options: &[&str]) -> Result<()> {
         let mut link = self.jl_cxx();
-        link.args(["-shared", &object, "-L.", "-lbase", "-Wl,-rpath,$ORIGIN"]);
+        link.args(["-shared", &format!("{name}.o"), "-L.", "-lbase", "-Wl,-rpath,$ORIGIN"]).args(options);
         run_ok(link.args(["-o", &format!("lib{name}.so")]))?;
         Ok(())
     }
@@ -115,5 +125,82 @@ fn a_rebuilt_dependency_is_refused_with_both_build_ids() -> Result<()> {
     let named = ran.stderr.contains(&before) && ran.stderr.contains(&after);
     ensure!(ran.status.code() == Some(127) && named, "{}", ran.describe());
     ensure!(ran.stdout.is_empty(), "code ran: {}", ran.describe());
+    Ok(())
+}
+
+/// Both libraries, of objects that know nothing of the common one, linked with `options` besides.
+fn link_late(work: &Work, options: &[&str]) -> Result<()> {
+    for name in ["one", "two"] {
+        let report = format!("--jl-report={name}.json");
+        work.link(name, &[&["--jl-dep=libbase.so", &report], options].concat())?;
+    }
+    Ok(())
+}
+
+fn at_every_target(work: &Work) -> Result<()> {
+    for target in ["0", "1"] {
+        let ran = run_ok(Command::new(work.path("program")).env("JL_LOAD_TARGET", target))?;
+        ensure!(ran.stdout == EXPECTED, "at target {target}: {}", ran.describe());
+    }
+    Ok(())
+}
+
+#[test]
+fn objects_that_do_not_know_the_dependency_lose_what_it_has() -> Result<()> {
+    let work = Work::new()?;
+    work.base(&[])?;
+    work.users(&["--jl-package"])?;
+    let size = || -> Result<u64> { Ok(fs::metadata(work.path("libone.so"))?.len()) };
+    let before = size()?;
+    link_late(&work, &[])?;
+    let after = size()?;
+    ensure!(after < before, "{after} bytes, {before} before");
+    work.program()?;
+    at_every_target(&work)?;
+    let report: serde_json::Value = serde_json::from_str(&fs::read_to_string(work.path("one.json"))?)?;
+    let dependency = &report["package"]["dependencies"][0];
+    ensure!(dependency["functions"].as_array().is_some_and(|all| all.len() > 8), "{dependency}");
+    run_ok(Command::new(work.tools.jl_load()).arg("check").arg(work.path("libone.so")))?;
+    Ok(())
+}
+
+#[test]
+fn on_aarch64_too() -> Result<()> {
+    let work = Work::new()?;
+    let cc = || {
+        let mut command = Command::new(work.tools.jl_cxx());
+        command.args(AARCH64.flags).args(["-O2", "-fPIC", "--jl-package"]);
+        command.arg(format!("--jl-targets={}", AARCH64.targets)).env("JL_CACHE", "0");
+        command.current_dir(work.folder.path());
+        command
+    };
+    // No library of C++ for it is asked for, so that none need be there.
+    let shared = |name: &str, value: &str, options: &[&str]| -> Result<()> {
+        let mut command = cc();
+        command.arg(in_tests("packages/bare.cpp")).args(["-shared", "-nostdlib++"]).args(options);
+        command.arg(format!("-DFUNCTION={name}")).arg(format!("-DVALUE={value}"));
+        run_ok(command.args(["-o", &format!("lib{name}.so"), &format!("-Wl,-soname,lib{name}.so")]))?;
+        Ok(())
+    };
+    shared("base", "1", &[])?;
+    shared("one", "2", &["-Wl,--jl-dep=libbase.so"])?;
+    ensure!(work.explained("libone.so")?.to_string().contains("libbase.so"), "nothing was taken");
+    let mut link = cc();
+    link.args(["-xc"]).arg(in_tests("packages/bare_main.c")).args([
+        "-xnone",
+        "-nostdlib++",
+        "-L.",
+        "-lone",
+        "-lbase",
+    ]);
+    run_ok(link.args(["-Wl,-rpath,$ORIGIN", "-o", "program"]))?;
+    for target in 0..3 {
+        let words = AARCH64.prefix(&AARCH64.best());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(work.path("program")).env("JL_LOAD_TARGET", target.to_string());
+        let ran = run_ok(&mut command)?;
+        // Three times the sums of 1 to 10, and of 2 to 21.
+        ensure!(ran.stdout == "165 690\n", "{}", ran.describe());
+    }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! aarch64: branches, trampolines, range-extension thunks and relocations (ELF for the Arm 64-bit
 //! Architecture 2024Q3, section 5.7; Arm ARM DDI 0487, chapter C6).
 
-use super::{Branch, Code, Form, Referent};
+use super::{Branch, Code, Form, Jump, Referent};
 use object::elf::{self, RelocationType};
 
 /// Every instruction's size in bytes.
@@ -35,6 +35,12 @@ pub fn referent(kind: RelocationType) -> Referent {
 /// The types that speak of thread-local storage have numbers of their own.
 const THREAD_LOCAL: std::ops::RangeInclusive<u32> =
     elf::R_AARCH64_TLSGD_ADR_PREL21.0..=elf::R_AARCH64_TLSLD_LDST128_DTPREL_LO12_NC.0;
+
+/// `bti c; adrp x16, slot; ldr x16, [x16, :lo12:slot]; br x16`: x16 is given up to what stands between caller and callee.
+pub const JUMP: Jump = Jump {
+    code: &[0x5f, 0x24, 0x03, 0xd5, 0x10, 0, 0, 0x90, 0x10, 0x02, 0x40, 0xf9, 0, 0x02, 0x1f, 0xd6],
+    relocations: &[(4, elf::R_AARCH64_ADR_PREL_PG_HI21, 0), (8, elf::R_AARCH64_LDST64_ABS_LO12_NC, 0)],
+};
 
 pub fn branch(code: &impl Code, kind: RelocationType, place: u64) -> Option<Branch> {
     let kinds =

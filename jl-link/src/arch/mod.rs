@@ -10,7 +10,7 @@ mod x86_64_features;
 
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
-use object::elf::RelocationType;
+use object::elf::{self, RelocationType};
 use std::ffi::OsStr;
 
 /// How a branch stands in the code.
@@ -89,6 +89,29 @@ pub fn branch(arch: Arch, code: &impl Code, kind: RelocationType, place: u64) ->
     match arch {
         Arch::X86_64 => x86_64::branch(code, kind, place),
         Arch::Aarch64 => aarch64::branch(code, kind, place),
+    }
+}
+
+/// Code that jumps through a pointer in memory, for an object that is yet to be linked.
+pub struct Jump {
+    pub code: &'static [u8],
+    /// Offset, type and addend of each relocation against the pointer.
+    pub relocations: &'static [(u64, RelocationType, i64)],
+}
+
+/// What stands for a function of another image: begins where a branch may land, and changes nothing that a callee may find.
+pub fn jump(arch: Arch) -> &'static Jump {
+    match arch {
+        Arch::X86_64 => &x86_64::JUMP,
+        Arch::Aarch64 => &aarch64::JUMP,
+    }
+}
+
+/// The relocations of data: an address of 8 bytes, and a distance of 4 from the place itself.
+pub fn data_relocations(arch: Arch) -> [RelocationType; 2] {
+    match arch {
+        Arch::X86_64 => [elf::R_X86_64_64, elf::R_X86_64_PC32],
+        Arch::Aarch64 => [elf::R_AARCH64_ABS64, elf::R_AARCH64_PREL32],
     }
 }
 
@@ -187,6 +210,14 @@ pub fn protection(arch: Arch, property_note: &[u8]) -> u32 {
     0
 }
 
+/// The property note of code that follows all branch protection.
+pub fn protected_note(arch: Arch) -> Vec<u8> {
+    let (property, bits) = protections(arch);
+    let all = bits.iter().fold(0, |all, (bit, _)| all | bit);
+    let words = [4, 16, elf::NT_GNU_PROPERTY_TYPE_0.0, u32::from_le_bytes(*b"GNU\0"), property, 4, all, 0];
+    words.iter().flat_map(|word: &u32| word.to_le_bytes()).collect()
+}
+
 /// Names of the bits of [`protection`].
 pub fn protection_names(arch: Arch, bits: u32) -> String {
     let (_, names) = protections(arch);
@@ -207,6 +238,8 @@ mod tests {
         assert_eq!(protection(Arch::X86_64, &note(0xc000_0002, 3)), 3);
         assert_eq!(protection(Arch::Aarch64, &note(0xc000_0000, 0x17)), 7);
         assert_eq!(protection(Arch::Aarch64, &note(0xc000_0002, 3)), 0, "x86's");
+        assert_eq!(protection(Arch::X86_64, &protected_note(Arch::X86_64)[16..]), 3);
+        assert_eq!(protection(Arch::Aarch64, &protected_note(Arch::Aarch64)[16..]), 7);
         assert_eq!(protection_names(Arch::Aarch64, 3), "BTI and PAC");
         assert_eq!(protection_names(Arch::X86_64, 0), "none");
     }

@@ -1,7 +1,7 @@
 //! x86-64: branches, trampolines and relocations (System V psABI 1.0, sections 4.4 and B.2; Intel SDM
 //! volume 2).
 
-use super::{Branch, Code, Form, Referent};
+use super::{Branch, Code, Form, Jump, Referent};
 use object::elf::{self, RelocationType};
 
 pub fn referent(kind: RelocationType) -> Referent {
@@ -53,6 +53,12 @@ pub fn referent(kind: RelocationType) -> Referent {
         _ => Referent::SymbolPlusAddend,
     }
 }
+
+/// `endbr64; jmpq *slot(%rip)`.
+pub const JUMP: Jump = Jump {
+    code: &[0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25, 0, 0, 0, 0],
+    relocations: &[(6, elf::R_X86_64_PC32, -4)],
+};
 
 pub fn branch(code: &impl Code, kind: RelocationType, place: u64) -> Option<Branch> {
     match kind {

@@ -2,10 +2,13 @@
 
 use crate::args::{Invocation, PlainReason};
 use crate::error::{Error, Result};
+use crate::packages::copies::Identity;
+use crate::packages::replace::Offer;
 use crate::scan::Inputs;
 use image_format::cpu::Arch;
 use image_format::dependency::DependencyImage;
 use image_format::layout::Dependency;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +16,29 @@ use std::path::{Path, PathBuf};
 #[derive(Default)]
 pub struct Dependencies {
     images: Vec<DependencyImage>,
+    /// How many of them, from the first on, may have functions of objects that do not know them.
+    named: usize,
+}
+
+/// A dependency whose functions may replace those of the objects.
+pub struct Lender<'a> {
+    pub image: &'a DependencyImage,
+    /// Functions that the dynamic linker finds in it.
+    functions: HashSet<Vec<u8>>,
+}
+
+impl Offer for Lender<'_> {
+    fn name(&self) -> String {
+        String::from_utf8_lossy(&self.image.name).into_owned()
+    }
+
+    fn exports(&self, identity: &Identity) -> bool {
+        self.image.package().find(identity).is_some()
+    }
+
+    fn has_symbol(&self, name: &str) -> bool {
+        self.functions.contains(name.as_bytes())
+    }
 }
 
 impl Dependencies {
@@ -30,6 +56,7 @@ impl Dependencies {
             check(&image, &own, inputs.arch)?;
             images.push(image);
         }
+        let named = images.len();
         // A library that is no image, or not one that an object names, is the linker's affair alone.
         for path in inputs.libraries.iter().filter(|_| !inputs.dependencies.is_empty()) {
             if let Ok(image) = DependencyImage::open(path)
@@ -39,7 +66,7 @@ impl Dependencies {
                 images.push(image);
             }
         }
-        Ok(Dependencies { images })
+        Ok(Dependencies { images, named })
     }
 
     /// The image that a record names.
@@ -72,10 +99,24 @@ impl Dependencies {
         })
     }
 
+    /// Those that `--jl-dep` names, in its order.
+    ///
+    /// # Errors
+    /// One has damaged dynamic symbols.
+    pub fn lenders(&self) -> Result<Vec<Lender<'_>>> {
+        let lender =
+            |image: &DependencyImage| image.dynamic_functions().map_err(|cause| Error::Dependency { cause });
+        self.images[..self.named]
+            .iter()
+            .map(|image| Ok(Lender { functions: lender(image)?, image }))
+            .collect()
+    }
+
     /// What lld is asked, so that the dynamic linker loads every dependency that an object names: DT_NEEDED, also if no
-    /// symbol of it is used.
-    pub fn link_args(&self, inputs: &Inputs) -> Vec<OsString> {
-        let is_named = |image: &&DependencyImage| inputs.dependencies.iter().any(|d| d.is(image.header()));
+    /// symbol of it is used. `more` are named by objects of ours.
+    pub fn link_args(&self, inputs: &Inputs, more: &[Dependency]) -> Vec<OsString> {
+        let all = || inputs.dependencies.iter().chain(more);
+        let is_named = |image: &&DependencyImage| all().any(|d| d.is(image.header()));
         let named: Vec<&PathBuf> = self.images.iter().filter(is_named).map(|image| &image.path).collect();
         if named.is_empty() {
             return Vec::new();

@@ -5,6 +5,7 @@ use crate::arch;
 use crate::elf::{Elf, Section};
 use crate::error::{Error, Result};
 use crate::merge::{Function, SLOT_SIZE, offset_from};
+use crate::packages::sizes::Exports;
 use image_format::layout::{
     DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, ExportValue, Extent, IDENTITY_SIZE, IMPORT_SECTION,
     IMPORT_SLOT_SUFFIX, ImageHeader, Import, NOT_CLONED,
@@ -50,6 +51,8 @@ pub struct DependencyCounts {
     pub build_id: String,
     /// Import slots that it fills.
     pub imports: usize,
+    /// Bytes of code that these have there; none where its symbols do not tell.
+    pub bytes: Option<u64>,
     /// Names of the functions that were left out for its own.
     pub functions: BTreeSet<String>,
 }
@@ -132,6 +135,17 @@ impl Lists {
                 counts.functions.insert(name.into());
             }
         }
+        self.count(elf, dependencies)
+    }
+
+    fn count(&mut self, elf: &Elf, dependencies: &Dependencies) -> Result<()> {
+        for (number, counts) in self.counts.dependencies.iter_mut().enumerate() {
+            let exports = Exports::new(dependencies.find(&self.dependencies[number], &elf.path)?);
+            let taken = self.imports.values().filter(|taken| taken.dependency as usize == number);
+            // More than one slot may be filled with a function.
+            let taken: BTreeSet<u32> = taken.map(|taken| taken.export).collect();
+            counts.bytes = taken.into_iter().map(|export| exports.bytes(export)).sum();
+        }
         for taken in self.imports.values() {
             self.counts.dependencies[taken.dependency as usize].imports += 1;
         }
@@ -172,6 +186,7 @@ impl Lists {
             name,
             build_id,
             imports: 0,
+            bytes: Some(0),
             functions: BTreeSet::new(),
         });
         self.dependencies.push(record);

@@ -2,10 +2,19 @@
 //!
 //! Before the link [`dependencies`] opens the files that the objects name; after it [`lists`] turns the records in the
 //! output into the image's lists, in the place where the records stood. [`relink`] changes a finished image.
+//!
+//! Of objects that do not know the dependency, [`copies`] says what they hold, [`replace`] decides what of it leaves, and
+//! [`stand_ins`] writes what stands for it; [`late`] does all three.
 
+pub mod copies;
 pub mod dependencies;
+pub mod late;
 pub mod lists;
 pub mod relink;
+pub mod replace;
+pub mod sizes;
+pub mod stand_ins;
 
 pub use dependencies::Dependencies;
+pub use late::Late;
 pub use lists::{Lists, PackageCounts};

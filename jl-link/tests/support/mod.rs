@@ -168,9 +168,8 @@ fn function_assembly(text: &mut String, list: &str, function: &Function) {
     // Address-significant: lld folds equal .data.rel.ro sections, too, and f.0 may be equal to another
     // function's baseline body.
     let _ = write!(text, ".section .data.rel.ro.jl_slot.{name},\"aw{g}\",@progbits{group}\n.p2align 3\n");
-    if *linkage != Linkage::Local {
-        let bind = if *linkage == Linkage::Comdat { ".weak" } else { ".globl" };
-        let _ = write!(text, "{bind} {slot}\n.hidden {slot}\n");
+    if !matches!(linkage, Linkage::Local | Linkage::Comdat) {
+        let _ = write!(text, ".globl {slot}\n.hidden {slot}\n");
     }
     let _ = write!(
         text,

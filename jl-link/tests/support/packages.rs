@@ -22,10 +22,20 @@ fn bytes(bytes: &[u8]) -> String {
 
 /// The export record of a function of the same object, whose identity is that of `content`.
 pub fn export(function: &str, content: &str) -> String {
+    export_in(function, content, "")
+}
+
+/// The same of a function in the COMDAT group `signature`.
+pub fn grouped_export(function: &str, content: &str, signature: &str) -> String {
+    export_in(function, content, &format!(",{signature},comdat"))
+}
+
+fn export_in(function: &str, content: &str, group: &str) -> String {
+    let g = if group.is_empty() { "" } else { "G" };
     // By a name of the object's own: the function's may lead to another object.
     let here = format!(".L{function}.jl_here");
     format!(
-        ".section {EXPORT_SECTION},\"ao\",@progbits,{function}\n.p2align 2\n.set {here}, {function}\n  .byte {}\n  \
+        ".section {EXPORT_SECTION},\"ao{g}\",@progbits,{function}{group}\n.p2align 2\n.set {here}, {function}\n  .byte {}\n  \
          .long {here} - .\n  .long 0\n",
         bytes(&identity(content))
     )

@@ -1,0 +1,105 @@
+//! Functions of objects that do not know the dependencies leave when the image is linked.
+
+use super::copies::{Copies, Definition};
+use super::dependencies::{Dependencies, Lender};
+use super::replace::{self, Offer, Plan, Surroundings};
+use super::stand_ins;
+use crate::args::Invocation;
+use crate::error::{Error, REPORT_IT, Result};
+use crate::lld::{Lld, Probed, Stage};
+use crate::scan::Inputs;
+use image_format::cpu::Arch;
+use image_format::layout::Dependency;
+use image_format::package_report::Line;
+use std::collections::{BTreeSet, HashSet};
+use std::process::ExitStatus;
+
+/// What a link gets for what dependencies have.
+#[derive(Default)]
+pub struct Late {
+    /// Objects, to be linked before all others.
+    pub objects: Vec<Vec<u8>>,
+    /// Dependencies that must be loaded for their sake.
+    pub needed: Vec<Dependency>,
+    /// What became of the functions that dependencies may have.
+    pub lines: Vec<Line>,
+}
+
+pub enum Planned {
+    /// lld ended with an error, and has said why.
+    Failed(ExitStatus),
+    Late(Late),
+}
+
+/// # Errors
+/// A dependency is damaged.
+pub fn plan(
+    lld: &Lld,
+    invocation: &Invocation,
+    inputs: &Inputs,
+    stage: &Stage,
+    dependencies: &Dependencies,
+) -> Result<Planned> {
+    let lenders = dependencies.lenders()?;
+    let plan = match decide(lld, invocation, inputs, stage, &lenders)? {
+        Ok(plan) => plan,
+        Err(status) => return Ok(Planned::Failed(status)),
+    };
+    let records: Vec<Dependency> = lenders.iter().map(|lender| lender.image.record(0)).collect();
+    let used: BTreeSet<usize> =
+        plan.replaced.iter().flat_map(|r| &r.functions).map(|f| f.dependency).collect();
+    let arch = inputs.image_arch().unwrap_or(Arch::HOST);
+    let objects = stand_ins::objects(arch, &plan.replaced, &records).map_err(|cause| Error::Image {
+        file: invocation.output(),
+        what: "object for functions of dependencies".into(),
+        found: cause.to_string(),
+        expected: "one that can be written".into(),
+        advice: REPORT_IT,
+    })?;
+    let needed = used.into_iter().map(|index| records[index]).collect();
+    Ok(Planned::Late(Late { objects, needed, lines: plan.lines }))
+}
+
+/// What leaves. Whether a member of an archive is part of the link, and for the sake of what, only a link tells, which is
+/// made if it matters.
+fn decide(
+    lld: &Lld,
+    invocation: &Invocation,
+    inputs: &Inputs,
+    stage: &Stage,
+    lenders: &[Lender<'_>],
+) -> Result<std::result::Result<Plan, ExitStatus>> {
+    let copies = &inputs.copies;
+    let with = |members: &[String], reasons: &[String]| {
+        replace::plan(copies, lenders, Surroundings { members, reasons, bitcode: inputs.bitcode })
+    };
+    let uncertain: Vec<&Copies> = copies.iter().filter(|object| !object.certain).collect();
+    let depends = !inputs.bitcode && hold_any(&uncertain, copies, lenders);
+    if !depends {
+        return Ok(Ok(with(&[], &[])));
+    }
+    if invocation.why_extract_given {
+        // The user gets the only list that lld makes: all members may be linked, each for whatever it defines.
+        let members: Vec<String> = uncertain.iter().map(|object| object.object.clone()).collect();
+        let reasons: Vec<String> = uncertain.iter().flat_map(|object| names(object)).cloned().collect();
+        return Ok(Ok(with(&members, &reasons)));
+    }
+    Ok(match lld.extracted(invocation, inputs, stage)? {
+        Probed::Failed(status) => Err(status),
+        Probed::Extracted { members, symbols } => Ok(with(&members, &symbols)),
+    })
+}
+
+/// Whether some of `objects` define what could leave.
+fn hold_any(objects: &[&Copies], all: &[Copies], lenders: &[Lender<'_>]) -> bool {
+    let lent = |definition: &&Definition| {
+        definition.identity.is_some_and(|identity| lenders.iter().any(|lender| lender.exports(&identity)))
+    };
+    let definitions = all.iter().flat_map(|object| &object.groups).flat_map(|group| &group.symbols);
+    let names_lent: HashSet<&String> = definitions.filter(lent).map(|d| &d.name).collect();
+    objects.iter().any(|object| names(object).any(|name| names_lent.contains(name)))
+}
+
+fn names(object: &Copies) -> impl Iterator<Item = &String> {
+    object.groups.iter().flat_map(|group| &group.symbols).map(|d| &d.name).chain(&object.alone)
+}

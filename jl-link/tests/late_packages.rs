@@ -1,0 +1,230 @@
+//! Objects that do not know a dependency, linked with it: what it has leaves, with all copies, and nothing else does.
+
+mod support;
+
+use image_format::dependency::DependencyImage;
+use std::path::PathBuf;
+use support::packages::{dependency, export, grouped_export, import, number, object, record_of};
+use support::{Bench, Function, Linkage, main_c, p, plain, target_list};
+
+/// liba.so: `f`, which is cloned and returns 10 or 11, and `g`, which is not and returns 100.
+fn lender(bench: &Bench) -> PathBuf {
+    let list = target_list(support::TWO);
+    let f = Function::new("f", 2, 10, &[]).linkage(Linkage::Hidden);
+    let extra = [export("f", "f"), number("g", Linkage::Hidden, 100), export("g", "g")].concat();
+    let a = bench.object("a", &list, &[f], &extra);
+    bench.link_ok(&["-shared", "-o", "liba.so", "-Wl,-soname,liba.so", &p(&a)]);
+    bench.path("liba.so")
+}
+
+/// A copy of `f`, cloned, whose identity is that of `content`. It returns 80 or 81, which tells it from the lender's.
+fn copy(content: Option<&str>) -> (Function, String) {
+    let f = Function::new("f", 2, 80, &[]).linkage(Linkage::Comdat);
+    (f, content.map_or(String::new(), |content| grouped_export("f", content, "f")))
+}
+
+/// An object with a copy of `f`, and a function `name` that returns what that returns, and `value`.
+fn user(bench: &Bench, name: &str, content: Option<&str>, value: u32) -> String {
+    let (f, records) = copy(content);
+    let calls = format!("  pushq %rbx\n  callq f@PLT\n  addl ${value}, %eax\n  popq %rbx\n  ret\n");
+    p(&bench.object(
+        name,
+        &target_list(support::TWO),
+        &[f],
+        &(plain(name, Linkage::Global, &calls) + &records),
+    ))
+}
+
+/// What a program prints that adds up what `one` and `two` return, at each target.
+fn sums(bench: &Bench) -> [String; 2] {
+    let main =
+        bench.compile("main", &main_c("int one(void); int two(void);", "one() * 1000 + two()"), &["-fPIE"]);
+    bench.ok("clang-22", &[&p(&main), "-L.", "-lb", "-o", "prog", "-Wl,-rpath-link,."]);
+    [0, 1].map(|target| bench.at_target(&bench.path("prog"), target))
+}
+
+fn dep(bench: &Bench) -> String {
+    format!("-Wl,--jl-dep={}", p(&bench.path("liba.so")))
+}
+
+fn names(bench: &Bench, file: &str) -> Vec<String> {
+    let text = bench.ok("llvm-nm-22", &["--format=just-symbols", &p(&bench.path(file))]);
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_dependency_runs_in_place_of_all_copies() {
+    for options in [&[][..], &["-Wl,-s"], &["-Wl,--gc-sections"], &["-Wl,-Bsymbolic"], &["-Wl,--icf=all"]] {
+        let bench = Bench::new();
+        lender(&bench);
+        let objects = [user(&bench, "one", Some("f"), 1), user(&bench, "two", Some("f"), 2)];
+        let args = ["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json,--jl-summary"];
+        let summary = bench.link_ok(&[&args[..], options, &[&objects[0], &objects[1]]].concat());
+        assert_eq!(sums(&bench), ["11012\n", "12013\n"], "{options:?}");
+        let image = DependencyImage::open(&bench.path("libb.so")).unwrap();
+        let package = image.package();
+        assert_eq!((package.imports.len(), package.exports.len(), image.table().functions()), (1, 0, 0));
+        if options.is_empty() {
+            let names = names(&bench, "libb.so");
+            assert!(names.contains(&"f".into()) && !names.iter().any(|n| n.starts_with("f.0")), "{names:?}");
+            let report = bench.report("r.json");
+            let dependency = &report["package"]["dependencies"][0];
+            assert_eq!(dependency["functions"], serde_json::json!(["f"]));
+            assert!(dependency["bytes"].as_u64().is_some_and(|bytes| bytes > 20), "{dependency}");
+            assert_eq!(report["kept"], serde_json::json!({}));
+            assert!(
+                summary.contains("from liba.so") && summary.contains("1 import, of 1 function"),
+                "{summary}"
+            );
+            let needed = bench.ok("llvm-readelf-22", &["-d", "libb.so"]);
+            assert!(needed.contains("[liba.so]"), "{needed}");
+        }
+    }
+}
+
+#[test]
+fn the_symbol_stays_what_it_was() {
+    let bench = Bench::new();
+    lender(&bench);
+    let visible = user(&bench, "one", Some("f"), 1);
+    let (f, records) = copy(Some("f"));
+    let hidden = f.clone();
+    let two = bench.object("two", &target_list(support::TWO), &[hidden], &(records + ".hidden f\n"));
+    bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), &visible]);
+    let symbols = |file: &str| bench.ok("llvm-nm-22", &["-D", "--defined-only", &p(&bench.path(file))]);
+    assert!(symbols("libb.so").contains(" W f\n"), "{}", symbols("libb.so"));
+    bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), &visible, &p(&two)]);
+    assert!(!symbols("libb.so").contains(" f\n"), "{}", symbols("libb.so"));
+}
+
+#[test]
+fn a_name_with_several_contents_keeps_its_copies() {
+    let others = [(Some("other"), "80 or 81"), (None, "no record")];
+    for (content, case) in others {
+        let bench = Bench::new();
+        lender(&bench);
+        let objects = [user(&bench, "one", Some("f"), 1), user(&bench, "two", content, 2)];
+        for order in [[0, 1], [1, 0]] {
+            let objects = order.map(|index| objects[index].as_str());
+            let args = ["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json"];
+            bench.link_ok(&[&args[..], &objects].concat());
+            assert_eq!(sums(&bench), ["81082\n", "82083\n"], "{case}");
+            let report = bench.report("r.json");
+            assert_eq!(report["kept"]["liba.so"]["disagreement"]["functions"], serde_json::json!(["f"]));
+            assert_eq!(report["package"]["dependencies"], serde_json::json!([]));
+        }
+    }
+}
+
+#[test]
+fn a_definition_that_is_no_copy_keeps_them() {
+    let bench = Bench::new();
+    lender(&bench);
+    let one = user(&bench, "one", Some("f"), 1);
+    let strong = [number("f", Linkage::Global, 50), number("two", Linkage::Global, 2)];
+    let strong = p(&bench.assemble("strong", &object(&strong)));
+    bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &one, &strong]);
+    assert_eq!(sums(&bench), ["51002\n", "51002\n"]);
+    let kept = &bench.report("r.json")["kept"]["liba.so"];
+    assert_eq!(kept["disagreement"]["functions"], serde_json::json!(["f"]));
+}
+
+#[test]
+fn what_has_another_content_than_the_dependency_s_stays() {
+    let bench = Bench::new();
+    let list = target_list(support::TWO);
+    // Here the dynamic linker finds it as well.
+    let f = Function::new("f", 2, 10, &[]);
+    let a = bench.object("a", &list, &[f], &export("f", "f"));
+    bench.link_ok(&["-shared", "-o", "liba.so", "-Wl,-soname,liba.so", &p(&a)]);
+    let objects = [user(&bench, "one", Some("other"), 1), user(&bench, "two", Some("other"), 2)];
+    let report = "-Wl,--jl-report=r.json";
+    bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), report, &objects[0], &objects[1]]);
+    assert_eq!(sums(&bench), ["81082\n", "82083\n"]);
+    let kept = &bench.report("r.json")["kept"]["liba.so"];
+    assert_eq!(kept["other-content"]["functions"], serde_json::json!(["f"]));
+}
+
+#[test]
+fn a_group_with_something_else_in_it_stays() {
+    let bench = Bench::new();
+    lender(&bench);
+    let data = ".section .data.own,\"awG\",@progbits,f,comdat\n.weak own\nown:\n  .long 1\n";
+    let (f, records) = copy(Some("f"));
+    let calls = "  pushq %rbx\n  callq f@PLT\n  popq %rbx\n  ret\n";
+    let both = ["one", "two"].map(|name| plain(name, Linkage::Global, calls)).concat();
+    let b = bench.object("b", &target_list(support::TWO), &[f], &(records + data + &both));
+    bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &p(&b)]);
+    assert_eq!(sums(&bench), ["80080\n", "81081\n"]);
+    let kept = &bench.report("r.json")["kept"]["liba.so"];
+    assert_eq!(kept["group"]["functions"], serde_json::json!(["f"]));
+}
+
+#[test]
+fn members_of_archives_come_along_as_ever() {
+    let bench = Bench::new();
+    lender(&bench);
+    let one = user(&bench, "one", Some("f"), 1);
+    let two = user(&bench, "two", Some("f"), 2);
+    let other = user(&bench, "other", Some("other"), 3);
+    let archive = |name: &str, members: &[&str]| {
+        let file = p(&bench.path(name));
+        bench.ok("llvm-ar-22", &[&["rcs", &file], members].concat());
+        file
+    };
+    let wants = bench.compile("wants", "int two(void); int wants(void) { return two(); }", &["-fPIC"]);
+    let args = ["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &p(&wants), &one];
+    // A member that is linked for another symbol has a copy; one that is not linked has another one.
+    let linked = archive("l.a", &[&two, &other]);
+    bench.link_ok(&[&args[..], &[&linked]].concat());
+    assert_eq!(sums(&bench), ["11012\n", "12013\n"]);
+    assert_eq!(bench.report("r.json")["kept"], serde_json::json!({}));
+
+    // What a member is linked for stays: without its definition the member would not be there.
+    let asks = bench.compile("asks", "int f(void); int one(void) { return f() + 1; }", &["-fPIC"]);
+    let args = ["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &p(&asks)];
+    bench.link_ok(&[&args[..], &[&archive("m.a", &[&two])]].concat());
+    assert_eq!(sums(&bench), ["81082\n", "82083\n"]);
+    let kept = &bench.report("r.json")["kept"]["liba.so"];
+    assert_eq!(kept["draws-in"]["functions"], serde_json::json!(["f"]));
+}
+
+#[test]
+fn records_of_both_kinds_live_together() {
+    let bench = Bench::new();
+    let a = lender(&bench);
+    let record = record_of(&a);
+    let one = user(&bench, "one", Some("f"), 1);
+    let knows = [import("two", "g", "g", &record, 2), dependency(&record)];
+    let two = p(&bench.assemble("two", &object(&knows)));
+    bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), &one, &two]);
+    assert_eq!(sums(&bench), ["11102\n", "12102\n"]);
+    let image = DependencyImage::open(&bench.path("libb.so")).unwrap();
+    assert_eq!((image.package().imports.len(), image.package().dependencies.len()), (2, 1));
+}
+
+#[test]
+fn executables_take_functions_too() {
+    for kind in ["-pie", "-no-pie"] {
+        let bench = Bench::new();
+        lender(&bench);
+        let objects = [user(&bench, "one", Some("f"), 1), user(&bench, "two", Some("f"), 2)];
+        let text = main_c("int one(void); int two(void);", "one() * 1000 + two()");
+        let main = p(&bench.compile("main", &text, &["-fPIE"]));
+        bench.link_ok(&[kind, "-o", "prog", &dep(&bench), &main, &objects[0], &objects[1]]);
+        assert_eq!(bench.at_target(&bench.path("prog"), 0), "11012\n", "{kind}");
+        assert_eq!(bench.at_target(&bench.path("prog"), 1), "12013\n", "{kind}");
+    }
+}
+
+#[test]
+fn bitcode_in_the_link_keeps_all() {
+    let bench = Bench::new();
+    lender(&bench);
+    let one = user(&bench, "one", Some("f"), 1);
+    let two = bench.compile("two", "int two(void) { return 2; }", &["-fPIC", "-flto"]);
+    bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &one, &p(&two)]);
+    assert_eq!(sums(&bench), ["81002\n", "82002\n"]);
+    let kept = &bench.report("r.json")["kept"]["liba.so"];
+    assert_eq!(kept["bitcode"]["functions"], serde_json::json!(["f"]));
+}
