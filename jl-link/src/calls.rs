@@ -64,8 +64,10 @@ pub struct Facts {
     pub units: usize,
     /// Per function the body that each row gives it.
     pub bodies: Vec<Vec<UnitId>>,
-    /// Per function whether its calls stay on the slot.
+    /// Per function whether its calls stay on the slot, and which of its bodies runs is decided at run time.
     pub tunable: Vec<bool>,
+    /// Per function whether its slot may lead to another image's body.
+    pub lent: Vec<bool>,
     /// Direct references: who refers to which unit, other than through records and slots.
     pub references: Vec<(Origin, UnitId)>,
 }
@@ -78,13 +80,20 @@ pub enum SlotReason {
     /// The caller is not cloned, and the callee has more than one body.
     CallerNotCloned,
     Tunable,
+    /// A dependency's body may run in place of the image's own.
+    Lent,
     /// The body is too far away for a direct branch.
     OutOfReach,
 }
 
 impl SlotReason {
-    pub const ALL: [SlotReason; 4] =
-        [SlotReason::RowsDisagree, SlotReason::CallerNotCloned, SlotReason::Tunable, SlotReason::OutOfReach];
+    pub const ALL: [SlotReason; 5] = [
+        SlotReason::RowsDisagree,
+        SlotReason::CallerNotCloned,
+        SlotReason::Tunable,
+        SlotReason::Lent,
+        SlotReason::OutOfReach,
+    ];
 
     /// The word in the report.
     pub fn word(self) -> &'static str {
@@ -92,6 +101,7 @@ impl SlotReason {
             SlotReason::RowsDisagree => "rows-disagree",
             SlotReason::CallerNotCloned => "caller-not-cloned",
             SlotReason::Tunable => "tunable",
+            SlotReason::Lent => "lent",
             SlotReason::OutOfReach => "out-of-reach",
         }
     }
@@ -165,6 +175,9 @@ impl<'a> Plan<'a> {
         if self.facts.tunable[callee.0 as usize] {
             return Decision::Slot(SlotReason::Tunable);
         }
+        if self.facts.lent[callee.0 as usize] {
+            return Decision::Slot(SlotReason::Lent);
+        }
         let mut wanted = self.rows(origin).iter().map(|row| bodies[row]);
         match wanted.next() {
             Some(body) if wanted.all(|other| other == body) => Decision::Direct(body),
@@ -205,6 +218,7 @@ mod tests {
             units: 6,
             bodies: vec![vec![unit(0), unit(1)], vec![unit(2), unit(3)], vec![unit(4), unit(4)]],
             tunable: vec![false; 3],
+            lent: vec![false; 3],
             references: vec![],
         }
     }
@@ -249,6 +263,15 @@ mod tests {
         );
     }
 
+    #[test]
+    fn calls_of_lent_functions_stay_and_their_bodies_are_as_bound_as_ever() {
+        let mut facts = facts();
+        facts.lent[1] = true;
+        let plan = Plan::new(&facts);
+        assert_eq!(plan.decide(Origin::Unit(unit(0)), FunctionId(1)), Decision::Slot(SlotReason::Lent));
+        assert_eq!(plan.decide(Origin::Unit(unit(2)), FunctionId(0)), Decision::Direct(unit(0)));
+    }
+
     fn any_facts() -> impl Strategy<Value = (Facts, Vec<(Origin, FunctionId)>)> {
         (1usize..5, 1usize..9, 1usize..5).prop_flat_map(|(rows, units, functions)| {
             let unit = move || (0..units as u32).prop_map(UnitId);
@@ -256,11 +279,14 @@ mod tests {
             let origin = move || prop_oneof![1 => origin(), 4 => unit().prop_map(Origin::Unit)];
             let bodies = prop::collection::vec(prop::collection::vec(unit(), rows), functions);
             let tunable = prop::collection::vec(prop::bool::weighted(0.1), functions);
+            let lent = prop::collection::vec(prop::bool::weighted(0.1), functions);
             let references = prop::collection::vec((origin(), unit()), 0..6);
             let calls = prop::collection::vec((origin(), (0..functions as u32).prop_map(FunctionId)), 0..12);
-            (bodies, tunable, references, calls).prop_map(move |(bodies, tunable, references, calls)| {
-                (Facts { rows, units, bodies, tunable, references }, calls)
-            })
+            (bodies, tunable, lent, references, calls).prop_map(
+                move |(bodies, tunable, lent, references, calls)| {
+                    (Facts { rows, units, bodies, tunable, lent, references }, calls)
+                },
+            )
         })
     }
 
@@ -297,7 +323,8 @@ mod tests {
             for (origin, callee) in calls {
                 let rows = plan.rows(origin);
                 let bodies: Vec<_> = rows.iter().map(|r| facts.bodies[callee.0 as usize][r]).collect();
-                let agree = bodies.windows(2).all(|w| w[0] == w[1]) && !facts.tunable[callee.0 as usize];
+                let callee_stays = facts.tunable[callee.0 as usize] || facts.lent[callee.0 as usize];
+                let agree = bodies.windows(2).all(|w| w[0] == w[1]) && !callee_stays;
                 prop_assert_eq!(matches!(plan.decide(origin, callee), Decision::Direct(_)), agree);
             }
         }

@@ -192,6 +192,7 @@ pub fn survey(merged: &Merged, all_tunable: bool) -> Survey {
         units: map.starts.len(),
         bodies: functions.iter().map(|f| f.bodies.iter().map(unit_of).collect()).collect(),
         tunable: functions.iter().map(|f| f.tunable || all_tunable).collect(),
+        lent: functions.iter().map(|f| f.lent).collect(),
         references: Vec::new(),
     };
     let slots = functions.iter().enumerate().map(|(i, f)| (f.slot, FunctionId(i as u32))).collect();

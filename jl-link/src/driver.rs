@@ -13,7 +13,7 @@ use crate::llvm::Llvm;
 use crate::merge;
 use crate::options;
 use crate::packages::relink::{Relinked, relink};
-use crate::packages::{self, Dependencies, late};
+use crate::packages::{self, Dependencies, dedup_set, late};
 use crate::report::{Report, parse_report_section};
 use crate::require;
 use crate::response;
@@ -50,6 +50,10 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
                 output.display()
             );
         }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(form) = invocation.own.dedup_set {
+        print!("{}", dedup_set::run(&invocation, form)?);
         return Ok(ExitCode::SUCCESS);
     }
     let lld = Lld::find(Llvm::choose(invocation.own.llvm)?)?;

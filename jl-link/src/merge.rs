@@ -34,6 +34,8 @@ pub struct Function {
     pub name: String,
     pub slot: u64,
     pub tunable: bool,
+    /// A dependency's body runs in place of its own where that one can be used.
+    pub lent: bool,
     /// Questions for CPU features that its bodies take as answered ([`RECORD_ASKS`](image_format::layout::RECORD_ASKS)).
     pub asks: FeatureSet,
     /// Address of the body that each row gives it.
@@ -62,13 +64,14 @@ pub fn merge(
     members: &[String],
     dependencies: &Dependencies,
 ) -> Result<Option<Merged>> {
-    let package = Lists::collect(&elf, dependencies)?;
+    let mut package = Lists::collect(&elf, dependencies)?;
     let section = elf.section(RECORD_SECTION).filter(|s| s.size > 0).cloned();
-    let merged = match section {
+    let mut merged = match section {
         Some(section) => merge_functions(elf, &section, inputs, members)?,
         None if package.is_empty() => return Ok(None),
         None => without_functions(elf)?,
     };
+    package.keep_copies(&merged.elf, &mut merged.functions, dependencies)?;
     Ok(Some(with_lists(merged, &package)?))
 }
 
@@ -129,6 +132,7 @@ fn read_records(elf: &Elf, address: u64) -> Result<(Vec<Function>, Vec<u64>)> {
             name: names.get(&record.slot).map_or_else(|| format!("{:#x}", record.slot), |n| n.to_string()),
             slot: record.slot,
             tunable: record.flags & RECORD_TUNABLE != 0,
+            lent: false,
             asks: record.asks,
             bodies: record.bodies().collect(),
         });

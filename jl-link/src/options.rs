@@ -3,6 +3,7 @@
 use crate::cache::CacheCommand;
 use crate::error::{Error, Result};
 use crate::llvm::Llvm;
+use crate::packages::dedup_set::Form;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -20,6 +21,10 @@ pub struct OwnOptions {
     pub dependencies: Vec<PathBuf>,
     /// Nothing is linked: this image is made to fit `dependencies`.
     pub relink: Option<PathBuf>,
+    /// Nothing is linked: the images on the command line are compared.
+    pub dedup_set: Option<Form>,
+    /// Copies of what dependencies have stay, for when these cannot be used.
+    pub keep_fallback: bool,
     pub summary: bool,
     pub verbose: bool,
     pub keep_temps: bool,
@@ -41,6 +46,8 @@ USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with
   --jl-header=FILE   write a header in C of the functions that a front end exported for C
   --jl-dep=FILE      an image that the objects take functions from (may be given several times); what objects of
                      jl-cc --jl-package have in common with it leaves them
+  --jl-keep-fallback what objects of jl-cc --jl-package have in common with a dependency stays, and runs where the
+                     dependency is missing or another one; the image does not ask for it to be loaded
   --jl-summary       print a short summary on stderr (also: environment JL_LINK_SUMMARY=1)
   --jl-verbose       print the lld command line on stderr
   --jl-tunable       leave all calls between clones on their slots, so that each can be changed at run time
@@ -53,6 +60,8 @@ USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with
 and without a link:
   --jl-relink=OLD --jl-dep=FILE -o NEW
                      make an image fit a dependency that was rebuilt and still has what the image takes from it
+  --jl-dedup-set A.so B.so ...
+                     which functions several images hold, and how many bytes of code that is (=json: as JSON)
   --jl-cache-stats   what is in the cache of compiled pieces and what it was good for (=json: as JSON)
   --jl-cache-clear   remove everything from that cache
 ENVIRONMENT: JL_LLVM, JL_LLD (path of ld.lld), JL_PLUGIN (path of the pass plugin, for bitcode inputs);
@@ -60,6 +69,8 @@ ENVIRONMENT: JL_LLVM, JL_LLD (path of ld.lld), JL_PLUGIN (path of the pass plugi
   JL_CACHE=0 (no cache)
 EXAMPLES: clang-22 -shared -fPIC --ld-path=/opt/julienne/bin/jl-link a.o b.o -o lib.so -Wl,--jl-report=r.json
   jl-cc -shared a.o b.o --jl-dep=libbase.so -lbase -o lib.so
+  jl-cc -shared a.o b.o --jl-dep=libbase.so -Wl,--jl-keep-fallback -o plugin.so
+  jl-link --jl-dedup-set=json lib*.so
   JL_CACHE_DIR=/var/cache/ci jl-link --jl-cache-stats
 ";
 
@@ -108,6 +119,17 @@ impl OwnOptions {
                 });
                 return Ok(true);
             }
+            b"dedup-set" => {
+                self.dedup_set = Some(match value.as_deref().map(|v| v.as_os_str().as_bytes()) {
+                    None | Some(b"text") => Form::Text,
+                    Some(b"json") => Form::Json,
+                    Some(_) => {
+                        let problem = "has an unknown form; known are --jl-dedup-set=json and =text, with files behind it";
+                        return Err(Error::Option { option, problem });
+                    }
+                });
+                return Ok(true);
+            }
             b"cache-clear" if value.is_none() => {
                 self.cache = Some(CacheCommand::Clear);
                 return Ok(true);
@@ -119,6 +141,7 @@ impl OwnOptions {
             b"keep-temps" => &mut self.keep_temps,
             b"tunable" => &mut self.tunable,
             b"bind-local" => &mut self.bind_local,
+            b"keep-fallback" => &mut self.keep_fallback,
             b"no-relr" => &mut self.no_relr,
             _ => return Err(Error::UnknownOption { option }),
         };
@@ -153,6 +176,8 @@ mod tests {
             "--jl-llvm=18",
             "--jl-cache-stats=yaml",
             "--jl-cache-clear=1",
+            "--jl-dedup-set=a.so",
+            "--jl-keep-fallback=1",
         ] {
             assert!(OwnOptions::default().take(OsStr::new(bad)).is_err(), "{bad}");
         }

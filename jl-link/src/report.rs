@@ -75,7 +75,7 @@ pub struct TargetReport {
 #[derive(Clone, Debug, Serialize)]
 pub struct CallReport {
     pub direct: u64,
-    /// By reason: `rows-disagree`, `caller-not-cloned`, `tunable`, `out-of-reach`.
+    /// By reason: `rows-disagree`, `caller-not-cloned`, `tunable`, `lent`, `out-of-reach`.
     pub on_slot: BTreeMap<&'static str, u64>,
     /// Of those on a slot: without a jump through the trampoline.
     pub without_trampoline: u64,
@@ -216,13 +216,14 @@ impl Report {
                 "  other images may use {exports}; {exports_in_doubt} are in doubt, and not offered"
             );
         }
-        for DependencyCounts { name, build_id, imports, bytes, functions } in dependencies {
+        for DependencyCounts { name, build_id, imports, bytes, functions, fallback } in dependencies {
             let bytes = bytes.map_or_else(|| "bytes not known: it has no symbols".into(), kib);
             let _ = writeln!(
                 text,
-                "  from {name} (build id {build_id}): {}, of {}, {bytes}",
+                "  from {name} (build id {build_id}): {}, of {}, {bytes}{}",
                 counted(*imports, "import"),
-                counted(functions.len(), "function")
+                counted(functions.len(), "function"),
+                if *fallback { "; copies are kept for when it cannot be used" } else { "" }
             );
         }
         for (dependency, reasons) in &self.kept {

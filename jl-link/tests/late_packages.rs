@@ -228,3 +228,92 @@ fn bitcode_in_the_link_keeps_all() {
     let kept = &bench.report("r.json")["kept"]["liba.so"];
     assert_eq!(kept["bitcode"]["functions"], serde_json::json!(["f"]));
 }
+
+/// libb.so with copies of what liba.so has; programs `with`, which loads both, the dependency first, and `without`.
+fn with_copies(bench: &Bench, options: &[&str]) {
+    let objects = [user(bench, "one", Some("f"), 1), user(bench, "two", Some("f"), 2)];
+    let args = ["-shared", "-o", "libb.so", "-Wl,--jl-keep-fallback,--jl-report=r.json", &dep(bench)];
+    bench.link_ok(&[&args[..], options, &[&objects[0], &objects[1]]].concat());
+    let text = main_c("int one(void); int two(void);", "one() * 1000 + two()");
+    let main = p(&bench.compile("main", &text, &["-fPIE"]));
+    let program = ["-L.", "-Wl,--no-as-needed", "-lb"];
+    bench.ok("clang-22", &[&[&main, "-o", "without"], &program[..]].concat());
+    bench.ok("clang-22", &[&[&main, "-o", "with"], &program[..], &["-la"]].concat());
+}
+
+fn at_both_targets(bench: &Bench, program: &str) -> [String; 2] {
+    [0, 1].map(|target| bench.at_target(&bench.path(program), target))
+}
+
+#[test]
+fn kept_copies_run_where_the_dependency_is_missing_or_another_one() {
+    for options in [&[][..], &["-Wl,-s"], &["-Wl,--gc-sections"], &["-Wl,--jl-no-relr"], &["-Wl,-Bsymbolic"]]
+    {
+        let bench = Bench::new();
+        lender(&bench);
+        with_copies(&bench, options);
+        assert_eq!(at_both_targets(&bench, "with"), ["11012\n", "12013\n"], "{options:?}");
+        assert_eq!(at_both_targets(&bench, "without"), ["81082\n", "82083\n"], "{options:?}");
+        let needed = bench.ok("llvm-readelf-22", &["-d", "libb.so"]);
+        assert!(!needed.contains("[liba.so]"), "{needed}");
+        let report = bench.report("r.json");
+        let dependency = &report["package"]["dependencies"][0];
+        assert_eq!((&dependency["fallback"], &dependency["imports"]), (&true.into(), &1.into()));
+        assert_eq!(dependency["functions"], serde_json::json!(["f"]));
+        let package = DependencyImage::open(&bench.path("libb.so")).unwrap();
+        assert_eq!(package.package().exports.len(), 1, "others may still use what is here");
+
+        let list = target_list(support::TWO);
+        let f = Function::new("f", 2, 20, &[]).linkage(Linkage::Hidden);
+        let a = bench.object("a", &list, &[f], &export("f", "f"));
+        bench.link_ok(&["-shared", "-o", "liba.so", "-Wl,-soname,liba.so", &p(&a)]);
+        assert_eq!(at_both_targets(&bench, "with"), ["81082\n", "82083\n"], "rebuilt, {options:?}");
+        let relink = ["--jl-relink=libb.so", "--jl-dep=liba.so", "-o", "libb.so"];
+        bench.ok(env!("CARGO_BIN_EXE_jl-link"), &relink);
+        assert_eq!(at_both_targets(&bench, "with"), ["21022\n", "22023\n"], "relinked, {options:?}");
+    }
+}
+
+#[test]
+fn calls_between_clones_reach_the_dependency_where_copies_are_kept() {
+    let bench = Bench::new();
+    lender(&bench);
+    let list = target_list(support::TWO);
+    // A hidden function, so that the linker could bind the calls of its clones.
+    let (f, records) = copy(Some("f"));
+    let one = Function::new("one", 2, 1, &["f"]).linkage(Linkage::Hidden);
+    let calls = |name| plain(name, Linkage::Global, "  pushq %rbx\n  callq one\n  popq %rbx\n  ret\n");
+    let extra = records + ".hidden f\n" + &calls("first") + &calls("two");
+    let b = p(&bench.object("b", &list, &[f, one], &extra));
+    let args = ["-shared", "-o", "libb.so", "-Wl,--jl-keep-fallback,--jl-report=r.json", &dep(&bench), &b];
+    bench.link_ok(&args);
+    let text = main_c("int first(void); int two(void);", "first() * 1000 + two()");
+    let main = p(&bench.compile("main", &text, &["-fPIE"]));
+    bench.ok("clang-22", &[&main, "-o", "with", "-L.", "-Wl,--no-as-needed", "-lb", "-la"]);
+    assert_eq!(at_both_targets(&bench, "with"), ["11011\n", "13013\n"]);
+    assert!(bench.report("r.json")["calls"]["on_slot"]["lent"].as_u64().is_some_and(|calls| calls > 0));
+}
+
+#[test]
+fn copies_that_cannot_be_kept() {
+    let bench = Bench::new();
+    let a = lender(&bench);
+    let record = record_of(&a);
+    let one = user(&bench, "one", Some("f"), 1);
+    let knows = [import("two", "g", "g", &record, 2), dependency(&record)];
+    let two = p(&bench.assemble("two", &object(&knows)));
+    let keep = "-Wl,--jl-keep-fallback";
+    let errors = bench.link_fails(&["-shared", "-o", "libb.so", keep, &dep(&bench), &one, &two]);
+    assert!(errors.contains("liba.so") && errors.contains("--jl-package and without --jl-dep"), "{errors}");
+    let errors = bench.link_fails(&["-shared", "-o", "libb.so", keep, &one]);
+    assert!(errors.contains("--jl-keep-fallback needs --jl-dep=FILE"), "{errors}");
+    assert!(!bench.path("libb.so").exists());
+
+    // What has no slot stays the image's own.
+    let g = [number("one", Linkage::Global, 5), number("two", Linkage::Global, 6), export("one", "g")];
+    let g = p(&bench.assemble("g", &object(&g)));
+    bench.link_ok(&["-shared", "-o", "libb.so", keep, &dep(&bench), &g]);
+    assert_eq!(sums(&bench), ["5006\n", "5006\n"]);
+    let package = DependencyImage::open(&bench.path("libb.so")).unwrap();
+    assert_eq!((package.package().imports.len(), package.package().dependencies.len()), (0, 0));
+}

@@ -204,3 +204,26 @@ fn on_aarch64_too() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn copies_are_kept_for_when_the_dependency_is_missing_or_rebuilt() -> Result<()> {
+    let work = Work::new()?;
+    work.base(&[])?;
+    work.users(&["--jl-package"])?;
+    link_late(&work, &["-Wl,--jl-keep-fallback"])?;
+    let explained = work.explained("libone.so")?;
+    ensure!(explained["images"][0]["dependencies"][0]["fallback"] == true, "{explained}");
+    run_ok(Command::new(work.tools.jl_load()).arg("check").arg(work.path("libone.so")))?;
+    work.program()?;
+    at_every_target(&work)?;
+    work.base(&["-DNDEBUG", "-fno-unroll-loops", "-O1"])?;
+    at_every_target(&work)?;
+    // The program does without it: `base` comes from elsewhere.
+    let header = in_tests("packages/common.h");
+    let elsewhere =
+        format!("#include \"{}\"\nlong base(long) {{ return 1203 + counted(); }}\n", header.display());
+    fs::write(work.path("elsewhere.cpp"), elsewhere)?;
+    let mut elsewhere = work.jl_cxx();
+    run_ok(elsewhere.args(["-shared", "elsewhere.cpp", "-Wl,-soname,libbase.so", "-o", "libbase.so"]))?;
+    at_every_target(&work)
+}

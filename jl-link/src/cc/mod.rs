@@ -34,6 +34,8 @@ are added:
                      is a package that jl-cc has linked. May be given more than once; the first that has a function
                      counts (when compiling also: environment JL_DEPS=FILE:FILE). Not for objects that are optimised
                      at link time (-flto)
+  --jl-keep-fallback with --jl-dep: compile all the same, and call this image's functions only if it is loaded and the same
+                     as now
   --jl-report=FILE   when linking: a report as JSON (this and jl-link's other options go to jl-link)
   --jl-trace-json=FILE  for units that are compiled in pieces: write the pieces' times for chrome://tracing and
                      Perfetto (%p in FILE is the compiler's process number; also: environment JL_TRACE_JSON)
@@ -165,14 +167,15 @@ impl Request {
     fn environment(&self) -> anyhow::Result<Vec<(&'static str, OsString)>> {
         let targets = self.checked_targets()?.map(|targets| ("JULIA_CPU_TARGET", targets.into()));
         let trace = self.trace.as_ref().map(|file| ("JL_TRACE_JSON", file.into()));
-        let package = self.package.then(|| ("JL_PACKAGE", "1".into()));
+        let package = (self.package || self.own.keep_fallback).then(|| ("JL_PACKAGE", "1".into()));
         let dependencies = self.dependency_list(std::env::var_os("JL_DEPS"))?.map(|list| ("JL_DEPS", list));
         Ok(targets.into_iter().chain(trace).chain(package).chain(dependencies).collect())
     }
 
     /// The images that were named, before those of the environment; `None` where the command line names none.
     fn dependency_list(&self, environment: Option<OsString>) -> anyhow::Result<Option<OsString>> {
-        if self.dependencies.is_empty() {
+        // Copies are to stay: what they have in common with the image is the linker's to find.
+        if self.dependencies.is_empty() || self.own.keep_fallback {
             return Ok(None);
         }
         let environment = environment.iter().flat_map(std::env::split_paths).map(OsString::from);
@@ -289,6 +292,9 @@ mod tests {
         assert_eq!(list("c.so:d.so"), Some("b.so:a.so:c.so:d.so".into()));
         assert_eq!(list(""), Some("b.so:a.so".into()));
         assert_eq!(parse(&["-c"]).dependency_list(Some("c.so".into())).unwrap(), None);
+        let keeps = parse(&["-c", "a.c", "--jl-dep=b.so", "--jl-keep-fallback"]);
+        assert_eq!(keeps.environment().unwrap(), [("JL_PACKAGE", "1".into())]);
+        assert_eq!(keeps.for_linker, ["--jl-dep=b.so", "--jl-keep-fallback"]);
         let colon = parse(&["--jl-dep=a:b.so"]).dependency_list(None).unwrap_err();
         assert!(format!("{colon:#}").contains("rename it"), "{colon:#}");
     }

@@ -23,6 +23,8 @@ pub struct Copies {
     pub groups: Vec<Group>,
     /// Names of what is defined in no group.
     pub alone: BTreeSet<String>,
+    /// Identities of all that other images may use, in groups or not.
+    pub exported: BTreeSet<Identity>,
 }
 
 /// A COMDAT group: of those with one signature a link takes the first.
@@ -52,6 +54,7 @@ pub fn read(object: String, certain: bool, bytes: &[u8], sections: &SectionTable
     let mut copies = Copies { object, certain, ..Copies::default() };
     let Ok(symbols) = sections.symbols(LE, bytes, elf::SHT_SYMTAB) else { return copies };
     let identities = identities(bytes, sections, &symbols);
+    copies.exported = identities.values().flatten().copied().collect();
     let mut groups: Vec<Group> = Vec::new();
     let mut group_of: HashMap<usize, usize> = HashMap::new();
     for section in sections.iter() {

@@ -7,7 +7,7 @@ use crate::packages::replace::Offer;
 use crate::scan::Inputs;
 use image_format::cpu::Arch;
 use image_format::dependency::DependencyImage;
-use image_format::layout::Dependency;
+use image_format::layout::{DEPENDENCY_FALLBACK, Dependency};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ pub struct Dependencies {
     images: Vec<DependencyImage>,
     /// How many of them, from the first on, may have functions of objects that do not know them.
     named: usize,
+    /// Of these the image has copies of its own, and keeps them.
+    keep_copies: bool,
 }
 
 /// A dependency whose functions may replace those of the objects.
@@ -66,7 +68,7 @@ impl Dependencies {
                 images.push(image);
             }
         }
-        Ok(Dependencies { images, named })
+        Ok(Dependencies { images, named, keep_copies: invocation.own.keep_fallback })
     }
 
     /// The image that a record names.
@@ -110,6 +112,16 @@ impl Dependencies {
             .iter()
             .map(|image| Ok(Lender { functions: lender(image)?, image }))
             .collect()
+    }
+
+    /// Whose function may run in place of a copy that the image keeps: number of the image, record of the dependency, and index
+    /// of its export.
+    pub fn with_copies(&self, identity: &Identity) -> Option<(usize, Dependency, u32)> {
+        let lenders = self.images[..self.named].iter().enumerate().filter(|_| self.keep_copies);
+        lenders
+            .filter_map(|(number, image)| Some((number, image, image.package().find(identity)?)))
+            .next()
+            .map(|(number, image, export)| (number, image.record(DEPENDENCY_FALLBACK), export))
     }
 
     /// What lld is asked, so that the dynamic linker loads every dependency that an object names: DT_NEEDED, also if no
@@ -169,6 +181,11 @@ pub fn check(image: &DependencyImage, own: &[u8], arch: Option<Arch>) -> Result<
 /// An error where nothing can be taken from others.
 pub fn check_kind(invocation: &Invocation) -> Result<()> {
     if invocation.own.dependencies.is_empty() {
+        if invocation.own.keep_fallback {
+            let problem =
+                "needs --jl-dep=FILE: an image whose functions run in place of the copies that are kept";
+            return Err(Error::Option { option: "--jl-keep-fallback".into(), problem });
+        }
         return Ok(());
     }
     let option = "--jl-dep".to_string();

@@ -9,7 +9,7 @@ use crate::error::{Error, REPORT_IT, Result};
 use crate::lld::{Lld, Probed, Stage};
 use crate::scan::Inputs;
 use image_format::cpu::Arch;
-use image_format::layout::Dependency;
+use image_format::layout::{DEPENDENCY_FALLBACK, Dependency};
 use image_format::package_report::Line;
 use std::collections::{BTreeSet, HashSet};
 use std::process::ExitStatus;
@@ -41,6 +41,9 @@ pub fn plan(
     dependencies: &Dependencies,
 ) -> Result<Planned> {
     let lenders = dependencies.lenders()?;
+    if invocation.own.keep_fallback {
+        return room(invocation, inputs, &lenders).map(Planned::Late);
+    }
     let plan = match decide(lld, invocation, inputs, stage, &lenders)? {
         Ok(plan) => plan,
         Err(status) => return Ok(Planned::Failed(status)),
@@ -49,15 +52,45 @@ pub fn plan(
     let used: BTreeSet<usize> =
         plan.replaced.iter().flat_map(|r| &r.functions).map(|f| f.dependency).collect();
     let arch = inputs.image_arch().unwrap_or(Arch::HOST);
-    let objects = stand_ins::objects(arch, &plan.replaced, &records).map_err(|cause| Error::Image {
+    let objects = stand_ins::objects(arch, &plan.replaced, &records);
+    let objects = objects.map_err(|cause| cannot_write(invocation, &cause))?;
+    let needed = used.into_iter().map(|index| records[index]).collect();
+    Ok(Planned::Late(Late { objects, needed, lines: plan.lines }))
+}
+
+fn cannot_write(invocation: &Invocation, cause: &object::write::Error) -> Error {
+    Error::Image {
         file: invocation.output(),
         what: "object for functions of dependencies".into(),
         found: cause.to_string(),
         expected: "one that can be written".into(),
         advice: REPORT_IT,
-    })?;
-    let needed = used.into_iter().map(|index| records[index]).collect();
-    Ok(Planned::Late(Late { objects, needed, lines: plan.lines }))
+    }
+}
+
+/// Nothing leaves: room for the lists of imports that the slots of the image's own functions become.
+fn room(invocation: &Invocation, inputs: &Inputs, lenders: &[Lender<'_>]) -> Result<Late> {
+    for lender in lenders {
+        if inputs.dependencies.iter().any(|d| d.name() == lender.image.name) {
+            return Err(Error::Image {
+                file: invocation.output(),
+                what: format!("copies of functions of {}", lender.name()),
+                found: "objects that were compiled with --jl-dep and have none".into(),
+                expected: "objects that have them, for --jl-keep-fallback".into(),
+                advice: "compile with --jl-package and without --jl-dep, or leave out --jl-keep-fallback",
+            });
+        }
+    }
+    let exported: BTreeSet<_> = inputs.copies.iter().flat_map(|object| &object.exported).collect();
+    let lent = exported.iter().filter(|identity| lenders.iter().any(|lender| lender.exports(identity)));
+    let records: Vec<Dependency> =
+        lenders.iter().map(|lender| lender.image.record(DEPENDENCY_FALLBACK)).collect();
+    let room = match lent.count() {
+        0 => return Ok(Late::default()),
+        imports => stand_ins::room(inputs.image_arch().unwrap_or(Arch::HOST), imports, &records),
+    };
+    let room = room.map_err(|cause| cannot_write(invocation, &cause))?;
+    Ok(Late { objects: vec![room], ..Late::default() })
 }
 
 /// What leaves. Whether a member of an archive is part of the link, and for the sake of what, only a link tells, which is

@@ -6,9 +6,10 @@ use crate::elf::{Elf, Section};
 use crate::error::{Error, Result};
 use crate::merge::{Function, SLOT_SIZE, offset_from};
 use crate::packages::sizes::Exports;
+use crate::packages::stand_ins;
 use image_format::layout::{
-    DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, ExportValue, Extent, IDENTITY_SIZE, IMPORT_SECTION,
-    IMPORT_SLOT_SUFFIX, ImageHeader, Import, NOT_CLONED,
+    DEPENDENCY_FALLBACK, DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, ExportValue, Extent, IDENTITY_SIZE,
+    IMPORT_SECTION, IMPORT_SLOT_SUFFIX, ImageHeader, Import, NOT_CLONED, SLOT_SUFFIX,
 };
 use image_format::package::{PackageError, checksum, export_records, import_records};
 use image_format::pod::{bytes_of, read_at};
@@ -53,8 +54,10 @@ pub struct DependencyCounts {
     pub imports: usize,
     /// Bytes of code that these have there; none where its symbols do not tell.
     pub bytes: Option<u64>,
-    /// Names of the functions that were left out for its own.
+    /// Names of the functions that were left out for its own; with `fallback` of those that it replaces.
     pub functions: BTreeSet<String>,
+    /// The image has copies of them, and runs these where the dependency cannot be used.
+    pub fallback: bool,
 }
 
 impl Lists {
@@ -102,7 +105,8 @@ impl Lists {
         let Some(section) = elf.section(IMPORT_SECTION) else { return Ok(()) };
         let names = slot_names(elf);
         let mut numbers: HashMap<u64, u32> = HashMap::new();
-        for record in import_records(elf.data(section), section.address).map_err(|e| damaged(elf, e))? {
+        let records = import_records(elf.data(section), section.address).map_err(|e| damaged(elf, e))?;
+        for record in records.filter(|record| record.identity != stand_ins::ROOM) {
             let number = match numbers.get(&record.dependency) {
                 Some(number) => *number,
                 None => self.dependency(elf, record.dependency)?,
@@ -135,19 +139,17 @@ impl Lists {
                 counts.functions.insert(name.into());
             }
         }
-        self.count(elf, dependencies)
+        Ok(())
     }
 
     fn count(&mut self, elf: &Elf, dependencies: &Dependencies) -> Result<()> {
         for (number, counts) in self.counts.dependencies.iter_mut().enumerate() {
             let exports = Exports::new(dependencies.find(&self.dependencies[number], &elf.path)?);
             let taken = self.imports.values().filter(|taken| taken.dependency as usize == number);
+            counts.imports = taken.clone().count();
             // More than one slot may be filled with a function.
             let taken: BTreeSet<u32> = taken.map(|taken| taken.export).collect();
             counts.bytes = taken.into_iter().map(|export| exports.bytes(export)).sum();
-        }
-        for taken in self.imports.values() {
-            self.counts.dependencies[taken.dependency as usize].imports += 1;
         }
         Ok(())
     }
@@ -181,16 +183,47 @@ impl Lists {
                 advice: "compile all objects with the same build of it",
             });
         }
-        let build_id = hex(record.build_id());
+        Ok(self.add_dependency(record))
+    }
+
+    fn add_dependency(&mut self, record: Dependency) -> u32 {
         self.counts.dependencies.push(DependencyCounts {
-            name,
-            build_id,
+            name: String::from_utf8_lossy(record.name()).into_owned(),
+            build_id: hex(record.build_id()),
             imports: 0,
             bytes: Some(0),
             functions: BTreeSet::new(),
+            fallback: record.flags & DEPENDENCY_FALLBACK != 0,
         });
         self.dependencies.push(record);
-        Ok(self.dependencies.len() as u32 - 1)
+        self.dependencies.len() as u32 - 1
+    }
+
+    /// The slots of functions that dependencies have, too, become import slots, where these are known to be such that the
+    /// image can do without them. What is not cloned has no slot, and stays the image's own.
+    ///
+    /// # Errors
+    /// As [`Lists::collect`].
+    pub fn keep_copies(
+        &mut self,
+        elf: &Elf,
+        functions: &mut [Function],
+        dependencies: &Dependencies,
+    ) -> Result<()> {
+        let by_slot: HashMap<u64, usize> = functions.iter().enumerate().map(|(i, f)| (f.slot, i)).collect();
+        let mut numbers: HashMap<usize, u32> = HashMap::new();
+        for (identity, address) in &self.exports.clone() {
+            let slot = arch::trampoline(elf.arch, elf, *address);
+            let Some((slot, function)) = slot.and_then(|slot| Some((slot, *by_slot.get(&slot)?))) else {
+                continue;
+            };
+            let Some((lender, record, export)) = dependencies.with_copies(identity) else { continue };
+            let dependency = *numbers.entry(lender).or_insert_with(|| self.add_dependency(record));
+            self.imports.insert(slot, Taken { identity: *identity, dependency, export });
+            functions[function].lent = true;
+            self.counts.dependencies[dependency as usize].functions.insert(functions[function].name.clone());
+        }
+        self.count(elf, dependencies)
     }
 
     /// Writes the lists over the records and says in the header where they are. `functions` in the order of ids.
@@ -267,10 +300,14 @@ fn place(
     Ok([extent(address)?, extent(address + first.len() as u64)?])
 }
 
-/// Functions' names by address of the import slot.
+/// Functions' names by address of the import slot, or of their own slot.
 pub fn slot_names(elf: &Elf) -> HashMap<u64, &str> {
+    let function = |slot: &'_ str| {
+        slot.strip_suffix(IMPORT_SLOT_SUFFIX).or(slot.strip_suffix(SLOT_SUFFIX)).map(str::len)
+    };
     let defined = elf.symbols.iter().filter(|s| s.is_defined());
-    defined.filter_map(|s| Some((s.value, elf.symbol_name(s).strip_suffix(IMPORT_SLOT_SUFFIX)?))).collect()
+    let named = defined.map(|s| (s.value, elf.symbol_name(s)));
+    named.filter_map(|(slot, name)| Some((slot, name.get(..function(name)?)?))).collect()
 }
 
 fn damaged(elf: &Elf, error: PackageError) -> Error {

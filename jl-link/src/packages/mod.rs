@@ -1,12 +1,14 @@
 //! Package images: which functions of the output others may use, and which it takes from others.
 //!
 //! Before the link [`dependencies`] opens the files that the objects name; after it [`lists`] turns the records in the
-//! output into the image's lists, in the place where the records stood. [`relink`] changes a finished image.
+//! output into the image's lists, in the place where the records stood. [`relink`] changes a finished image; [`dedup_set`] compares
+//! several.
 //!
 //! Of objects that do not know the dependency, [`copies`] says what they hold, [`replace`] decides what of it leaves, and
 //! [`stand_ins`] writes what stands for it; [`late`] does all three.
 
 pub mod copies;
+pub mod dedup_set;
 pub mod dependencies;
 pub mod late;
 pub mod lists;

@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn object(name: &str, groups: &[Group]) -> Copies {
-        Copies { object: name.into(), certain: true, groups: groups.to_vec(), alone: BTreeSet::new() }
+        Copies { object: name.into(), certain: true, groups: groups.to_vec(), ..Copies::default() }
     }
 
     fn fates(objects: &[Copies], surroundings: Surroundings) -> Vec<(String, Fate)> {

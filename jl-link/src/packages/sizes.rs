@@ -36,14 +36,26 @@ impl<'a> Exports<'a> {
     /// Bytes of code of an export: of a cloned function all bodies, each once, and the trampoline. None where symbols do not
     /// tell.
     pub fn bytes(&self, export: u32) -> Option<u64> {
-        let ExportValue { function, offset } = self.package.export_values.get(export as usize)?;
-        let mut places = BTreeSet::from([self.at(offset)]);
+        self.bytes_of_all([export])
+    }
+
+    /// Bytes of code of several exports; what they share, because it was folded, once.
+    pub fn bytes_of_all(&self, exports: impl IntoIterator<Item = u32>) -> Option<u64> {
+        let places: BTreeSet<u64> = exports.into_iter().flat_map(|export| self.places(export)).collect();
+        places.iter().map(|place| self.symbols.get(place).map(|(_, size)| *size)).sum()
+    }
+
+    /// Where an export's code starts.
+    fn places(&self, export: u32) -> Vec<u64> {
+        let Some(value) = self.package.export_values.get(export as usize) else { return Vec::new() };
+        let ExportValue { function, offset } = value;
+        let mut places = vec![self.at(offset)];
         if function != NOT_CLONED {
             let rows = self.table.rows().count();
             let bodies = (0..rows).filter_map(|row| self.table.body(row, function as usize));
             places.extend(bodies.map(|body| self.at(body)));
         }
-        places.iter().map(|place| self.symbols.get(place).map(|(_, size)| *size)).sum()
+        places
     }
 
     fn at(&self, offset: i32) -> u64 {

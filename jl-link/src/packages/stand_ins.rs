@@ -8,8 +8,8 @@ use super::replace::{Replaced, Taken};
 use crate::arch::{self, Jump};
 use image_format::cpu::Arch;
 use image_format::layout::{
-    DEPENDENCY_SECTION, DEPENDENCY_SYMBOL_PREFIX, Dependency, IMPORT_SECTION, IMPORT_SLOT_SECTION,
-    IMPORT_SLOT_SUFFIX, ImportRecord, UNRESOLVED_SYMBOL,
+    DEPENDENCY_SECTION, DEPENDENCY_SYMBOL_PREFIX, Dependency, IDENTITY_SIZE, IMPORT_SECTION,
+    IMPORT_SLOT_SECTION, IMPORT_SLOT_SUFFIX, ImportRecord, UNRESOLVED_SYMBOL,
 };
 use image_format::pod::bytes_of;
 use object::write::{
@@ -43,7 +43,10 @@ pub fn objects(
     replaced.chunks(GROUPS).map(write).collect()
 }
 
-/// An object that keeps room for `imports` records beside those of other objects, and has the records of `dependencies`.
+/// The identity of a record that only keeps room.
+pub const ROOM: [u8; IDENTITY_SIZE] = [0; IDENTITY_SIZE];
+
+/// An object that keeps room for `imports` records beside those of other objects, and for `dependencies`.
 ///
 /// # Errors
 /// As [`objects`].
