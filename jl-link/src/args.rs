@@ -54,6 +54,8 @@ pub struct Invocation {
     pub plain: Vec<OsString>,
     /// `plain` without the options that the driver carries out itself (`-o`, `-s`, `-S`, `-x`).
     pub for_link: Vec<OsString>,
+    /// `for_link` without the files.
+    pub without_files: Vec<OsString>,
     pub inputs: Vec<InputArg>,
     pub search: Vec<PathBuf>,
     pub sysroot: PathBuf,
@@ -218,6 +220,7 @@ impl Parser {
             Word::Option { name, value: None } if takes_value(name, &arg) => rest.next(),
             _ => None,
         };
+        let is_file = matches!(option, Word::File);
         let keep = match option {
             Word::File => {
                 self.input(InputName::File(PathBuf::from(&arg)));
@@ -230,7 +233,11 @@ impl Parser {
         };
         for word in [Some(arg), next].into_iter().flatten() {
             if keep {
-                self.invocation.for_link.push(in_place_of(&word).unwrap_or_else(|| word.clone()));
+                let for_link = in_place_of(&word).unwrap_or_else(|| word.clone());
+                if !is_file {
+                    self.invocation.without_files.push(for_link.clone());
+                }
+                self.invocation.for_link.push(for_link);
             }
             self.invocation.plain.push(word);
         }
@@ -428,6 +435,7 @@ mod tests {
         assert_eq!(inv.search, [PathBuf::from("/usr/lib"), "lib".into()]);
         assert_eq!((inv.output(), inv.strip, inv.relr_given), ("a.out".into(), Strip::All, true));
         assert!(!inv.for_link.contains(&"-o".into()) && !inv.for_link.contains(&"a.out".into()));
+        assert!(inv.without_files.contains(&"-lgcc".into()) && !inv.without_files.contains(&"a.o".into()));
         assert!(inv.plain.contains(&"-s".into()) && !inv.for_link.contains(&"-s".into()));
         assert_eq!(inv.build_id, Some("sha1".into()));
     }

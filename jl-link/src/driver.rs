@@ -13,8 +13,8 @@ use crate::llvm::Llvm;
 use crate::merge;
 use crate::options;
 use crate::packages::relink::{Relinked, relink};
-use crate::packages::{self, Dependencies, dedup_set, late};
-use crate::report::{Report, parse_report_section};
+use crate::packages::{self, Dependencies, dedup_set, late, shared};
+use crate::report::{Report, counted, parse_report_section};
 use crate::require;
 use crate::response;
 use crate::retarget;
@@ -52,25 +52,45 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(output) = invocation.own.shared_image.clone() {
+        return shared_image(&invocation, &output);
+    }
     if let Some(form) = invocation.own.dedup_set {
         print!("{}", dedup_set::run(&invocation, form)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let lld = Lld::find(Llvm::choose(invocation.own.llvm)?)?;
-    packages::dependencies::check_kind(&invocation)?;
-    if let Some(reason) = invocation.plain_reason() {
-        return plain(&lld, &invocation, reason);
+    link(&invocation)
+}
+
+/// Links what several images share into an image of its own.
+fn shared_image(invocation: &Invocation, output: &Path) -> anyhow::Result<ExitCode> {
+    let plan = shared::plan(invocation, output)?;
+    let result = link(&plan.invocation)?;
+    if result == ExitCode::SUCCESS && wants_summary(invocation) {
+        let (functions, left) = (counted(plan.functions, "function"), plan.left.len());
+        eprintln!("{}: {functions} of several images; {left} stay where they are", output.display());
+        plan.left.iter().for_each(|(function, why)| eprintln!("  {function}: {why}"));
     }
-    let inputs = scan::scan(&invocation)?;
+    Ok(result)
+}
+
+/// Links what the command line names.
+fn link(invocation: &Invocation) -> anyhow::Result<ExitCode> {
+    let lld = Lld::find(Llvm::choose(invocation.own.llvm)?)?;
+    packages::dependencies::check_kind(invocation)?;
+    if let Some(reason) = invocation.plain_reason() {
+        return plain(&lld, invocation, reason);
+    }
+    let inputs = scan::scan(invocation)?;
     if !inputs.has_clones() && !inputs.has_julia_shards() {
-        return Ok(without_clones(&lld, &invocation, &inputs, &[])?);
+        return Ok(without_clones(&lld, invocation, &inputs, &[])?);
     }
     let stage = Stage::beside(&invocation.output())?;
     let result = if inputs.has_clones() {
-        image(&lld, &invocation, &inputs, &stage)
+        image(&lld, invocation, &inputs, &stage)
     } else {
         let room = first_room(&inputs, &invocation.output())?;
-        julia_image(&lld, &invocation, &inputs, &stage, room)
+        julia_image(&lld, invocation, &inputs, &stage, room)
     };
     if invocation.own.keep_temps {
         eprintln!("jl-link: temporary files are kept in {}", stage.keep().display());

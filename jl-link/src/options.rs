@@ -23,6 +23,8 @@ pub struct OwnOptions {
     pub relink: Option<PathBuf>,
     /// Nothing is linked: the images on the command line are compared.
     pub dedup_set: Option<Form>,
+    /// An image is made of what those have in common.
+    pub shared_image: Option<PathBuf>,
     /// Copies of what dependencies have stay, for when these cannot be used.
     pub keep_fallback: bool,
     pub summary: bool,
@@ -62,6 +64,9 @@ and without a link:
                      make an image fit a dependency that was rebuilt and still has what the image takes from it
   --jl-dedup-set A.so B.so ...
                      which functions several images hold, and how many bytes of code that is (=json: as JSON)
+  --jl-shared-image=FILE --jl-dedup-set A.so B.so ... OBJECTS
+                     link what the images share, of the objects that they were linked from, into an image to give to
+                     --jl-dep when they are linked again
   --jl-cache-stats   what is in the cache of compiled pieces and what it was good for (=json: as JSON)
   --jl-cache-clear   remove everything from that cache
 ENVIRONMENT: JL_LLVM, JL_LLD (path of ld.lld), JL_PLUGIN (path of the pass plugin, for bitcode inputs);
@@ -71,6 +76,7 @@ EXAMPLES: clang-22 -shared -fPIC --ld-path=/opt/julienne/bin/jl-link a.o b.o -o 
   jl-cc -shared a.o b.o --jl-dep=libbase.so -lbase -o lib.so
   jl-cc -shared a.o b.o --jl-dep=libbase.so -Wl,--jl-keep-fallback -o plugin.so
   jl-link --jl-dedup-set=json lib*.so
+  jl-c++ -shared --jl-shared-image=libcommon.so --jl-dedup-set libone.so libtwo.so one.o two.o
   JL_CACHE_DIR=/var/cache/ci jl-link --jl-cache-stats
 ";
 
@@ -87,7 +93,7 @@ impl OwnOptions {
             None => (name, None),
         };
         let flag = match name {
-            b"report" | b"shim" | b"header" | b"dep" | b"relink" => {
+            b"report" | b"shim" | b"header" | b"dep" | b"relink" | b"shared-image" => {
                 let value = value.filter(|v| !v.as_os_str().is_empty());
                 let value = value.ok_or(Error::Option { option, problem: "needs a file: --jl-...=FILE" })?;
                 if name == b"dep" {
@@ -98,6 +104,7 @@ impl OwnOptions {
                     b"report" => &mut self.report,
                     b"header" => &mut self.header,
                     b"relink" => &mut self.relink,
+                    b"shared-image" => &mut self.shared_image,
                     _ => &mut self.shim,
                 };
                 *file = Some(value);

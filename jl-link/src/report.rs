@@ -267,7 +267,8 @@ impl Report {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
+/// A number and the word for it.
+pub fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 

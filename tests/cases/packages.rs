@@ -227,3 +227,40 @@ fn copies_are_kept_for_when_the_dependency_is_missing_or_rebuilt() -> Result<()>
     run_ok(elsewhere.args(["-shared", "elsewhere.cpp", "-Wl,-soname,libbase.so", "-o", "libbase.so"]))?;
     at_every_target(&work)
 }
+
+#[test]
+fn what_libraries_share_moves_into_one_of_its_own() -> Result<()> {
+    let work = Work::new()?;
+    let names = [("base", 4), ("one", 5), ("two", 6)];
+    let link = |name: &str, options: &[&str]| -> Result<()> {
+        let (object, file) = (format!("{name}.o"), format!("lib{name}.so"));
+        let mut link = work.jl_cxx();
+        link.args(["-shared", &object, "-o", &file, &format!("-Wl,-soname,{file}"), "-Wl,-rpath,$ORIGIN"]);
+        run_ok(link.args(options))?;
+        Ok(())
+    };
+    for (name, value) in names {
+        work.compile(name, value, &["--jl-package"])?;
+        link(name, &[])?;
+    }
+    let program = work.program()?;
+    let output = |target: &str| -> Result<String> {
+        Ok(run_ok(Command::new(program.get_program()).env("JL_LOAD_TARGET", target))?.stdout)
+    };
+    let (before, size) = (output("0")?, fs::metadata(work.path("libone.so"))?.len());
+    let mut share = work.jl_cxx();
+    share.args(["-shared", "--jl-shared-image=libcommon.so", "--jl-dedup-set"]);
+    run_ok(share.args(["libbase.so", "libone.so", "libtwo.so", "base.o", "one.o", "two.o"]))?;
+    run_ok(Command::new(work.tools.jl_load()).arg("check").arg(work.path("libcommon.so")))?;
+    for (name, _) in names {
+        link(name, &["--jl-dep=libcommon.so"])?;
+    }
+    for target in ["0", "1"] {
+        let after = output(target)?;
+        ensure!(after == before, "at target {target}: {after}, {before} before");
+    }
+    let after = fs::metadata(work.path("libone.so"))?.len();
+    ensure!(after < size, "{after} bytes, {size} before");
+    ensure!(work.explained("libone.so")?.to_string().contains("libcommon.so"));
+    Ok(())
+}

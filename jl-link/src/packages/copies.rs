@@ -27,6 +27,14 @@ pub struct Copies {
     pub exported: BTreeSet<Identity>,
 }
 
+impl Copies {
+    /// All that it defines for others.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let grouped = self.groups.iter().flat_map(|group| &group.symbols).map(|definition| &definition.name);
+        grouped.chain(&self.alone).map(String::as_str)
+    }
+}
+
 /// A COMDAT group: of those with one signature a link takes the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
@@ -95,7 +103,7 @@ pub fn read(object: String, certain: bool, bytes: &[u8], sections: &SectionTable
     copies
 }
 
-fn text(name: &[u8]) -> Option<String> {
+pub fn text(name: &[u8]) -> Option<String> {
     std::str::from_utf8(name).ok().map(str::to_owned)
 }
 

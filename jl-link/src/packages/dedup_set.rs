@@ -5,7 +5,7 @@
 use super::copies::Identity;
 use super::dependencies::hex;
 use super::sizes::Exports;
-use crate::args::{InputName, Invocation};
+use crate::args::{InputArg, InputName, Invocation};
 use crate::error::{Error, Result};
 use image_format::cpu::Arch;
 use image_format::dependency::DependencyImage;
@@ -63,7 +63,7 @@ struct Shared {
 /// # Errors
 /// Fewer than two images, a file that is none or was given twice, or images for different architectures.
 pub fn run(invocation: &Invocation, form: Form) -> Result<String> {
-    let images = open(invocation)?;
+    let images = open(&invocation.inputs)?;
     let set = compare(&images);
     Ok(match form {
         Form::Text => set.text(),
@@ -71,14 +71,14 @@ pub fn run(invocation: &Invocation, form: Form) -> Result<String> {
     })
 }
 
-/// The images that the command line names.
+/// The images of a set.
 ///
 /// # Errors
 /// As [`run`].
-fn open(invocation: &Invocation) -> Result<Vec<DependencyImage>> {
+pub fn open(files: &[InputArg]) -> Result<Vec<DependencyImage>> {
     let wrong = |problem| Error::Option { option: "--jl-dedup-set".into(), problem };
     let mut images: Vec<DependencyImage> = Vec::new();
-    for input in &invocation.inputs {
+    for input in files {
         let InputName::File(path) = &input.what else {
             return Err(wrong("takes files of images, and no -l"));
         };

@@ -114,7 +114,8 @@ fn decide(
     if invocation.why_extract_given {
         // The user gets the only list that lld makes: all members may be linked, each for whatever it defines.
         let members: Vec<String> = uncertain.iter().map(|object| object.object.clone()).collect();
-        let reasons: Vec<String> = uncertain.iter().flat_map(|object| names(object)).cloned().collect();
+        let reasons: Vec<String> =
+            uncertain.iter().flat_map(|object| object.names()).map(str::to_owned).collect();
         return Ok(Ok(with(&members, &reasons)));
     }
     Ok(match lld.extracted(invocation, inputs, stage)? {
@@ -129,10 +130,6 @@ fn hold_any(objects: &[&Copies], all: &[Copies], lenders: &[Lender<'_>]) -> bool
         definition.identity.is_some_and(|identity| lenders.iter().any(|lender| lender.exports(&identity)))
     };
     let definitions = all.iter().flat_map(|object| &object.groups).flat_map(|group| &group.symbols);
-    let names_lent: HashSet<&String> = definitions.filter(lent).map(|d| &d.name).collect();
-    objects.iter().any(|object| names(object).any(|name| names_lent.contains(name)))
-}
-
-fn names(object: &Copies) -> impl Iterator<Item = &String> {
-    object.groups.iter().flat_map(|group| &group.symbols).map(|d| &d.name).chain(&object.alone)
+    let names_lent: HashSet<&str> = definitions.filter(lent).map(|d| d.name.as_str()).collect();
+    objects.iter().any(|object| object.names().any(|name| names_lent.contains(name)))
 }

@@ -5,15 +5,18 @@
 //! several.
 //!
 //! Of objects that do not know the dependency, [`copies`] says what they hold, [`replace`] decides what of it leaves, and
-//! [`stand_ins`] writes what stands for it; [`late`] does all three.
+//! [`stand_ins`] writes what stands for it; [`late`] does all three. [`shared`] makes an image of what several have in common,
+//! of [`parts`] of their objects.
 
 pub mod copies;
 pub mod dedup_set;
 pub mod dependencies;
 pub mod late;
 pub mod lists;
+pub mod parts;
 pub mod relink;
 pub mod replace;
+pub mod shared;
 pub mod sizes;
 pub mod stand_ins;
 
