@@ -13,14 +13,16 @@ use crate::llvm::Llvm;
 use crate::merge;
 use crate::options;
 use crate::packages::relink::{Relinked, relink};
-use crate::packages::{self, Dependencies, dedup_set, late, shared};
+use crate::packages::{self, Dependencies, Late, dedup_set, late, shared};
 use crate::report::{Report, counted, parse_report_section};
 use crate::require;
 use crate::response;
 use crate::retarget;
 use crate::scan::{self, Inputs};
 use image_format::cpu::Arch;
+use image_format::package_report;
 use image_format::report::Line;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -83,7 +85,7 @@ fn link(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     }
     let inputs = scan::scan(invocation)?;
     if !inputs.has_clones() && !inputs.has_julia_shards() {
-        return Ok(without_clones(&lld, invocation, &inputs, &[])?);
+        return Ok(without_clones(&lld, invocation, &inputs, &[], &[])?);
     }
     let stage = Stage::beside(&invocation.output())?;
     let result = if inputs.has_clones() {
@@ -102,18 +104,11 @@ fn link(invocation: &Invocation) -> anyhow::Result<ExitCode> {
 fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> Result<ExitCode> {
     let output = invocation.output();
     let dependencies = Dependencies::open(invocation, inputs)?;
-    let late = match late::plan(lld, invocation, inputs, stage, &dependencies)? {
-        late::Planned::Failed(status) => return Ok(exit_code(status)),
-        late::Planned::Late(late) => late,
+    let (late, linked) = match link_image(lld, invocation, inputs, stage, &dependencies)? {
+        Ok(linked) => linked,
+        Err(status) => return Ok(exit_code(status)),
     };
-    let link = |room: Option<&[u8]>| {
-        lld.link(invocation, inputs, stage, Additions { room, dependencies: &dependencies, late: &late })
-    };
-    let (path, members, linked, room) =
-        match link_shards(link, first_room(inputs, &output)?, inputs, &output)? {
-            Shards::Failed(status) => return Ok(exit_code(status)),
-            Shards::Linked { path, members, merged, room } => (path, members, merged, room),
-        };
+    let LinkedShards { path, members, merged: linked, room } = linked;
     let shards = linked.counts;
     let linked = linked.elf;
     let lto_lines = parse_report_section(&linked);
@@ -123,7 +118,7 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
             return julia_image(lld, invocation, inputs, stage, room);
         }
         // Nothing was worth a clone, or nothing that has clones was asked for: no shim then.
-        return without_clones(lld, invocation, inputs, &lto_lines);
+        return without_clones(lld, invocation, inputs, &lto_lines, &late.lines);
     };
     let retargeted = retarget::retarget(merged, invocation)?;
     let required = require::require(retargeted)?;
@@ -154,10 +149,10 @@ fn julia_image(
     let link = |room: Option<&[u8]>| lld.link_julia(invocation, stage, room);
     let (path, linked) = match link_shards(link, room, inputs, &output)? {
         Shards::Failed(status) => return Ok(exit_code(status)),
-        Shards::Linked { path, merged, .. } => (path, merged),
+        Shards::Linked(LinkedShards { path, merged, .. }) => (path, merged),
     };
     if linked.counts.is_none() {
-        return without_clones(lld, invocation, inputs, &[]);
+        return without_clones(lld, invocation, inputs, &[], &[]);
     }
     let c_header = c_header::text(&linked.elf, invocation)?;
     let finished = finish::finish_julia(&linked.elf, invocation)?;
@@ -167,7 +162,7 @@ fn julia_image(
     c_header::write(c_header, invocation)?;
     tell_shards(linked.counts, invocation);
     if wants_report(invocation) {
-        tell(&Report::without_clones(inputs, &[], &output), invocation)?;
+        tell(&Report::without_clones(inputs, &[], &[], &output), invocation)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -175,7 +170,44 @@ fn julia_image(
 /// What came of linking and of merging the shards of an image from Julia, if there are any.
 enum Shards {
     Failed(ExitStatus),
-    Linked { path: PathBuf, members: Vec<String>, merged: Box<julia::Merged>, room: Option<Vec<u8>> },
+    Linked(LinkedShards),
+}
+
+struct LinkedShards {
+    path: PathBuf,
+    members: Vec<String>,
+    merged: Box<julia::Merged>,
+    room: Option<Vec<u8>>,
+}
+
+/// Links with what stands for functions of dependencies; again without those of which the output shows that they must stay.
+fn link_image(
+    lld: &Lld,
+    invocation: &Invocation,
+    inputs: &Inputs,
+    stage: &Stage,
+    dependencies: &Dependencies,
+) -> Result<std::result::Result<(Late, LinkedShards), ExitStatus>> {
+    let output = invocation.output();
+    let mut with_own_data = BTreeSet::new();
+    loop {
+        let late = match late::plan(lld, invocation, inputs, stage, dependencies, &with_own_data)? {
+            late::Planned::Failed(status) => return Ok(Err(status)),
+            late::Planned::Late(late) => late,
+        };
+        let link = |room: Option<&[u8]>| {
+            lld.link(invocation, inputs, stage, Additions { room, dependencies, late: &late })
+        };
+        let linked = match link_shards(link, first_room(inputs, &output)?, inputs, &output)? {
+            Shards::Failed(status) => return Ok(Err(status)),
+            Shards::Linked(linked) => linked,
+        };
+        let found = late.with_own_data(&linked.merged.elf);
+        if found.is_empty() {
+            return Ok(Ok((late, linked)));
+        }
+        with_own_data.extend(found);
+    }
 }
 
 /// The object with room for the tables that objects have; what LTO will make is not known yet.
@@ -200,7 +232,8 @@ fn link_shards(
         let arch = linked.arch;
         match julia::merge(linked, inputs)? {
             Attempt::Done(merged) => {
-                return Ok(Shards::Linked { path, members, merged: Box::new(merged), room });
+                let merged = Box::new(merged);
+                return Ok(Shards::Linked(LinkedShards { path, members, merged, room }));
             }
             Attempt::Needs(more) => room = Some(room_object(arch, more, output)?),
         }
@@ -243,6 +276,7 @@ fn without_clones(
     invocation: &Invocation,
     inputs: &Inputs,
     lto_lines: &[Line],
+    late: &[package_report::Line],
 ) -> Result<ExitCode> {
     let status = lld.run_plain(invocation)?;
     if status.success() && invocation.own.header.is_some() {
@@ -251,7 +285,7 @@ fn without_clones(
         c_header::write(c_header::text(&Elf::parse(&output, bytes)?, invocation)?, invocation)?;
     }
     if status.success() && wants_report(invocation) {
-        tell(&Report::without_clones(inputs, lto_lines, &invocation.output()), invocation)?;
+        tell(&Report::without_clones(inputs, lto_lines, late, &invocation.output()), invocation)?;
     }
     Ok(exit_code(status))
 }

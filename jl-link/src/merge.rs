@@ -68,9 +68,15 @@ pub fn merge(
     let section = elf.section(RECORD_SECTION).filter(|s| s.size > 0).cloned();
     let mut merged = match section {
         Some(section) => merge_functions(elf, &section, inputs, members)?,
-        None if package.is_empty() => return Ok(None),
-        None => without_functions(elf)?,
+        None => {
+            package.drop_own_data(&elf, &[]);
+            if package.is_empty() {
+                return Ok(None);
+            }
+            without_functions(elf)?
+        }
     };
+    package.drop_own_data(&merged.elf, &merged.functions);
     package.keep_copies(&merged.elf, &mut merged.functions, dependencies)?;
     Ok(Some(with_lists(merged, &package)?))
 }

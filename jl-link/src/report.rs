@@ -149,7 +149,12 @@ impl Report {
     }
 
     /// The report of a link that made no image.
-    pub fn without_clones(inputs: &Inputs, lto_lines: &[Line], output: &Path) -> Report {
+    pub fn without_clones(
+        inputs: &Inputs,
+        lto_lines: &[Line],
+        late: &[package_report::Line],
+        output: &Path,
+    ) -> Report {
         Report {
             version: REPORT_VERSION,
             output: output.display().to_string(),
@@ -163,7 +168,7 @@ impl Report {
             body_bytes: 0,
             calls: CallReport { direct: 0, on_slot: BTreeMap::new(), without_trampoline: 0, preemptible: 0 },
             package: PackageCounts::default(),
-            kept: BTreeMap::new(),
+            kept: kept(inputs, &[], late),
             cloned: BTreeMap::new(),
             not_cloned: not_cloned(&lines(inputs, &[], lto_lines)),
         }
@@ -208,7 +213,14 @@ impl Report {
     }
 
     fn summarise_package(&self, text: &mut String) {
-        let PackageCounts { exports, exports_in_doubt, dependencies } = &self.package;
+        let PackageCounts { exports, exports_in_doubt, exports_with_own_data, dependencies } = &self.package;
+        if !exports_with_own_data.is_empty() {
+            let functions = counted(exports_with_own_data.len(), "function");
+            let _ = writeln!(
+                text,
+                "  not offered to others: {functions} with data that this image keeps to itself (-Bsymbolic, a version script)"
+            );
+        }
         if *exports + exports_in_doubt > 0 {
             let exports = counted(*exports, "function");
             let _ = writeln!(

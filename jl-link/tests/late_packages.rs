@@ -4,7 +4,7 @@ mod support;
 
 use image_format::dependency::DependencyImage;
 use std::path::PathBuf;
-use support::packages::{dependency, export, grouped_export, import, number, object, record_of};
+use support::packages::{dependency, export, grouped_export, identity, import, number, object, record_of};
 use support::{Bench, Function, Linkage, main_c, p, plain, target_list};
 
 /// liba.so: `f`, which is cloned and returns 10 or 11, and `g`, which is not and returns 100.
@@ -316,4 +316,81 @@ fn copies_that_cannot_be_kept() {
     assert_eq!(sums(&bench), ["5006\n", "5006\n"]);
     let package = DependencyImage::open(&bench.path("libb.so")).unwrap();
     assert_eq!((package.package().imports.len(), package.package().dependencies.len()), (0, 0));
+}
+
+/// A variable that the dynamic linker makes one of in all images, and code that reads it.
+const SHARED_DATA: &str =
+    ".section .data.x,\"awG\",@progbits,x,comdat\n.weak x\n.type x,@object\nx:\n  .long 5\n.size x, 4\n";
+const READS: &str = "  movq x@GOTPCREL(%rip), %rax\n  movl (%rax), %eax\n  ret\n";
+
+/// liba.so with `u`, which reads `x`, and `h`, which calls `u`; what of them it exports.
+fn lender_with_data(bench: &Bench, options: &[&str]) -> Vec<String> {
+    let calls = "  pushq %rbx\n  callq u\n  popq %rbx\n  ret\n";
+    let parts = [
+        plain("u", Linkage::Hidden, READS),
+        export("u", "u"),
+        plain("h", Linkage::Hidden, calls),
+        export("h", "h"),
+        number("g", Linkage::Hidden, 100),
+        export("g", "g"),
+        SHARED_DATA.to_string(),
+    ];
+    let a = p(&bench.assemble("a", &object(&parts)));
+    let args = ["-shared", "-o", "liba.so", "-Wl,-soname,liba.so,--jl-report=a.json,--jl-summary", &a];
+    bench.link_ok(&[&args[..], options].concat());
+    let image = DependencyImage::open(&bench.path("liba.so")).unwrap();
+    let package = image.package();
+    let exported = ["u", "h", "g"].into_iter().filter(|name| package.find(&identity(name)).is_some());
+    exported.map(str::to_owned).collect()
+}
+
+#[test]
+fn what_uses_data_that_the_image_keeps_to_itself_is_not_offered() {
+    let bench = Bench::new();
+    let hides = p(&bench.write("hides.map", "{ local: *; };\n"));
+    let lists = p(&bench.write("lists.txt", "{ nothing; };\n"));
+    assert_eq!(lender_with_data(&bench, &[]), ["u", "h", "g"]);
+    assert_eq!(lender_with_data(&bench, &["-Wl,-Bsymbolic-functions"]), ["u", "h", "g"]);
+    let hides = format!("-Wl,--version-script={hides}");
+    let lists = format!("-Wl,--dynamic-list={lists}");
+    for option in ["-Wl,-Bsymbolic", &hides, &lists] {
+        assert_eq!(lender_with_data(&bench, &[option]), ["g"], "{option}");
+        let report = &bench.report("a.json")["package"];
+        assert_eq!(report["exports_with_own_data"], serde_json::json!({ "u": "x", "h": "x" }), "{option}");
+        assert_eq!(report["exports"], 1);
+    }
+    // What a program exports is found by all.
+    let main = p(&bench.compile("main", "int main(void) { return 0; }", &["-fPIE"]));
+    for (option, exports) in [("-Wl,--export-dynamic", 3), ("-Wl,--no-export-dynamic", 1)] {
+        let a = p(&bench.path("a.o"));
+        bench.link_ok(&["-pie", "-o", "prog", "-Wl,--jl-report=a.json", option, &a, &main]);
+        assert_eq!(bench.report("a.json")["package"]["exports"], exports, "{option}");
+    }
+}
+
+#[test]
+fn what_uses_data_that_the_borrower_keeps_to_itself_stays() {
+    let bench = Bench::new();
+    let hides = p(&bench.write("hides.map", "{ global: one; two; local: *; };\n"));
+    let hides = format!("-Wl,--version-script={hides}");
+    assert_eq!(lender_with_data(&bench, &[]), ["u", "h", "g"]);
+    // Counts up, and reads by the copy.
+    let counts =
+        "  pushq %rbx\n  movq x@GOTPCREL(%rip), %rax\n  incl (%rax)\n  callq u@PLT\n  popq %rbx\n  ret\n";
+    let parts = [
+        plain("u", Linkage::Comdat, READS),
+        grouped_export("u", "u", "u"),
+        plain("one", Linkage::Global, counts),
+        number("two", Linkage::Global, 2),
+        SHARED_DATA.to_string(),
+    ];
+    let b = p(&bench.assemble("b", &object(&parts)));
+    for (options, own) in [(&[][..], false), (&["-Wl,-Bsymbolic"], true), (&[hides.as_str()], true)] {
+        let args = ["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &b];
+        bench.link_ok(&[&args[..], options].concat());
+        let report = bench.report("r.json");
+        let kept = &report["kept"]["liba.so"]["own-data"]["functions"];
+        assert_eq!(*kept == serde_json::json!(["u"]), own, "{options:?}: {report}");
+        assert_eq!(sums(&bench), ["6002\n", "6002\n"], "{options:?}");
+    }
 }

@@ -224,3 +224,30 @@ fn a_rebuilt_dependency_is_refused_until_relinked() {
     let errors = bench.run(env!("CARGO_BIN_EXE_jl-link"), &relink[..2]).stderr;
     assert!(String::from_utf8_lossy(&errors).contains("-o FILE"));
 }
+
+#[test]
+fn what_the_compiler_kept_is_reported() {
+    let bench = Bench::new();
+    let a = lender(&bench);
+    let record = record_of(&a);
+    let lines = "f\\tdeduplicated\\tliba.so\\nk\\tother-content\\tliba.so\\nm\\town-data\\t\\nnonsense\\n";
+    let section =
+        |lines: &str| format!(".section .jl_package_report,\"e\",@progbits\n  .ascii \"{lines}\"\n");
+    let parts = [import("uf", "f", "f", &record, 1), dependency(&record), section(lines)];
+    let b = p(&bench.assemble("b", &object(&parts)));
+    // Of another object's copy nobody speaks, where one was left out.
+    let other = section("f\\taddress\\tliba.so\\nk\\tother-content\\tliba.so\\n");
+    let c = p(&bench.assemble("c", &object(&[number("c", Linkage::Global, 1), other])));
+    let dep = format!("-Wl,--jl-dep={}", p(&a));
+    let args = ["-shared", "-o", "libb.so", &dep, "-Wl,--jl-report=r.json,--jl-summary", &b, &c];
+    let summary = bench.link_ok(&args);
+    let kept = &bench.report("r.json")["kept"];
+    assert_eq!(kept["liba.so"]["other-content"]["functions"], serde_json::json!(["k"]));
+    assert_eq!(kept[""]["own-data"]["functions"], serde_json::json!(["m"]));
+    assert_eq!((kept.as_object().unwrap().len(), kept["liba.so"].as_object().unwrap().len()), (2, 1));
+    assert!(
+        summary.contains("not from liba.so: 1 function") && summary.contains("[other-content]"),
+        "{summary}"
+    );
+    assert!(summary.contains("from liba.so") && summary.contains("1 import, of 1 function, 0."), "{summary}");
+}

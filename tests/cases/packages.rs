@@ -56,7 +56,9 @@ impl Work {
 
     fn link(&self, name: &str, options: &[&str]) -> Result<()> {
         let mut link = self.jl_cxx();
-        link.args(["-shared", &format!("{name}.o"), "-L.", "-lbase", "-Wl,-rpath,$ORIGIN"]).args(options);
+        let report = format!("--jl-report={name}.json");
+        link.args(["-shared", &format!("{name}.o"), "-L.", "-lbase", "-Wl,-rpath,$ORIGIN", &report])
+            .args(options);
         run_ok(link.args(["-o", &format!("lib{name}.so")]))?;
         Ok(())
     }
@@ -100,6 +102,13 @@ fn libraries_above_a_common_one_do_the_same_with_less_code() -> Result<()> {
         sizes.push(fs::metadata(work.path("one.o"))?.len());
     }
     ensure!(sizes[1] < sizes[0], "objects have {sizes:?} bytes");
+    let report: serde_json::Value = serde_json::from_str(&fs::read_to_string(work.path("one.json"))?)?;
+    // Each image has its own counter.
+    ensure!(
+        report["kept"][""]["own-data"]["functions"].to_string().contains("counted"),
+        "{}",
+        report["kept"]
+    );
     let found = work.explained("libone.so")?;
     ensure!(found.to_string().contains("libbase.so"), "{found}");
     run_ok(Command::new(work.tools.jl_load()).arg("check").arg(work.path("libone.so")))?;
@@ -131,8 +140,7 @@ fn a_rebuilt_dependency_is_refused_with_both_build_ids() -> Result<()> {
 /// Both libraries, of objects that know nothing of the common one, linked with `options` besides.
 fn link_late(work: &Work, options: &[&str]) -> Result<()> {
     for name in ["one", "two"] {
-        let report = format!("--jl-report={name}.json");
-        work.link(name, &[&["--jl-dep=libbase.so", &report], options].concat())?;
+        work.link(name, &[&["--jl-dep=libbase.so"], options].concat())?;
     }
     Ok(())
 }

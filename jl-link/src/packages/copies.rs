@@ -1,6 +1,7 @@
 //! Which functions an object holds, as far as other objects may hold them too: its COMDAT groups with the identities of
 //! what they define, and what it defines outside of them.
 
+use super::parts::Parts;
 use image_format::layout::{EXPORT_SECTION, ExportRecord, IDENTITY_SIZE};
 use image_format::pod::read_at;
 use object::elf;
@@ -25,6 +26,8 @@ pub struct Copies {
     pub alone: BTreeSet<String>,
     /// Identities of all that other images may use, in groups or not.
     pub exported: BTreeSet<Identity>,
+    /// Names of what is defined and no code, in groups or not.
+    pub data: BTreeSet<String>,
 }
 
 impl Copies {
@@ -43,6 +46,8 @@ pub struct Group {
     pub symbols: Vec<Definition>,
     /// Bytes of code, clones and all.
     pub code: u64,
+    /// What functions that others may use refer to, by names that other objects and images may define.
+    pub needs: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +93,10 @@ pub fn read(object: String, certain: bool, bytes: &[u8], sections: &SectionTable
         }
         let Some(name) = symbols.symbol_name(LE, symbol).ok().and_then(text) else { continue };
         let section = symbols.symbol_section(LE, symbol, index).ok().flatten().map(|s| s.0);
+        let is_code = section.and_then(|s| sections.section(SectionIndex(s)).ok());
+        if !is_code.is_some_and(|section| section.sh_flags.get(LE).contains(elf::SHF_EXECINSTR)) {
+            copies.data.insert(name.clone());
+        }
         match section.and_then(|section| Some((section, *group_of.get(&section)?))) {
             Some((section, group)) => {
                 let identity = identities.get(&(section, symbol.st_value.get(LE))).copied().flatten();
@@ -100,7 +109,21 @@ pub fn read(object: String, certain: bool, bytes: &[u8], sections: &SectionTable
         }
     }
     copies.groups = groups;
+    note_needs(&mut copies, bytes);
     copies
+}
+
+fn note_needs(copies: &mut Copies, bytes: &[u8]) {
+    let is_candidate =
+        |group: &&mut Group| group.symbols.iter().any(|definition| definition.identity.is_some());
+    let mut candidates = copies.groups.iter_mut().filter(is_candidate).peekable();
+    if candidates.peek().is_none() {
+        return;
+    }
+    let Some(parts) = Parts::read(bytes) else { return };
+    for group in candidates {
+        group.needs = parts.part(&BTreeSet::from([group.signature.clone()]), &BTreeSet::new()).needs;
+    }
 }
 
 pub fn text(name: &[u8]) -> Option<String> {

@@ -1,17 +1,19 @@
 //! Functions of objects that do not know the dependencies leave when the image is linked.
 
+use super::bindings::Bindings;
 use super::copies::{Copies, Definition};
 use super::dependencies::{Dependencies, Lender};
 use super::replace::{self, Offer, Plan, Surroundings};
 use super::stand_ins;
 use crate::args::Invocation;
+use crate::elf::Elf;
 use crate::error::{Error, REPORT_IT, Result};
 use crate::lld::{Lld, Probed, Stage};
 use crate::scan::Inputs;
 use image_format::cpu::Arch;
 use image_format::layout::{DEPENDENCY_FALLBACK, Dependency};
 use image_format::package_report::Line;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::process::ExitStatus;
 
 /// What a link gets for what dependencies have.
@@ -23,6 +25,22 @@ pub struct Late {
     pub needed: Vec<Dependency>,
     /// What became of the functions that dependencies may have.
     pub lines: Vec<Line>,
+    /// By function the link's data that it uses.
+    data: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Late {
+    /// The functions that should not have been left out after all: the linked output keeps data to itself that they use, where
+    /// the dependency uses what the dynamic linker finds.
+    pub fn with_own_data(&self, linked: &Elf) -> BTreeSet<String> {
+        let all: BTreeSet<String> = self.data.values().flatten().cloned().collect();
+        if all.is_empty() {
+            return BTreeSet::new();
+        }
+        let own = Bindings::new(linked).own_among(&all);
+        let uses_own = |(_, data): &(&String, &BTreeSet<String>)| !data.is_disjoint(&own);
+        self.data.iter().filter(uses_own).map(|(function, _)| function.clone()).collect()
+    }
 }
 
 pub enum Planned {
@@ -31,6 +49,8 @@ pub enum Planned {
     Late(Late),
 }
 
+/// `with_own_data`: functions that stay in any case, by [`Late::with_own_data`] of a link before.
+///
 /// # Errors
 /// A dependency is damaged.
 pub fn plan(
@@ -39,12 +59,13 @@ pub fn plan(
     inputs: &Inputs,
     stage: &Stage,
     dependencies: &Dependencies,
+    with_own_data: &BTreeSet<String>,
 ) -> Result<Planned> {
     let lenders = dependencies.lenders()?;
     if invocation.own.keep_fallback {
         return room(invocation, inputs, &lenders).map(Planned::Late);
     }
-    let plan = match decide(lld, invocation, inputs, stage, &lenders)? {
+    let plan = match decide(lld, invocation, inputs, stage, &lenders, with_own_data)? {
         Ok(plan) => plan,
         Err(status) => return Ok(Planned::Failed(status)),
     };
@@ -55,7 +76,12 @@ pub fn plan(
     let objects = stand_ins::objects(arch, &plan.replaced, &records);
     let objects = objects.map_err(|cause| cannot_write(invocation, &cause))?;
     let needed = used.into_iter().map(|index| records[index]).collect();
-    Ok(Planned::Late(Late { objects, needed, lines: plan.lines }))
+    let data = plan.replaced.iter().flat_map(|group| {
+        let names = group.functions.iter().map(|function| function.name.clone());
+        names.map(|name| (name, group.data.clone()))
+    });
+    let data = data.filter(|(_, data)| !data.is_empty()).collect();
+    Ok(Planned::Late(Late { objects, needed, lines: plan.lines, data }))
 }
 
 fn cannot_write(invocation: &Invocation, cause: &object::write::Error) -> Error {
@@ -101,10 +127,12 @@ fn decide(
     inputs: &Inputs,
     stage: &Stage,
     lenders: &[Lender<'_>],
+    with_own_data: &BTreeSet<String>,
 ) -> Result<std::result::Result<Plan, ExitStatus>> {
     let copies = &inputs.copies;
     let with = |members: &[String], reasons: &[String]| {
-        replace::plan(copies, lenders, Surroundings { members, reasons, bitcode: inputs.bitcode })
+        let (bitcode, with_own_data) = (inputs.bitcode, Some(with_own_data));
+        replace::plan(copies, lenders, Surroundings { members, reasons, bitcode, with_own_data })
     };
     let uncertain: Vec<&Copies> = copies.iter().filter(|object| !object.certain).collect();
     let depends = !inputs.bitcode && hold_any(&uncertain, copies, lenders);

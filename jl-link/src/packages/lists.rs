@@ -5,6 +5,7 @@ use crate::arch;
 use crate::elf::{Elf, Section};
 use crate::error::{Error, Result};
 use crate::merge::{Function, SLOT_SIZE, offset_from};
+use crate::packages::bindings::Bindings;
 use crate::packages::sizes::Exports;
 use crate::packages::stand_ins;
 use image_format::layout::{
@@ -13,6 +14,7 @@ use image_format::layout::{
 };
 use image_format::package::{PackageError, checksum, export_records, import_records};
 use image_format::pod::{bytes_of, read_at};
+use object::elf;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -43,6 +45,9 @@ pub struct PackageCounts {
     pub exports: usize,
     /// Functions that are not offered, because records of different identities lead to them.
     pub exports_in_doubt: usize,
+    /// Functions that are not offered, because they use data that this image keeps to itself where others leave it to the
+    /// dynamic linker (-Bsymbolic, a version script): by name, with the data's name.
+    pub exports_with_own_data: BTreeMap<String, String>,
     pub dependencies: Vec<DependencyCounts>,
 }
 
@@ -197,6 +202,31 @@ impl Lists {
         });
         self.dependencies.push(record);
         self.dependencies.len() as u32 - 1
+    }
+
+    /// Functions that use data of which the dynamic linker does not make one with that of other images are offered to nobody.
+    pub fn drop_own_data(&mut self, elf: &Elf, functions: &[Function]) {
+        if self.exports.is_empty() {
+            return;
+        }
+        let bindings = Bindings::new(elf);
+        let by_slot: HashMap<u64, &Function> = functions.iter().map(|f| (f.slot, f)).collect();
+        let names: HashMap<u64, &str> = elf
+            .symbols
+            .iter()
+            .filter(|s| s.is_defined() && s.kind == elf::STT_FUNC)
+            .map(|s| (s.value, elf.symbol_name(s)))
+            .collect();
+        let counts = &mut self.counts;
+        self.exports.retain(|identity, address| {
+            let cloned = arch::trampoline(elf.arch, elf, *address).and_then(|slot| by_slot.get(&slot));
+            let starts = cloned.map_or_else(|| vec![*address], |function| function.bodies.clone());
+            let Some(data) = bindings.own_data(starts) else { return true };
+            let name = names.get(address).map_or_else(|| hex(identity), |name| name.to_string());
+            counts.exports_with_own_data.insert(name, data);
+            false
+        });
+        counts.exports = self.exports.len();
     }
 
     /// The slots of functions that dependencies have, too, become import slots, where these are known to be such that the

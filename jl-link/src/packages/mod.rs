@@ -8,6 +8,7 @@
 //! [`stand_ins`] writes what stands for it; [`late`] does all three. [`shared`] makes an image of what several have in common,
 //! of [`parts`] of their objects.
 
+pub mod bindings;
 pub mod copies;
 pub mod dedup_set;
 pub mod dependencies;

@@ -5,6 +5,7 @@
 
 use super::copies::{Copies, Definition, Group, Identity};
 use image_format::package_report::{Fate, Line};
+use image_format::sharing::Sharing;
 use object::elf;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -24,6 +25,8 @@ pub struct Replaced {
     pub functions: Vec<Taken>,
     /// Bytes of code of the copy that would have been linked.
     pub code: u64,
+    /// Names of the link's data that the functions use.
+    pub data: BTreeSet<String>,
 }
 
 /// A function that is the dependency's from now on.
@@ -51,6 +54,8 @@ pub struct Surroundings<'a> {
     pub members: &'a [String],
     pub reasons: &'a [String],
     pub bitcode: bool,
+    /// Functions that use data which the image keeps to itself.
+    pub with_own_data: Option<&'a BTreeSet<String>>,
 }
 
 pub fn plan(objects: &[Copies], offers: &[impl Offer], surroundings: Surroundings<'_>) -> Plan {
@@ -58,6 +63,8 @@ pub fn plan(objects: &[Copies], offers: &[impl Offer], surroundings: Surrounding
         objects.iter().filter(|o| o.certain || surroundings.members.contains(&o.object)).collect();
     let reasons: HashSet<&str> = surroundings.reasons.iter().map(String::as_str).collect();
     let definitions = Definitions::new(&linked);
+    let data: HashSet<&String> = linked.iter().flat_map(|object| &object.data).collect();
+    let has_own_data = |name: &String| surroundings.with_own_data.is_some_and(|names| names.contains(name));
     let mut plan = Plan::default();
     let mut told: HashSet<&str> = HashSet::new();
     for (signature, copies) in &definitions.groups {
@@ -68,6 +75,9 @@ pub fn plan(objects: &[Copies], offers: &[impl Offer], surroundings: Surrounding
                 let (fate, dependency) = alone(definition, &definitions, offers);
                 let fate = match fate {
                     Fate::Deduplicated if surroundings.bitcode => Fate::Bitcode,
+                    Fate::Deduplicated if has_own_data(&definition.name) => {
+                        Fate::Unshareable(Sharing::OwnData)
+                    }
                     Fate::Deduplicated if reasons.contains(definition.name.as_str()) => Fate::DrawsIn,
                     fate => fate,
                 };
@@ -89,11 +99,10 @@ pub fn plan(objects: &[Copies], offers: &[impl Offer], surroundings: Surrounding
             }
         }
         if leaves {
-            plan.replaced.push(Replaced {
-                signature: signature.to_string(),
-                functions,
-                code: copies[0].code,
-            });
+            let needs = copies.iter().flat_map(|group| &group.needs);
+            let data = needs.filter(|name| data.contains(name)).cloned().collect();
+            let (signature, code) = (signature.to_string(), copies[0].code);
+            plan.replaced.push(Replaced { signature, functions, code, data });
         }
     }
     plan
@@ -201,7 +210,7 @@ mod tests {
 
     fn group(signature: &str, symbols: &[(&str, Option<u8>)]) -> Group {
         let symbols = symbols.iter().map(|(name, identity)| defined(name, *identity)).collect();
-        Group { signature: signature.into(), symbols, code: 100 }
+        Group { signature: signature.into(), symbols, code: 100, ..Group::default() }
     }
 
     fn object(name: &str, groups: &[Group]) -> Copies {
@@ -283,6 +292,20 @@ mod tests {
         assert_eq!(fates(std::slice::from_ref(&f), reason), [("f".into(), Fate::DrawsIn)]);
         let bitcode = Surroundings { bitcode: true, ..Surroundings::default() };
         assert_eq!(fates(&[f], bitcode), [("f".into(), Fate::Bitcode)]);
+    }
+
+    #[test]
+    fn own_data_keeps_its_functions_and_is_known_by_what_the_link_defines() {
+        let mut f = group("f", &[("f", Some(1))]);
+        f.needs = ["x", "elsewhere"].map(str::to_owned).into();
+        let data = Copies { data: ["x".to_string()].into(), ..object("b", &[]) };
+        let objects = [object("a", &[f]), data];
+        let offers = [Library(vec![("f", 1)])];
+        let replaced = plan(&objects, &offers, Surroundings::default()).replaced.remove(0);
+        assert_eq!(replaced.data, ["x".to_string()].into());
+        let names = ["f".to_string()].into();
+        let own = Surroundings { with_own_data: Some(&names), ..Surroundings::default() };
+        assert_eq!(fates(&objects, own), [("f".into(), Fate::Unshareable(Sharing::OwnData))]);
     }
 
     #[test]
