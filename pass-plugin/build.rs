@@ -57,6 +57,7 @@ fn main() {
         .file("cpp/identity.cpp")
         .file("cpp/units.cpp")
         .file("cpp/packages.cpp")
+        .file("cpp/settle.cpp")
         .include(include)
         .std("c++17")
         .flag("-fno-exceptions")

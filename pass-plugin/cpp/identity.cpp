@@ -9,6 +9,7 @@
 #include "canonical.h"
 #include "version.h"
 #include "llvm-c/Types.h"
+#include "llvm/ADT/PostOrderIterator.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DebugInfoMetadata.h"
@@ -97,12 +98,22 @@ public:
   }
 
   void symbol(const GlobalValue *G, unsigned Uses) {
+    if (Uses == Calls)
+      G = calledAs(*G);
     auto [Place, New] = Symbols.try_emplace(G, Named.size());
     if (New)
       Named.push_back({G, 0});
     Named[Place->second].second |= Uses;
     tag('G');
     number(Place->second);
+  }
+
+  // What a call of a symbol calls: explicit instantiations of classes have one of a constructor's symbols as an alias of
+  // the other, and implicit ones have the other alone. No definition but an equivalent one may take the alias's place.
+  static const GlobalValue *calledAs(const GlobalValue &G) {
+    auto *A = dyn_cast<GlobalAlias>(&G);
+    auto *F = A && A->hasWeakODRLinkage() ? dyn_cast<Function>(A->getAliasee()) : nullptr;
+    return F && F->hasWeakODRLinkage() && F->getComdat() && F->getFunctionType() == A->getValueType() ? F : &G;
   }
 
   void operand(const llvm::Use &U) {
@@ -166,13 +177,8 @@ public:
     if (auto *B = dyn_cast<BlockAddress>(C)) {
       Obstacles |= LabelAddress;
       symbol(B->getFunction(), TakesAddress);
-      unsigned Place = 0;
-      for (const BasicBlock &Block : *B->getFunction()) {
-        if (&Block == B->getBasicBlock())
-          return number(Place);
-        ++Place;
-      }
-      return;
+      std::vector<const BasicBlock *> All = blocks(*B->getFunction());
+      return number(find(All, B->getBasicBlock()) - All.begin());
     }
     bool IsAddress = false;
     if (auto *E = dyn_cast<ConstantExpr>(C)) {
@@ -386,24 +392,60 @@ public:
     attachments(All, I.getContext());
   }
 
+  // Blocks in the order in which control may reach them, as a front end puts some where it first needs them.
+  static std::vector<const BasicBlock *> blocks(const Function &F) {
+    ReversePostOrderTraversal<const Function *> Reached(&F);
+    std::vector<const BasicBlock *> All(Reached.begin(), Reached.end());
+    SmallPtrSet<const BasicBlock *, 32> Seen(All.begin(), All.end());
+    for (const BasicBlock &B : F)
+      if (Seen.insert(&B).second)
+        All.push_back(&B);
+    return All;
+  }
+
+  // A variable of fixed size on the stack: where it stands in the entry block means nothing.
+  static bool isVariable(const Value *V) {
+    auto *A = dyn_cast<AllocaInst>(V);
+    return A && A->isStaticAlloca();
+  }
+
+  static bool isWritten(const Instruction &I) { return !isa<DbgInfoIntrinsic>(I) && !isVariable(&I); }
+
+  // Variables first, in the order in which they are used.
   void body(const Function &F) {
-    auto Written = [](const Instruction &I) { return !isa<DbgInfoIntrinsic>(I); };
+    std::vector<const BasicBlock *> Blocks = blocks(F);
     for (const Argument &A : F.args())
       Values.try_emplace(&A, Values.size());
-    for (const BasicBlock &B : F) {
-      Values.try_emplace(&B, Values.size());
-      for (const Instruction &I : B)
-        if (Written(I))
+    std::vector<const AllocaInst *> Variables;
+    for (const BasicBlock *B : Blocks)
+      for (const Instruction &I : *B)
+        if (isWritten(I))
+          for (const Value *V : I.operand_values())
+            if (isVariable(V) && Values.try_emplace(V, Values.size()).second)
+              Variables.push_back(cast<AllocaInst>(V));
+    for (const BasicBlock *B : Blocks) {
+      Values.try_emplace(B, Values.size());
+      for (const Instruction &I : *B)
+        if (isWritten(I))
           Values.try_emplace(&I, Values.size());
     }
-    for (const BasicBlock &B : F) {
+    for (const AllocaInst *A : Variables) {
+      tag('V');
+      instruction(*A);
+    }
+    for (const BasicBlock *B : Blocks) {
       tag('B');
-      for (const Instruction &I : B)
-        if (Written(I)) {
+      for (const Instruction &I : *B)
+        if (isWritten(I)) {
           tag('I');
           instruction(I);
         }
     }
+  }
+
+  // An explicit instantiation is its implicit one, but for being kept where nobody uses it.
+  static unsigned linkageOf(const GlobalValue &G) {
+    return G.hasWeakODRLinkage() && !isa<GlobalAlias>(G) ? GlobalValue::LinkOnceODRLinkage : G.getLinkage();
   }
 
   // What every symbol has. The name is part of what is not local.
@@ -415,7 +457,7 @@ public:
                  : G.getName());
     type(G.getValueType());
     number(G.getAddressSpace());
-    number(G.getLinkage());
+    number(linkageOf(G));
     number(G.getVisibility() | G.isDSOLocal() << 2 | G.getDLLStorageClass() << 3);
     number(G.getThreadLocalMode());
     number(unsigned(G.getUnnamedAddr()));
@@ -432,7 +474,9 @@ public:
     string(O.getSection());
     if (const Comdat *Group = O.getComdat()) {
       number(Group->getSelectionKind() + 1);
-      string(Group->getName() == O.getName() ? "" : Group->getName());
+      // An explicit instantiation's constructors have a group of their own; what may be equivalent copies anyway means
+      // the same in any.
+      string(Group->getName() == O.getName() || O.hasWeakODRLinkage() || O.hasLinkOnceODRLinkage() ? "" : Group->getName());
     } else {
       number(0);
     }

@@ -44,7 +44,37 @@ AttributeSet both(LLVMContext &C, AttributeSet Of, AttributeSet Own) {
 }
 } // namespace
 
+// Whether simplification will most likely leave something of the instruction: not of variables on the stack, nor of
+// where control goes next.
+static bool isLeft(const Instruction &I) {
+  if (isa<AllocaInst>(I) || isa<PHINode>(I) || isa<CastInst>(I) || isa<GetElementPtrInst>(I) || isa<LandingPadInst>(I) ||
+      I.isLifetimeStartOrEnd() || isa<DbgInfoIntrinsic>(I) || isa<UnreachableInst>(I))
+    return false;
+  if (auto *B = dyn_cast<BranchInst>(&I))
+    return B->isConditional();
+  const Value *Pointer = getLoadStorePointerOperand(&I);
+  return !Pointer || !isa<AllocaInst>(Pointer->stripPointerCasts());
+}
+
 extern "C" {
+// Visits the functions that are called and defined here, once for each call; the result is how many other instructions
+// simplification will most likely leave.
+unsigned jl_cpp_instructions(LLVMValueRef Fn, void *Data, void (*Visit)(void *, LLVMValueRef)) {
+  unsigned Left = 0;
+  for (const BasicBlock &B : *unwrap<Function>(Fn))
+    for (const Instruction &I : B) {
+      auto *Call = dyn_cast<CallBase>(&I);
+      const Function *Callee = Call ? Call->getCalledFunction() : nullptr;
+      if (Callee && !Callee->isDeclaration())
+        Visit(Data, wrap(Callee));
+      else if (Call && !(Callee && Callee->isIntrinsic()))
+        Left += 6;
+      else
+        Left += isLeft(I);
+    }
+  return Left;
+}
+
 // Visits each direct call by the function's own type and convention; the result says how else it is used.
 unsigned jl_cpp_calls(LLVMValueRef Fn, void *Data, void (*Visit)(void *, LLVMValueRef)) {
   Function &F = *unwrap<Function>(Fn);

@@ -237,7 +237,10 @@ unsafe extern "C" {
 unsafe extern "C" {
     // `cpp/packages.cpp`.
     pub fn jl_cpp_calls(function: LLVMValueRef, data: *mut c_void, visit: VisitSymbol) -> c_uint;
+    pub fn jl_cpp_instructions(function: LLVMValueRef, data: *mut c_void, visit: VisitSymbol) -> c_uint;
     pub fn jl_cpp_call_through(call: LLVMValueRef, slot: LLVMValueRef);
     pub fn jl_cpp_drop_body(function: LLVMValueRef);
     pub fn jl_cpp_drop_unreferenced(module: LLVMModuleRef);
+    // `cpp/settle.cpp`.
+    pub fn jl_cpp_settle(module: LLVMModuleRef);
 }

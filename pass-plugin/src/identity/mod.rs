@@ -52,10 +52,3 @@ fn environment(module: &[u8], compiled: &str) -> Hash {
     let version = format!("{} {VERSION} {LLVM_VERSION}", env!("CARGO_PKG_VERSION"));
     hash_bytes(&[version.as_bytes(), compiled.as_bytes(), module])
 }
-
-/// A line of identity, verdict and name for each function, on standard output.
-pub fn print(module: Module, compiled: &str) {
-    for found in identify(module, compiled) {
-        println!("{} {} {}", found.identity, found.sharing.word(), found.function.name());
-    }
-}

@@ -28,6 +28,15 @@ impl Function {
         (calls, others)
     }
 
+    /// The functions that are called and defined here, once for each call, and how many other instructions simplification
+    /// will most likely leave.
+    pub fn weigh(self) -> (Vec<Value>, u32) {
+        let mut callees: Vec<Value> = Vec::new();
+        let data: *mut Vec<Value> = &mut callees;
+        let left = llvm!(shim::jl_cpp_instructions(self.0.0, data.cast(), push_call));
+        (callees, left)
+    }
+
     /// Leaves a declaration of what another image defines; the function's body, group and debug information go.
     pub fn drop_body(self) {
         llvm!(shim::jl_cpp_drop_body(self.0.0));
@@ -45,6 +54,11 @@ impl Module {
     /// Removes what nothing refers to and nobody outside can.
     pub fn drop_unreferenced(self) {
         llvm!(shim::jl_cpp_drop_unreferenced(self.0));
+    }
+
+    /// Takes out what a front end leaves in one way or another by the order in which it met things.
+    pub fn settle(self) {
+        llvm!(shim::jl_cpp_settle(self.0));
     }
 }
 

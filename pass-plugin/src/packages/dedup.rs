@@ -6,7 +6,8 @@
 
 use super::carrier;
 use super::dependencies::{Dependencies, Offer};
-use super::plan::{Candidate, Decision, plan};
+use super::plan::{Candidate, Decision, at_once, plan};
+use super::weight::{self, Body};
 use crate::annotate;
 use crate::llvm::{Function, Linkage, Module, OtherUses, SymbolFacts, Value};
 use crate::packages::carrier::Known;
@@ -23,38 +24,90 @@ use xxhash_rust::xxh64::xxh64;
 /// # Errors
 /// As [`Dependencies::open`].
 pub fn deduplicate(module: Module) -> Result<bool, String> {
-    let Some(arch) = annotate::image_arch(module).filter(|_| module.has_flag(super::IDENTIFIED)) else {
-        return Ok(false);
-    };
-    let dependencies = Dependencies::open(arch)?;
-    if dependencies.is_empty() {
-        return Ok(false);
-    }
-    // What has been inlined everywhere is no longer anybody's.
-    module.drop_unreferenced();
-    let (functions, candidates) = collect(module, &dependencies);
-    let decisions = plan(&candidates, &kept_groups(module, &functions));
-    report(module, &functions, &decisions, &dependencies);
-    let mut left_out = Vec::new();
-    for ((function, candidate), decision) in functions.iter().zip(&candidates).zip(&decisions) {
-        if let (Fate::Deduplicated, Some(dependency), Known::Identity(identity)) =
-            (decision.fate, decision.dependency, candidate.known)
-        {
-            let name = function.name().to_string();
-            left_out.push(LeftOut { name, identity: identity.0, dependency });
-            function.remove_string_attribute(carrier::ATTRIBUTE);
-            function.drop_body();
-        }
-    }
-    if !left_out.is_empty() {
-        // What only they used needs no slots any more.
-        module.drop_unreferenced();
-        Imports { module, dependencies: &dependencies, blobs: HashMap::new() }.add(&left_out);
-    }
+    let Some(dependencies) = dependencies_of(module)? else { return Ok(false) };
+    let found = Found::look(module, &dependencies);
+    found.leave_out(module, &dependencies, &vec![true; found.functions.len()]);
     if !super::is_package() {
         super::forget(module);
     }
     Ok(true)
+}
+
+/// Leaves out, of what the dependencies have, that which is too large to be inlined, so that it is not even simplified.
+/// Reports about these functions alone.
+///
+/// # Errors
+/// As [`Dependencies::open`].
+pub fn deduplicate_large(module: Module) -> Result<(), String> {
+    let Some(dependencies) = dependencies_of(module)? else { return Ok(()) };
+    let found = Found::look(module, &dependencies);
+    let leaving = at_once(&found.candidates, &found.decisions, &found.large(module));
+    found.leave_out(module, &dependencies, &leaving);
+    Ok(())
+}
+
+/// `None` where there is nothing to leave out.
+fn dependencies_of(module: Module) -> Result<Option<Dependencies>, String> {
+    let Some(arch) = annotate::image_arch(module).filter(|_| module.has_flag(super::IDENTIFIED)) else {
+        return Ok(None);
+    };
+    Ok(Some(Dependencies::open(arch)?).filter(|dependencies| !dependencies.is_empty()))
+}
+
+/// The functions with identities or reasons against them, and what is to become of them.
+struct Found {
+    functions: Vec<Function>,
+    candidates: Vec<Candidate>,
+    decisions: Vec<Decision>,
+}
+
+impl Found {
+    fn look(module: Module, dependencies: &Dependencies) -> Found {
+        // What has been inlined everywhere is no longer anybody's.
+        module.drop_unreferenced();
+        let (functions, candidates) = collect(module, dependencies);
+        let decisions = plan(&candidates, &kept_groups(module, &functions));
+        Found { functions, candidates, decisions }
+    }
+
+    /// Those that nobody will inline.
+    fn large(&self, module: Module) -> Vec<bool> {
+        let defined: Vec<Function> = module.functions().filter(|f| !f.is_declaration()).collect();
+        let places: HashMap<Value, usize> = defined.iter().enumerate().map(|(i, f)| (**f, i)).collect();
+        let body = |function: &Function| {
+            let (calls, own) = function.weigh();
+            Body { own, calls: calls.iter().filter_map(|callee| places.get(callee).copied()).collect() }
+        };
+        let large = weight::large(&defined.iter().map(body).collect::<Vec<_>>());
+        self.functions.iter().map(|function| large[places[&**function]]).collect()
+    }
+
+    /// Leaves out those that are `leaving` if they can, with the report: of all, or of these if some stay for now.
+    fn leave_out(&self, module: Module, dependencies: &Dependencies, leaving: &[bool]) {
+        let chosen = |place: &usize| leaving[*place];
+        report(
+            module,
+            (0..self.functions.len()).filter(chosen).map(|i| (self.functions[i], self.decisions[i])),
+            dependencies,
+        );
+        let mut left_out = Vec::new();
+        for place in (0..self.functions.len()).filter(chosen) {
+            let (function, decision) = (self.functions[place], self.decisions[place]);
+            if let (Fate::Deduplicated, Some(dependency), Known::Identity(identity)) =
+                (decision.fate, decision.dependency, self.candidates[place].known)
+            {
+                let name = function.name().to_string();
+                left_out.push(LeftOut { name, identity: identity.0, dependency });
+                function.remove_string_attribute(carrier::ATTRIBUTE);
+                function.drop_body();
+            }
+        }
+        if !left_out.is_empty() {
+            // What only they used needs no slots any more.
+            module.drop_unreferenced();
+            Imports { module, dependencies, blobs: HashMap::new() }.add(&left_out);
+        }
+    }
 }
 
 /// A function without a body now.
@@ -95,13 +148,13 @@ fn kept_groups(module: Module, functions: &[Function]) -> HashSet<usize> {
     others.filter_map(Value::comdat_identity).collect()
 }
 
-fn report(module: Module, functions: &[Function], decisions: &[Decision], dependencies: &Dependencies) {
-    let line = |(function, decision): (&Function, &Decision)| Line {
+fn report(module: Module, lines: impl Iterator<Item = (Function, Decision)>, dependencies: &Dependencies) {
+    let line = |(function, decision): (Function, Decision)| Line {
         function: function.name().to_string(),
         fate: decision.fate,
         dependency: decision.dependency.map(|d| dependencies.name(d)).unwrap_or_default(),
     };
-    let text: String = functions.iter().zip(decisions).map(line).map(|l| l.to_string()).collect();
+    let text: String = lines.map(|l| line(l).to_string()).collect();
     tables::emit_excluded(module, "jl_package_report", PACKAGE_REPORT_SECTION, &text);
 }
 

@@ -1,8 +1,8 @@
 //! Packages: functions that other images may use, and functions of other images that are used in place of own ones.
 //!
-//! [`identify`] (before anything is changed: identities, kept with the functions by [`carrier`]) -> LLVM simplifies, and
-//! inlines what it wants -> [`dedup`] (what a dependency has leaves the module; [`plan`] is the pure decision) -> clones
-//! -> [`export`] (a record for each function that others may use).
+//! [`identify`] (before anything is changed: identities, kept with the functions by [`carrier`]) -> [`dedup`] of what is too
+//! large to be inlined ([`weight`]) -> LLVM simplifies, and inlines what it wants -> [`dedup`] (what a dependency has leaves
+//! the module; [`plan`] is the pure decision) -> clones -> [`export`] (a record for each function that others may use).
 //!
 //! Nothing of this happens under link-time optimisation: what is inlined into what is known only when all objects are
 //! merged, and until then identities would have to survive the merge.
@@ -12,10 +12,11 @@ pub mod dedup;
 pub mod dependencies;
 pub mod export;
 pub mod plan;
+pub mod weight;
 
 use crate::annotate;
 use crate::emit::settings::{EmitSettings, Level};
-use crate::identity;
+use crate::identity::{self, Identified};
 use crate::llvm::Module;
 use crate::settings::Settings;
 use carrier::Known;
@@ -38,16 +39,19 @@ pub fn is_package() -> bool {
     std::env::var_os(PACKAGE).is_some_and(|value| !value.is_empty() && value != "0")
 }
 
-/// Identifies the functions where the environment asks for a package, or names dependencies.
+/// Identifies the functions where the environment asks for a package, or names dependencies; and leaves out what those have
+/// and nobody will inline.
 ///
 /// # Errors
-/// As [`annotate::compiled_for`].
+/// As [`annotate::compiled_for`] and [`dependencies::Dependencies::open`].
 pub fn identify_if_asked(module: Module, settings: &EmitSettings) -> Result<bool, String> {
     let asked = is_package() || !dependencies::paths().is_empty();
     if !asked || is_for_link_time_optimisation(module) {
         return Ok(false);
     }
-    identify(module, settings)
+    let identified = identify(module, settings)?;
+    dedup::deduplicate_large(module)?;
+    Ok(identified)
 }
 
 /// Keeps the identity, or the reason why nobody else may use it, with each function that is not local.
@@ -58,7 +62,7 @@ pub fn identify(module: Module, settings: &EmitSettings) -> Result<bool, String>
     if module.has_flag(IDENTIFIED) || annotate::image_arch(module).is_none() {
         return Ok(false);
     }
-    for found in identity::identify(module, &compiled_for(module, settings)?) {
+    for found in identities(module, settings)? {
         if found.sharing == Sharing::Shareable {
             carrier::write(module, found.function, Known::Identity(found.identity));
         } else if !found.function.is_local() {
@@ -83,8 +87,19 @@ pub fn run(module: Module, parameters: &str) -> Result<bool, String> {
     if print.is_empty() {
         return identify(module, &settings);
     }
-    identity::print(module, &compiled_for(module, &settings)?);
-    Ok(false)
+    for found in identities(module, &settings)? {
+        println!("{} {} {}", found.identity, found.sharing.word(), found.function.name());
+    }
+    Ok(true)
+}
+
+/// The identities of all functions that are defined in the module, in its order.
+fn identities(module: Module, settings: &EmitSettings) -> Result<Vec<Identified>, String> {
+    let compiled = compiled_for(module, settings)?;
+    if settings.level != Level::O0 {
+        module.settle();
+    }
+    Ok(identity::identify(module, &compiled))
 }
 
 /// Of two modules the same function is the same one only if it is also compiled alike.

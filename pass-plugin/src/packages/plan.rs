@@ -47,6 +47,18 @@ pub fn plan(candidates: &[Candidate], kept: &HashSet<usize>) -> Vec<Decision> {
     decisions
 }
 
+/// Of those that leave, which may do so before their callers could inline them: the large ones. What shares a group with
+/// another that waits, waits as well.
+pub fn at_once(candidates: &[Candidate], decisions: &[Decision], large: &[bool]) -> Vec<bool> {
+    let leaves = |place: usize| large[place] && decisions[place].fate == Fate::Deduplicated;
+    let waiting: HashSet<usize> = (0..candidates.len())
+        .filter(|place| !leaves(*place))
+        .filter_map(|place| candidates[place].group)
+        .collect();
+    let free = |place: usize| candidates[place].group.is_none_or(|group| !waiting.contains(&group));
+    (0..candidates.len()).map(|place| leaves(place) && free(place)).collect()
+}
+
 /// The decision on a function without a look at its group.
 fn alone(candidate: &Candidate) -> Decision {
     let (dependency, has_symbol) = match (candidate.known, candidate.offer) {

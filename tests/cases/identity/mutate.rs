@@ -70,7 +70,7 @@ const SWAPS: [(&str, &str); 64] = [
     ("tail", "notail"),
     ("call", "call fastcc"),
     ("invoke", "invoke fastcc"),
-    ("linkonce_odr", "weak_odr"),
+    ("linkonce_odr", "linkonce"),
     ("internal", "private"),
     ("constant", "global"),
     ("true", "false"),

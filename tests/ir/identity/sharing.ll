@@ -111,11 +111,21 @@ define i32 @refers_elsewhere() {
 
 ; CHECK-NEXT: {{^[0-9a-f]+}} personality unwinds_here
 define void @unwinds_here() personality ptr @own_personality {
+  invoke void @external(ptr null) to label %done unwind label %pad
+pad:
+  %caught = landingpad { ptr, i32 } cleanup
+  resume { ptr, i32 } %caught
+done:
   ret void
 }
 
 ; CHECK-NEXT: {{^[0-9a-f]+}} shareable unwinds
 define void @unwinds() personality ptr @personality {
+  invoke void @external(ptr null) to label %done unwind label %pad
+pad:
+  %caught = landingpad { ptr, i32 } cleanup
+  resume { ptr, i32 } %caught
+done:
   ret void
 }
 

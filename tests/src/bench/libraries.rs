@@ -373,7 +373,7 @@ pub struct Measured {
 }
 
 impl Sample {
-    fn parse(text: &str) -> Result<Sample> {
+    pub fn parse(text: &str) -> Result<Sample> {
         let mut load = None;
         let mut workloads = BTreeMap::new();
         for line in text.lines() {

@@ -12,6 +12,7 @@ pub mod machine;
 pub mod measure;
 pub mod packages;
 pub mod progress;
+pub mod siblings;
 pub mod sources;
 pub mod table;
 pub mod usage;
@@ -107,6 +108,22 @@ pub fn demo() -> Result<()> {
         bail!("an image's output differs from the plain build's: see the table");
     }
     println!("Every image gave the plain build's output at every target that this machine can run.");
+    Ok(())
+}
+
+/// Real libraries above a common image. Fails when a result differs.
+pub fn demo_packages() -> Result<()> {
+    let tools = Tools::find()?;
+    let outcome = siblings::measure(&tools, &work_folder()?)?;
+    println!("{}", machine::describe());
+    println!("{}\n{}\n", outcome.table, siblings::LEGEND);
+    outcome.notes.iter().for_each(|note| println!("{note}\n"));
+    if !outcome.identical {
+        bail!("a library's result above the common image differs: see the table");
+    }
+    println!(
+        "Every library gave the same with dedup and without, at every target that this machine can run."
+    );
     Ok(())
 }
 

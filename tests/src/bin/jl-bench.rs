@@ -17,6 +17,8 @@ struct Arguments {
 enum Job {
     /// Real libraries: one table of times, sizes and load times
     Demo,
+    /// Real libraries above a common image: what is left out, and what that saves
+    DemoPackages,
     /// The numbers of BENCHMARKS.md
     Numbers {
         /// Put the tables into BENCHMARKS.md: all of them, or the parts measured if this is the machine of the others
@@ -38,6 +40,7 @@ enum Job {
 fn main() -> std::process::ExitCode {
     let result = match Arguments::parse().job {
         Job::Demo => bench::demo(),
+        Job::DemoPackages => bench::demo_packages(),
         Job::Numbers { write, only } => bench::numbers(&only, write),
         Job::Usage { file, command } => bench::usage::wait_for(&file, &command),
     };
