@@ -45,6 +45,7 @@ const kept = Any[]
 Installs the code of all methods of an image that are still what they were.
 """
 function load(file::String)
+    check_whole(file)
     image = dlopen(abspath(file))
     reader = open_record(image, file)
     read_nodes!(reader)
@@ -61,6 +62,19 @@ function load(file::String)
         refusals[i] === nothing || push!(refused, value(reader, methods[i].types) => reason(refusals[i]))
     end
     Loaded(file, installed, present, refused)
+end
+
+"The dynamic linker maps a file that was cut short as if it were whole, and ends with a signal where it is not."
+function check_whole(file)
+    isfile(file) || error("$file is not there")
+    size = filesize(file)
+    head = open(io -> read(io, 64), file)
+    length(head) == 64 && head[1:5] == [0x7f, UInt8('E'), UInt8('L'), UInt8('F'), 0x02] ||
+        error("$file is no 64-bit ELF file")
+    # The table of sections is the last thing in what linkers write.
+    at(offset, type) = reinterpret(type, head[offset+1:offset+sizeof(type)])[1]
+    needed = at(0x28, UInt64) + UInt64(at(0x3a, UInt16)) * at(0x3c, UInt16)
+    needed <= size || error("$file was cut short: it has $size bytes, and should have at least $needed")
 end
 
 function open_record(image, file)

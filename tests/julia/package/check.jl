@@ -3,7 +3,7 @@
 # usage: julia check.jl IMAGE CASE
 
 using Test
-import Stock, PackageImage
+import Libdl, Stock, PackageImage
 
 const image, case = ARGS
 items() = Stock.read_items(Stock.sample(40))
@@ -47,6 +47,21 @@ if case == "calls"
     @test all(==(results[1]), results)
     # A second load finds all there.
     @test PackageImage.load(image).installed == 0
+elseif case == "damaged"
+    said(file) = try
+        PackageImage.load(file)
+        ""
+    catch error
+        error.msg
+    end
+    mktempdir() do folder
+        short = joinpath(folder, "short.so")
+        write(short, read(image)[1:end÷2])
+        @test occursin("was cut short", said(short))
+        @test occursin("is no 64-bit ELF file", said(@__FILE__))
+        @test occursin("is not there", said(joinpath(folder, "missing.so")))
+        @test occursin("it is no image of a package", said(Libdl.dlpath("libm.so.6")))
+    end
 elseif case == "redefined-before"
     Core.eval(Stock, :(worth(items::Vector{Item}) = -1.0))
     loaded = PackageImage.load(image)
