@@ -9,7 +9,7 @@ use crate::elf::{Elf, Relocation, Section, Symbol};
 use image_format::pod::read_at;
 use object::LittleEndian as LE;
 use object::elf;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// How a linked output, with its relocations kept, finds what it defines.
 pub struct Bindings<'a> {
@@ -19,7 +19,6 @@ pub struct Bindings<'a> {
     /// Names that others find in it.
     visible: HashSet<&'a str>,
     is_executable: bool,
-    /// By place.
     relocations: Vec<Relocation>,
     /// Start and end of what symbols of code are for.
     code: BTreeMap<u64, u64>,
@@ -27,8 +26,7 @@ pub struct Bindings<'a> {
 
 impl<'a> Bindings<'a> {
     pub fn new(elf: &'a Elf) -> Bindings<'a> {
-        let mut relocations: Vec<Relocation> = elf.relocations().map(|(_, relocation)| relocation).collect();
-        relocations.sort_by_key(|relocation| relocation.place);
+        let relocations = elf.relocations().map(|(_, relocation)| relocation).collect();
         let functions =
             elf.symbols.iter().filter(|s| s.is_defined() && s.kind == elf::STT_FUNC && s.size > 0);
         let code = functions.map(|s| (s.value, s.value + s.size)).collect();
@@ -85,36 +83,45 @@ impl<'a> Bindings<'a> {
         kind == elf::STT_TLS || !relro && self.elf.sections.iter().any(writable)
     }
 
-    /// The name of data that is the image's own and that code at one of these places uses, in functions of the image's own that
-    /// it calls, too.
-    pub fn own_data(&self, starts: impl IntoIterator<Item = u64>) -> Option<String> {
-        let mut work: Vec<u64> = starts.into_iter().collect();
-        let mut seen: BTreeSet<u64> = BTreeSet::new();
-        while let Some(start) = work.pop() {
-            let Some((&start, &end)) = self.code.range(..=start).next_back().filter(|(_, end)| start < **end)
+    /// By start of a function the name of data that is the image's own, and that the function uses, or one that it calls and that
+    /// is the image's own as well.
+    pub fn own_data(&self) -> HashMap<u64, String> {
+        let own: Vec<bool> = self.elf.symbols.iter().map(|symbol| self.is_own(symbol)).collect();
+        let mut found: HashMap<u64, String> = HashMap::new();
+        let mut callers: HashMap<u64, BTreeSet<u64>> = HashMap::new();
+        for relocation in &self.relocations {
+            let index = relocation.symbol as usize;
+            let Some(function) = self.function(relocation.place).filter(|_| own.get(index) == Some(&true))
             else {
                 continue;
             };
-            if !seen.insert(start) {
-                continue;
+            let symbol = &self.elf.symbols[index];
+            let target = self.target(relocation, symbol);
+            if let Some(callee) = self.function(target) {
+                callers.entry(callee).or_default().insert(function);
+            } else if self.changes(target, symbol.kind) {
+                let name = self.elf.symbol_name(symbol);
+                let name = if name.is_empty() { format!("{target:#x}") } else { name.to_owned() };
+                found.entry(function).or_insert(name);
             }
-            let first = self.relocations.partition_point(|relocation| relocation.place < start);
-            for relocation in self.relocations[first..].iter().take_while(|relocation| relocation.place < end)
-            {
-                let Some(symbol) = self.elf.symbols.get(relocation.symbol as usize) else { continue };
-                if !self.is_own(symbol) {
-                    continue;
-                }
-                let target = self.target(relocation, symbol);
-                if self.code.range(..=target).next_back().is_some_and(|(_, end)| target < *end) {
-                    work.push(target);
-                } else if self.changes(target, symbol.kind) {
-                    let name = self.elf.symbol_name(symbol);
-                    return Some(if name.is_empty() { format!("{target:#x}") } else { name.to_owned() });
+        }
+        let mut work: Vec<u64> = found.keys().copied().collect();
+        work.sort_unstable();
+        while let Some(callee) = work.pop() {
+            for caller in callers.get(&callee).into_iter().flatten() {
+                if !found.contains_key(caller) {
+                    found.insert(*caller, found[&callee].clone());
+                    work.push(*caller);
                 }
             }
         }
-        None
+        found
+    }
+
+    /// The start of the function that an address lies in.
+    fn function(&self, address: u64) -> Option<u64> {
+        let (start, end) = self.code.range(..=address).next_back()?;
+        (address < *end).then_some(*start)
     }
 
     /// Of these names those of data that is the image's own, and that it uses.

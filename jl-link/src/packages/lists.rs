@@ -209,7 +209,7 @@ impl Lists {
         if self.exports.is_empty() {
             return;
         }
-        let bindings = Bindings::new(elf);
+        let own_data = Bindings::new(elf).own_data();
         let by_slot: HashMap<u64, &Function> = functions.iter().map(|f| (f.slot, f)).collect();
         let names: HashMap<u64, &str> = elf
             .symbols
@@ -221,9 +221,9 @@ impl Lists {
         self.exports.retain(|identity, address| {
             let cloned = arch::trampoline(elf.arch, elf, *address).and_then(|slot| by_slot.get(&slot));
             let starts = cloned.map_or_else(|| vec![*address], |function| function.bodies.clone());
-            let Some(data) = bindings.own_data(starts) else { return true };
+            let Some(data) = starts.iter().find_map(|start| own_data.get(start)) else { return true };
             let name = names.get(address).map_or_else(|| hex(identity), |name| name.to_string());
-            counts.exports_with_own_data.insert(name, data);
+            counts.exports_with_own_data.insert(name, data.clone());
             false
         });
         counts.exports = self.exports.len();

@@ -24,6 +24,10 @@ pub struct Parts<'a> {
     /// COMDAT groups: the group's section, and its members.
     groups: Vec<(String, usize, Vec<usize>)>,
     group_of: HashMap<usize, usize>,
+    /// By section what it defines for others.
+    defined: HashMap<usize, Vec<String>>,
+    /// There are unwind tables for all code that is in no group.
+    has_common_tables: bool,
 }
 
 /// Sections that belong together.
@@ -65,7 +69,28 @@ impl<'a> Parts<'a> {
                 groups.push((signature, index.0, members));
             }
         }
-        Some(Parts { bytes, sections, symbols, relocations, followers, groups, group_of })
+        let mut defined = HashMap::<_, Vec<_>>::new();
+        for (index, symbol) in symbols.enumerate().filter(|(_, symbol)| !is_own(Some(symbol))) {
+            let section = symbols.symbol_section(LE, symbol, index).ok().flatten();
+            if let (Some(section), Some(name)) =
+                (section, symbols.symbol_name(LE, symbol).ok().and_then(text))
+            {
+                defined.entry(section.0).or_default().push(name);
+            }
+        }
+        let is_common = |s| sections.section_name(LE, s) == Ok(b".gcc_except_table");
+        let has_common_tables = sections.iter().any(is_common);
+        Some(Parts {
+            bytes,
+            sections,
+            symbols,
+            relocations,
+            followers,
+            groups,
+            group_of,
+            defined,
+            has_common_tables,
+        })
     }
 
     pub fn has(&self, signatures: &BTreeSet<String>) -> bool {
@@ -148,12 +173,11 @@ impl<'a> Parts<'a> {
     }
 
     fn is_stuck(&self, sections: &BTreeSet<usize>) -> bool {
-        let has_tables = self.sections.iter().any(|section| self.name(section) == b".gcc_except_table");
         let alone = sections.iter().filter(|section| !self.group_of.contains_key(section));
         alone.filter_map(|section| self.sections.section(SectionIndex(*section)).ok()).any(|section| {
             let flags = section.sh_flags.get(LE);
             let changes = flags.contains(elf::SHF_WRITE) && !self.name(section).starts_with(b".data.rel.ro");
-            changes || has_tables && flags.contains(elf::SHF_EXECINSTR)
+            changes || self.has_common_tables && flags.contains(elf::SHF_EXECINSTR)
         })
     }
 
@@ -214,11 +238,7 @@ impl<'a> Parts<'a> {
     }
 
     fn defined_in(&self, sections: &BTreeSet<usize>) -> BTreeSet<String> {
-        let here = self.symbols.enumerate().filter(|(index, symbol)| {
-            !is_own(Some(symbol))
-                && self.section_of(*index).is_some_and(|section| sections.contains(&section))
-        });
-        here.filter_map(|(_, symbol)| text(self.symbols.symbol_name(LE, symbol).ok()?)).collect()
+        sections.iter().filter_map(|section| self.defined.get(section)).flatten().cloned().collect()
     }
 }
 

@@ -165,8 +165,8 @@ impl<'a> Definitions<'a> {
     }
 
     /// The distinct identities of all that have a name; more than one, or none, is a disagreement.
-    fn identities(&self, name: &str) -> HashSet<Option<Identity>> {
-        let mut all: HashSet<Option<Identity>> =
+    fn identities(&self, name: &str) -> BTreeSet<Option<Identity>> {
+        let mut all: BTreeSet<Option<Identity>> =
             self.symbols.get(name).into_iter().flatten().map(|d| d.identity).collect();
         if self.alone.contains(name) || self.torn.contains(name) {
             all.insert(None);
