@@ -24,6 +24,7 @@ pub struct Parts<'a> {
     /// COMDAT groups: the group's section, and its members.
     groups: Vec<(String, usize, Vec<usize>)>,
     group_of: HashMap<usize, usize>,
+    by_signature: HashMap<String, Vec<usize>>,
     /// By section what it defines for others.
     defined: HashMap<usize, Vec<String>>,
     /// There are unwind tables for all code that is in no group.
@@ -69,6 +70,10 @@ impl<'a> Parts<'a> {
                 groups.push((signature, index.0, members));
             }
         }
+        let mut by_signature = HashMap::<_, Vec<_>>::new();
+        for (number, (signature, ..)) in groups.iter().enumerate() {
+            by_signature.entry(String::clone(signature)).or_default().push(number);
+        }
         let mut defined = HashMap::<_, Vec<_>>::new();
         for (index, symbol) in symbols.enumerate().filter(|(_, symbol)| !is_own(Some(symbol))) {
             let section = symbols.symbol_section(LE, symbol, index).ok().flatten();
@@ -88,13 +93,14 @@ impl<'a> Parts<'a> {
             followers,
             groups,
             group_of,
+            by_signature,
             defined,
             has_common_tables,
         })
     }
 
     pub fn has(&self, signatures: &BTreeSet<String>) -> bool {
-        self.groups.iter().any(|(signature, ..)| signatures.contains(signature))
+        signatures.iter().any(|signature| self.by_signature.contains_key(signature))
     }
 
     /// Groups of nothing but data that never changes and refers to nothing: names that they define, and their bytes.
@@ -122,8 +128,9 @@ impl<'a> Parts<'a> {
 
     /// The groups with these signatures, with all that is the object's own and that they refer to, and those of `constants`.
     pub fn part(&self, signatures: &BTreeSet<String>, constants: &BTreeSet<String>) -> Part {
-        let roots = self.groups.iter().filter(|(signature, ..)| signatures.contains(signature));
-        self.closure(roots.flat_map(|(_, _, members)| members).copied().collect(), constants)
+        let groups = signatures.iter().filter_map(|signature| self.by_signature.get(signature)).flatten();
+        let members = groups.flat_map(|group| &self.groups[*group].2);
+        self.closure(members.copied().collect(), constants)
     }
 
     /// Unwind tables, with what they name besides the code that they are about: a hidden pointer to the personality.
