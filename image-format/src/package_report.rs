@@ -32,13 +32,15 @@ pub enum Fate {
     Disagreement,
     /// Kept by the linker: an archive's member comes into the link for its sake.
     DrawsIn,
+    /// Kept by the linker: it uses what the image keeps to itself, and the dependency's does not.
+    Bound,
     /// Kept by the linker: there is bitcode in the link, of which nothing is known before it is compiled.
     Bitcode,
 }
 
 impl Fate {
     /// All but verdicts.
-    const OWN: [Fate; 11] = [
+    const OWN: [Fate; 12] = [
         Fate::Deduplicated,
         Fate::NotExported,
         Fate::OtherContent,
@@ -49,6 +51,7 @@ impl Fate {
         Fate::AlwaysInline,
         Fate::Disagreement,
         Fate::DrawsIn,
+        Fate::Bound,
         Fate::Bitcode,
     ];
 
@@ -71,6 +74,7 @@ impl Fate {
             Fate::AlwaysInline => "always-inline",
             Fate::Disagreement => "disagreement",
             Fate::DrawsIn => "draws-in",
+            Fate::Bound => "bound",
             Fate::Bitcode => "bitcode",
         }
     }
@@ -93,6 +97,7 @@ impl Fate {
             Fate::AlwaysInline => "is always_inline: its callers should hold its code",
             Fate::Disagreement => "is not known to be the same one in all objects that define it",
             Fate::DrawsIn => "is what a member of an archive is linked for",
+            Fate::Bound => "uses what this image keeps to itself (-Bsymbolic, a version script)",
             Fate::Bitcode => "may be defined by bitcode, too, of which nothing is known before the link",
         }
     }

@@ -189,9 +189,9 @@ fn link_image(
     dependencies: &Dependencies,
 ) -> Result<std::result::Result<(Late, LinkedShards), ExitStatus>> {
     let output = invocation.output();
-    let mut with_own_data = BTreeSet::new();
+    let mut bound = BTreeSet::new();
     loop {
-        let late = match late::plan(lld, invocation, inputs, stage, dependencies, &with_own_data)? {
+        let late = match late::plan(lld, invocation, inputs, stage, dependencies, &bound)? {
             late::Planned::Failed(status) => return Ok(Err(status)),
             late::Planned::Late(late) => late,
         };
@@ -202,11 +202,11 @@ fn link_image(
             Shards::Failed(status) => return Ok(Err(status)),
             Shards::Linked(linked) => linked,
         };
-        let found = late.with_own_data(&linked.merged.elf);
+        let found = late.bound(&linked.merged.elf);
         if found.is_empty() {
             return Ok(Ok((late, linked)));
         }
-        with_own_data.extend(found);
+        bound.extend(found);
     }
 }
 

@@ -369,7 +369,7 @@ fn what_uses_data_that_the_image_keeps_to_itself_is_not_offered() {
 }
 
 #[test]
-fn what_uses_data_that_the_borrower_keeps_to_itself_stays() {
+fn what_uses_something_that_the_borrower_keeps_to_itself_stays() {
     let bench = Bench::new();
     let hides = p(&bench.write("hides.map", "{ global: one; two; local: *; };\n"));
     let hides = format!("-Wl,--version-script={hides}");
@@ -389,8 +389,38 @@ fn what_uses_data_that_the_borrower_keeps_to_itself_stays() {
         let args = ["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &b];
         bench.link_ok(&[&args[..], options].concat());
         let report = bench.report("r.json");
-        let kept = &report["kept"]["liba.so"]["own-data"]["functions"];
+        let kept = &report["kept"]["liba.so"]["bound"]["functions"];
         assert_eq!(*kept == serde_json::json!(["u"]), own, "{options:?}: {report}");
         assert_eq!(sums(&bench), ["6002\n", "6002\n"], "{options:?}");
+    }
+}
+
+#[test]
+fn what_calls_something_that_the_borrower_keeps_to_itself_stays() {
+    let bench = Bench::new();
+    let hides = p(&bench.write("hides.map", "{ global: one; two; local: *; };\n"));
+    let hides = format!("-Wl,--version-script={hides}");
+    // Both have a function `strong`, of which the dynamic linker makes one: the first.
+    let calls = "  pushq %rbx\n  callq strong@PLT\n  popq %rbx\n  ret\n";
+    let a = [plain("u", Linkage::Hidden, calls), export("u", "u"), number("strong", Linkage::Global, 50)];
+    let a = p(&bench.assemble("a", &object(&a)));
+    bench.link_ok(&["-shared", "-o", "liba.so", "-Wl,-soname,liba.so", &a]);
+    let uses = "  pushq %rbx\n  callq u@PLT\n  movl %eax, %ebx\n  callq strong@PLT\n  addl %ebx, %eax\n  popq %rbx\n  ret\n";
+    let b = [
+        plain("u", Linkage::Comdat, calls),
+        grouped_export("u", "u", "u"),
+        plain("one", Linkage::Global, uses),
+        number("two", Linkage::Global, 2),
+        number("strong", Linkage::Global, 7),
+    ];
+    let b = p(&bench.assemble("b", &object(&b)));
+    for (options, own) in [(&[][..], false), (&["-Wl,-Bsymbolic-functions"], true), (&[hides.as_str()], true)]
+    {
+        let args = ["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &b];
+        bench.link_ok(&[&args[..], options].concat());
+        let report = bench.report("r.json");
+        let kept = &report["kept"]["liba.so"]["bound"]["functions"];
+        assert_eq!(*kept == serde_json::json!(["u"]), own, "{options:?}: {report}");
+        assert_eq!(sums(&bench), ["14002\n", "14002\n"], "{options:?}");
     }
 }

@@ -124,7 +124,7 @@ impl<'a> Bindings<'a> {
         (address < *end).then_some(*start)
     }
 
-    /// Of these names those of data that is the image's own, and that it uses.
+    /// Of these names those of what is the image's own, and that it uses.
     pub fn own_among(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
         let referred: HashSet<u32> = self.relocations.iter().map(|relocation| relocation.symbol).collect();
         let symbols = self.elf.symbols.iter().enumerate();

@@ -26,8 +26,6 @@ pub struct Copies {
     pub alone: BTreeSet<String>,
     /// Identities of all that other images may use, in groups or not.
     pub exported: BTreeSet<Identity>,
-    /// Names of what is defined and no code, in groups or not.
-    pub data: BTreeSet<String>,
 }
 
 impl Copies {
@@ -93,10 +91,6 @@ pub fn read(object: String, certain: bool, bytes: &[u8], sections: &SectionTable
         }
         let Some(name) = symbols.symbol_name(LE, symbol).ok().and_then(text) else { continue };
         let section = symbols.symbol_section(LE, symbol, index).ok().flatten().map(|s| s.0);
-        let is_code = section.and_then(|s| sections.section(SectionIndex(s)).ok());
-        if !is_code.is_some_and(|section| section.sh_flags.get(LE).contains(elf::SHF_EXECINSTR)) {
-            copies.data.insert(name.clone());
-        }
         match section.and_then(|section| Some((section, *group_of.get(&section)?))) {
             Some((section, group)) => {
                 let identity = identities.get(&(section, symbol.st_value.get(LE))).copied().flatten();

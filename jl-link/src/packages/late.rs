@@ -3,6 +3,7 @@
 use super::bindings::Bindings;
 use super::copies::{Copies, Definition};
 use super::dependencies::{Dependencies, Lender};
+use super::needs::Needs;
 use super::replace::{self, Offer, Plan, Surroundings};
 use super::stand_ins;
 use crate::args::Invocation;
@@ -13,7 +14,7 @@ use crate::scan::Inputs;
 use image_format::cpu::Arch;
 use image_format::layout::{DEPENDENCY_FALLBACK, Dependency};
 use image_format::package_report::Line;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::process::ExitStatus;
 
 /// What a link gets for what dependencies have.
@@ -25,21 +26,20 @@ pub struct Late {
     pub needed: Vec<Dependency>,
     /// What became of the functions that dependencies may have.
     pub lines: Vec<Line>,
-    /// By function the link's data that it uses.
-    data: BTreeMap<String, BTreeSet<String>>,
+    /// Functions that leave, and what all need.
+    replaced: BTreeSet<String>,
+    needs: Needs,
 }
 
 impl Late {
-    /// The functions that should not have been left out after all: the linked output keeps data to itself that they use, where
-    /// the dependency uses what the dynamic linker finds.
-    pub fn with_own_data(&self, linked: &Elf) -> BTreeSet<String> {
-        let all: BTreeSet<String> = self.data.values().flatten().cloned().collect();
-        if all.is_empty() {
+    /// The functions that should not have been left out after all: the linked output keeps to itself what they use, where the
+    /// dependency uses what the dynamic linker finds.
+    pub fn bound(&self, linked: &Elf) -> BTreeSet<String> {
+        if self.replaced.is_empty() || self.needs.others.is_empty() {
             return BTreeSet::new();
         }
-        let own = Bindings::new(linked).own_among(&all);
-        let uses_own = |(_, data): &(&String, &BTreeSet<String>)| !data.is_disjoint(&own);
-        self.data.iter().filter(uses_own).map(|(function, _)| function.clone()).collect()
+        let own = Bindings::new(linked).own_among(&self.needs.others);
+        self.needs.who_needs(&own).intersection(&self.replaced).cloned().collect()
     }
 }
 
@@ -49,7 +49,7 @@ pub enum Planned {
     Late(Late),
 }
 
-/// `with_own_data`: functions that stay in any case, by [`Late::with_own_data`] of a link before.
+/// `bound`: functions that stay in any case, by [`Late::bound`] of a link before.
 ///
 /// # Errors
 /// A dependency is damaged.
@@ -59,13 +59,13 @@ pub fn plan(
     inputs: &Inputs,
     stage: &Stage,
     dependencies: &Dependencies,
-    with_own_data: &BTreeSet<String>,
+    bound: &BTreeSet<String>,
 ) -> Result<Planned> {
     let lenders = dependencies.lenders()?;
     if invocation.own.keep_fallback {
         return room(invocation, inputs, &lenders).map(Planned::Late);
     }
-    let plan = match decide(lld, invocation, inputs, stage, &lenders, with_own_data)? {
+    let plan = match decide(lld, invocation, inputs, stage, &lenders, bound)? {
         Ok(plan) => plan,
         Err(status) => return Ok(Planned::Failed(status)),
     };
@@ -76,12 +76,10 @@ pub fn plan(
     let objects = stand_ins::objects(arch, &plan.replaced, &records);
     let objects = objects.map_err(|cause| cannot_write(invocation, &cause))?;
     let needed = used.into_iter().map(|index| records[index]).collect();
-    let data = plan.replaced.iter().flat_map(|group| {
-        let names = group.functions.iter().map(|function| function.name.clone());
-        names.map(|name| (name, group.data.clone()))
-    });
-    let data = data.filter(|(_, data)| !data.is_empty()).collect();
-    Ok(Planned::Late(Late { objects, needed, lines: plan.lines, data }))
+    let functions = plan.replaced.iter().flat_map(|group| &group.functions);
+    let replaced = functions.map(|function| function.name.clone()).collect();
+    let needs = Needs::new(&inputs.copies);
+    Ok(Planned::Late(Late { objects, needed, lines: plan.lines, replaced, needs }))
 }
 
 fn cannot_write(invocation: &Invocation, cause: &object::write::Error) -> Error {
@@ -127,12 +125,12 @@ fn decide(
     inputs: &Inputs,
     stage: &Stage,
     lenders: &[Lender<'_>],
-    with_own_data: &BTreeSet<String>,
+    bound: &BTreeSet<String>,
 ) -> Result<std::result::Result<Plan, ExitStatus>> {
     let copies = &inputs.copies;
     let with = |members: &[String], reasons: &[String]| {
-        let (bitcode, with_own_data) = (inputs.bitcode, Some(with_own_data));
-        replace::plan(copies, lenders, Surroundings { members, reasons, bitcode, with_own_data })
+        let (bitcode, bound) = (inputs.bitcode, Some(bound));
+        replace::plan(copies, lenders, Surroundings { members, reasons, bitcode, bound })
     };
     let uncertain: Vec<&Copies> = copies.iter().filter(|object| !object.certain).collect();
     let depends = !inputs.bitcode && hold_any(&uncertain, copies, lenders);

@@ -14,6 +14,7 @@ pub mod dedup_set;
 pub mod dependencies;
 pub mod late;
 pub mod lists;
+pub mod needs;
 pub mod parts;
 pub mod relink;
 pub mod replace;

@@ -5,7 +5,6 @@
 
 use super::copies::{Copies, Definition, Group, Identity};
 use image_format::package_report::{Fate, Line};
-use image_format::sharing::Sharing;
 use object::elf;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -25,8 +24,6 @@ pub struct Replaced {
     pub functions: Vec<Taken>,
     /// Bytes of code of the copy that would have been linked.
     pub code: u64,
-    /// Names of the link's data that the functions use.
-    pub data: BTreeSet<String>,
 }
 
 /// A function that is the dependency's from now on.
@@ -54,8 +51,8 @@ pub struct Surroundings<'a> {
     pub members: &'a [String],
     pub reasons: &'a [String],
     pub bitcode: bool,
-    /// Functions that use data which the image keeps to itself.
-    pub with_own_data: Option<&'a BTreeSet<String>>,
+    /// Functions that use what the image keeps to itself.
+    pub bound: Option<&'a BTreeSet<String>>,
 }
 
 pub fn plan(objects: &[Copies], offers: &[impl Offer], surroundings: Surroundings<'_>) -> Plan {
@@ -63,8 +60,7 @@ pub fn plan(objects: &[Copies], offers: &[impl Offer], surroundings: Surrounding
         objects.iter().filter(|o| o.certain || surroundings.members.contains(&o.object)).collect();
     let reasons: HashSet<&str> = surroundings.reasons.iter().map(String::as_str).collect();
     let definitions = Definitions::new(&linked);
-    let data: HashSet<&String> = linked.iter().flat_map(|object| &object.data).collect();
-    let has_own_data = |name: &String| surroundings.with_own_data.is_some_and(|names| names.contains(name));
+    let is_bound = |name: &String| surroundings.bound.is_some_and(|names| names.contains(name));
     let mut plan = Plan::default();
     let mut told: HashSet<&str> = HashSet::new();
     for (signature, copies) in &definitions.groups {
@@ -75,9 +71,7 @@ pub fn plan(objects: &[Copies], offers: &[impl Offer], surroundings: Surrounding
                 let (fate, dependency) = alone(definition, &definitions, offers);
                 let fate = match fate {
                     Fate::Deduplicated if surroundings.bitcode => Fate::Bitcode,
-                    Fate::Deduplicated if has_own_data(&definition.name) => {
-                        Fate::Unshareable(Sharing::OwnData)
-                    }
+                    Fate::Deduplicated if is_bound(&definition.name) => Fate::Bound,
                     Fate::Deduplicated if reasons.contains(definition.name.as_str()) => Fate::DrawsIn,
                     fate => fate,
                 };
@@ -99,10 +93,8 @@ pub fn plan(objects: &[Copies], offers: &[impl Offer], surroundings: Surrounding
             }
         }
         if leaves {
-            let needs = copies.iter().flat_map(|group| &group.needs);
-            let data = needs.filter(|name| data.contains(name)).cloned().collect();
             let (signature, code) = (signature.to_string(), copies[0].code);
-            plan.replaced.push(Replaced { signature, functions, code, data });
+            plan.replaced.push(Replaced { signature, functions, code });
         }
     }
     plan
@@ -295,17 +287,11 @@ mod tests {
     }
 
     #[test]
-    fn own_data_keeps_its_functions_and_is_known_by_what_the_link_defines() {
-        let mut f = group("f", &[("f", Some(1))]);
-        f.needs = ["x", "elsewhere"].map(str::to_owned).into();
-        let data = Copies { data: ["x".to_string()].into(), ..object("b", &[]) };
-        let objects = [object("a", &[f]), data];
-        let offers = [Library(vec![("f", 1)])];
-        let replaced = plan(&objects, &offers, Surroundings::default()).replaced.remove(0);
-        assert_eq!(replaced.data, ["x".to_string()].into());
+    fn what_uses_something_of_the_image_alone_stays() {
         let names = ["f".to_string()].into();
-        let own = Surroundings { with_own_data: Some(&names), ..Surroundings::default() };
-        assert_eq!(fates(&objects, own), [("f".into(), Fate::Unshareable(Sharing::OwnData))]);
+        let own = Surroundings { bound: Some(&names), ..Surroundings::default() };
+        let objects = [object("a", &[group("f", &[("f", Some(1))]), group("g", &[("g", Some(2))])])];
+        assert_eq!(fates(&objects, own), [("f".into(), Fate::Bound), ("g".into(), Fate::Deduplicated)]);
     }
 
     #[test]

@@ -221,7 +221,6 @@ mod tests {
     use crate::packages::copies;
     use object::LittleEndian;
     use object::read::elf::FileHeader;
-    use std::collections::BTreeSet;
 
     #[test]
     fn groups_are_those_that_were_asked_for() {
@@ -232,17 +231,11 @@ mod tests {
             visibility,
         };
         let replaced = [
-            Replaced {
-                signature: "f".into(),
-                functions: vec![taken("f", elf::STV_HIDDEN)],
-                code: 0,
-                data: BTreeSet::new(),
-            },
+            Replaced { signature: "f".into(), functions: vec![taken("f", elf::STV_HIDDEN)], code: 0 },
             Replaced {
                 signature: "ctors".into(),
                 functions: vec![taken("c1", elf::STV_DEFAULT), taken("c2", elf::STV_DEFAULT)],
                 code: 0,
-                data: BTreeSet::new(),
             },
         ];
         let record = Dependency {
