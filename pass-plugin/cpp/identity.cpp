@@ -6,6 +6,7 @@
 // have the same bytes only if they are the same. Left out: names of locals, blocks, types and local symbols,
 // numbers of metadata, debug information. Another symbol is a number, in the order in which the definition first
 // names them; who asks is told which they are and how each is used. An instruction that is not known here is told.
+#include "assembly.h"
 #include "canonical.h"
 #include "version.h"
 #include "llvm-c/Types.h"
@@ -63,6 +64,7 @@ unsigned useOf(const llvm::Use &U, unsigned Depth = 0) {
 
 class Definition : Bytes {
   Tables &T;
+  bool IsX86;
   // The places of what has one: arguments and instructions, blocks, symbols, nodes of metadata, long types and lists.
   DenseMap<const Value *, unsigned> Values;
   DenseMap<const GlobalValue *, unsigned> Symbols;
@@ -72,7 +74,7 @@ class Definition : Bytes {
 
 public:
   unsigned Obstacles = 0;
-  explicit Definition(Tables &T) : T(T) {}
+  Definition(Tables &T, const Module &M) : T(T), IsX86(Triple(M.getTargetTriple()).isX86()) {}
   using Bytes::tag;
   using Bytes::take;
   ArrayRef<std::pair<const GlobalValue *, unsigned>> named() const { return Named; }
@@ -148,7 +150,9 @@ public:
     string(A->getAsmString());
     string(A->getConstraintString());
     number(A->hasSideEffects() | A->isAlignStack() << 1 | A->canThrow() << 2 | A->getDialect() << 3);
-    if (!StringRef(A->getAsmString()).trim().empty())
+    StringRef Text(A->getAsmString());
+    bool IsRead = IsX86 && A->getDialect() == InlineAsm::AD_ATT;
+    if (IsRead ? !namesNothing(Text) : !Text.trim().empty())
       Obstacles |= Assembly;
   }
 
@@ -574,8 +578,8 @@ unsigned jl_cpp_identity_facts(LLVMValueRef Symbol) {
 unsigned jl_cpp_identity_symbol(void *State, LLVMValueRef Symbol, bool Whole, void *Data,
                                 void (*Write)(void *, const char *, size_t),
                                 void (*Names)(void *, LLVMValueRef, unsigned)) {
-  Definition D(*static_cast<Tables *>(State));
   const GlobalValue &G = *unwrap<GlobalValue>(Symbol);
+  Definition D(*static_cast<Tables *>(State), *G.getParent());
   D.tag(Whole ? 'D' : 'E');
   if (Whole)
     D.definition(G);
@@ -589,7 +593,7 @@ unsigned jl_cpp_identity_symbol(void *State, LLVMValueRef Symbol, bool Whole, vo
 }
 
 void jl_cpp_identity_module(void *State, LLVMModuleRef M, void *Data, void (*Write)(void *, const char *, size_t)) {
-  Definition D(*static_cast<Tables *>(State));
+  Definition D(*static_cast<Tables *>(State), *unwrap(M));
   D.module(*unwrap(M));
   std::string Bytes = D.take();
   Write(Data, Bytes.data(), Bytes.size());

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 use tests::command::{run, run_ok};
+use tests::elf::Elf;
 use tests::machine::AARCH64;
 use tests::tools::{Tools, in_tests};
 
@@ -90,7 +91,7 @@ const EXPECTED: &str = "1204 3011 42012\n";
 fn libraries_above_a_common_one_do_the_same_with_less_code() -> Result<()> {
     let work = Work::new()?;
     work.base(&[])?;
-    let mut sizes = Vec::new();
+    let (mut sizes, mut instantiated) = (Vec::new(), Vec::new());
     for options in [&["--jl-package"][..], &["--jl-dep=libbase.so"]] {
         work.users(options)?;
         let program = work.program()?;
@@ -100,7 +101,11 @@ fn libraries_above_a_common_one_do_the_same_with_less_code() -> Result<()> {
             ensure!(ran.stdout == EXPECTED, "{options:?} at target {target}: {}", ran.describe());
         }
         sizes.push(fs::metadata(work.path("one.o"))?.len());
+        let symbols = Elf::read(&work.path("libone.so"))?.symbols()?;
+        instantiated.push(symbols.iter().filter(|s| s.defined && s.name.contains("Ring")).count());
     }
+    // The base instantiates the class explicitly, and what that makes is not what a use makes, but means the same.
+    ensure!(instantiated[0] >= 3 && instantiated[1] == 0, "{instantiated:?} symbols of the class");
     ensure!(sizes[1] < sizes[0], "objects have {sizes:?} bytes");
     let report: serde_json::Value = serde_json::from_str(&fs::read_to_string(work.path("one.json"))?)?;
     // Each image has its own counter.

@@ -1,5 +1,7 @@
 #include "common.h"
 
+template struct Ring<long>;
+
 long base(long n) {
     std::vector<long> a(n, 3), b(n, 4);
     std::vector<double> d(n, 1.5);

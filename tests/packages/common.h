@@ -24,6 +24,17 @@ inline __attribute__((noinline)) std::map<std::string, int> count(const std::vec
     return counts;
 }
 
+// Instantiated by name in the base, and by use in its users.
+template <class T> struct Ring {
+    std::vector<T> items;
+    __attribute__((noinline)) explicit Ring(size_t size) : items(size, 1) {}
+    __attribute__((noinline)) ~Ring() { items.clear(); }
+    __attribute__((noinline)) T turn(size_t by) {
+        std::rotate(items.begin(), items.begin() + by % items.size(), items.end());
+        return items[0];
+    }
+};
+
 // Each image has its own of a local variable's function: it is not shared.
 static int calls;
 inline __attribute__((noinline)) int counted() { return ++calls; }

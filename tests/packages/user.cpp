@@ -6,6 +6,8 @@ long FUNCTION(long n) {
     std::vector<double> d(n, 2.5);
     smooth(d);
     long sum = dot(a, b) + (long)d[0] + counted();
+    Ring<long> ring(n);
+    sum += ring.turn(3) - 1;
     try {
         sum += count({"a", "b", "c", "d"}).size();
     } catch (const std::runtime_error &) {

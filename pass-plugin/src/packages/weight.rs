@@ -6,9 +6,9 @@
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-/// From here on a function is inlined nowhere: twice what LLVM's inliner takes at most without a profile, as it counts
+/// From here on a function is inlined nowhere: four times what LLVM's inliner takes at most without a profile, as it counts
 /// (threshold 225, an instruction is 5), because what is counted here is not simplified.
-const LARGE: u32 = 90;
+const LARGE: u32 = 180;
 /// A call that stays, in instructions, as the inliner counts it: 25 for the call, and its arguments.
 const CALL: u32 = 6;
 

@@ -129,6 +129,65 @@ done:
   ret void
 }
 
+; Instructions of operands, registers and numbers name nothing.
+; CHECK-NEXT: {{^[0-9a-f]+}} shareable harmless_assembly
+define i32 @harmless_assembly(i32 %x) {
+  call void asm sideeffect "#begin of jmp somewhere", ""()
+  %a = call { i32, i32 } asm "xchg$(q$)\09$(%$)rbx, ${1:q}; cpuid; xchg$(q$)\09$(%$)rbx, ${1:q}", "={ax},=&r,0"(i32 %x)
+  %c = extractvalue { i32, i32 } %a, 0
+  %b = call i32 asm "lea -0x10(%rsp), %rax\0A\09addl $1, $0; add $$3, $0", "=r,r,~{rax}"(i32 %c)
+  ret i32 %b
+}
+
+; Symbols, also behind other instructions, comments and alternatives; labels, directives, and what is near the code.
+; CHECK-NEXT: {{^[0-9a-f]+}} inline-assembly calls_by_name
+define void @calls_by_name() {
+  call void asm sideeffect "call local", ""()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} inline-assembly names_behind
+define void @names_behind() {
+  call void asm sideeffect "nop # nothing\0Amov mutable(,%rax,4), %rax", "~{rax}"()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} inline-assembly names_as_number
+define void @names_as_number() {
+  call void asm sideeffect "movq $$mutable, %rax", "~{rax}"()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} inline-assembly names_by_choice
+define void @names_by_choice() {
+  call void asm sideeffect "push $(mutable$|%rax$)", ""()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} inline-assembly label
+define void @label() {
+  call void asm sideeffect "1: dec %eax; jne 1b", "~{rax}"()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} inline-assembly directive
+define void @directive() {
+  call void asm sideeffect ".quad 0", ""()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} inline-assembly near_the_code
+define void @near_the_code() {
+  call void asm sideeffect "lea 8(%rip), %rax", "~{rax}"()
+  ret void
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} inline-assembly other_dialect
+define void @other_dialect() {
+  call void asm sideeffect inteldialect "cpuid", ""()
+  ret void
+}
+
 ; CHECK-NEXT: {{^[0-9a-f]+}} inline-assembly assembly
 define void @assembly() {
   call void asm sideeffect "incl mutable(%rip)", ""()

@@ -76,7 +76,12 @@ impl Part {
             Part::Calls => section("Calls between clones", calls::measure(tools, folder)?, calls::LEGEND),
             Part::Load => section("Loading", load::measure(tools, folder)?, load::LEGEND),
             Part::Entry => section("Calls into an image", entry::measure(tools, folder)?, entry::LEGEND),
-            Part::Packages => format!("### Package images\n\n{}", packages::measure(tools, folder)?),
+            Part::Packages => {
+                let above = siblings::measure(tools, folder)?;
+                let images = packages::measure(tools, folder)?;
+                let notes = above.notes.first().map_or("", String::as_str);
+                format!("### Package images\n\n{}\n{} {notes}\n\n{images}", above.table, siblings::LEGEND)
+            }
             Part::Emission => {
                 let text = emission::measure(tools, folder, &plots.join(EMISSION_PLOT))?;
                 format!("### Emission in shards\n\n{text}")

@@ -58,10 +58,11 @@ const JSON: Family = Family {
 };
 
 pub const LEGEND: &str = "\
-Without: plain `jl-c++` with the same targets (x86-64, v3, v4) and no knowledge of the common image. Code left out: bytes of code, of all \
-targets, of functions that the common image has by name, which the library without dedup holds again, and how much of that is gone. \
-Compile: optimisation and code generation from the same bitcode, CPU time and time by the clock, medians over the rounds with \
-quartiles. Run: CPU time of the same work, likewise. Results are compared at every target that this machine can run.";
+Four C++ libraries that are headers only, each compiled to a shared object above one with nlohmann-json's templates, and without it: by plain \
+`jl-c++` for the same targets (x86-64, v3, v4). Functions taken: what `jl-load explain --deps` counts; what only those called is gone as \
+well. Code: bytes of all functions in the symbol table, for all targets. Duplicates: those of functions that the common image has by \
+name. Compile: optimisation and code generation from the same bitcode. Run: CPU time of the same work. Medians of ratios with \
+quartiles, of builds that take turns. Results are compared at every target that this machine can run.";
 
 /// The table, and lines on what was tried on the images afterwards.
 pub struct Outcome {
