@@ -1,6 +1,8 @@
 #include "common.h"
 
+#ifdef RING
 template struct Ring<long>;
+#endif
 
 long base(long n) {
     std::vector<long> a(n, 3), b(n, 4);

@@ -24,6 +24,7 @@ inline __attribute__((noinline)) std::map<std::string, int> count(const std::vec
     return counts;
 }
 
+#ifdef RING
 // Instantiated by name in the base, and by use in its users.
 template <class T> struct Ring {
     std::vector<T> items;
@@ -34,6 +35,7 @@ template <class T> struct Ring {
         return items[0];
     }
 };
+#endif
 
 // Each image has its own of a local variable's function: it is not shared.
 static int calls;

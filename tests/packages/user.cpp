@@ -6,8 +6,10 @@ long FUNCTION(long n) {
     std::vector<double> d(n, 2.5);
     smooth(d);
     long sum = dot(a, b) + (long)d[0] + counted();
+#ifdef RING
     Ring<long> ring(n);
     sum += ring.turn(3) - 1;
+#endif
     try {
         sum += count({"a", "b", "c", "d"}).size();
     } catch (const std::runtime_error &) {
