@@ -3,19 +3,10 @@
 mod support;
 
 use image_format::dependency::DependencyImage;
-use std::path::PathBuf;
-use support::packages::{dependency, export, grouped_export, identity, import, number, object, record_of};
+use support::packages::{
+    dependency, export, grouped_export, identity, import, lender, number, object, record_of,
+};
 use support::{Bench, Function, Linkage, main_c, p, plain, target_list};
-
-/// liba.so: `f`, which is cloned and returns 10 or 11, and `g`, which is not and returns 100.
-fn lender(bench: &Bench) -> PathBuf {
-    let list = target_list(support::TWO);
-    let f = Function::new("f", 2, 10, &[]).linkage(Linkage::Hidden);
-    let extra = [export("f", "f"), number("g", Linkage::Hidden, 100), export("g", "g")].concat();
-    let a = bench.object("a", &list, &[f], &extra);
-    bench.link_ok(&["-shared", "-o", "liba.so", "-Wl,-soname,liba.so", &p(&a)]);
-    bench.path("liba.so")
-}
 
 /// A copy of `f`, cloned, whose identity is that of `content`. It returns 80 or 81, which tells it from the lender's.
 fn copy(content: Option<&str>) -> (Function, String) {
@@ -45,6 +36,12 @@ fn sums(bench: &Bench) -> [String; 2] {
 
 fn dep(bench: &Bench) -> String {
     format!("-Wl,--jl-dep={}", p(&bench.path("liba.so")))
+}
+
+/// `r.json` says that the copies of `f` stayed, for this reason.
+fn assert_f_is_kept(bench: &Bench, reason: &str) {
+    let report = bench.report("r.json");
+    assert_eq!(report["kept"]["liba.so"][reason]["functions"], serde_json::json!(["f"]), "{report}");
 }
 
 fn names(bench: &Bench, file: &str) -> Vec<String> {
@@ -125,8 +122,7 @@ fn a_definition_that_is_no_copy_keeps_them() {
     let strong = p(&bench.assemble("strong", &object(&strong)));
     bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &one, &strong]);
     assert_eq!(sums(&bench), ["51002\n", "51002\n"]);
-    let kept = &bench.report("r.json")["kept"]["liba.so"];
-    assert_eq!(kept["disagreement"]["functions"], serde_json::json!(["f"]));
+    assert_f_is_kept(&bench, "disagreement");
 }
 
 #[test]
@@ -141,8 +137,7 @@ fn what_has_another_content_than_the_dependency_s_stays() {
     let report = "-Wl,--jl-report=r.json";
     bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), report, &objects[0], &objects[1]]);
     assert_eq!(sums(&bench), ["81082\n", "82083\n"]);
-    let kept = &bench.report("r.json")["kept"]["liba.so"];
-    assert_eq!(kept["other-content"]["functions"], serde_json::json!(["f"]));
+    assert_f_is_kept(&bench, "other-content");
 }
 
 #[test]
@@ -156,8 +151,7 @@ fn a_group_with_something_else_in_it_stays() {
     let b = bench.object("b", &target_list(support::TWO), &[f], &(records + data + &both));
     bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &p(&b)]);
     assert_eq!(sums(&bench), ["80080\n", "81081\n"]);
-    let kept = &bench.report("r.json")["kept"]["liba.so"];
-    assert_eq!(kept["group"]["functions"], serde_json::json!(["f"]));
+    assert_f_is_kept(&bench, "group");
 }
 
 #[test]
@@ -185,8 +179,7 @@ fn members_of_archives_come_along_as_ever() {
     let args = ["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &p(&asks)];
     bench.link_ok(&[&args[..], &[&archive("m.a", &[&two])]].concat());
     assert_eq!(sums(&bench), ["81082\n", "82083\n"]);
-    let kept = &bench.report("r.json")["kept"]["liba.so"];
-    assert_eq!(kept["draws-in"]["functions"], serde_json::json!(["f"]));
+    assert_f_is_kept(&bench, "draws-in");
 }
 
 #[test]
@@ -225,8 +218,7 @@ fn bitcode_in_the_link_keeps_all() {
     let two = bench.compile("two", "int two(void) { return 2; }", &["-fPIC", "-flto"]);
     bench.link_ok(&["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &one, &p(&two)]);
     assert_eq!(sums(&bench), ["81002\n", "82002\n"]);
-    let kept = &bench.report("r.json")["kept"]["liba.so"];
-    assert_eq!(kept["bitcode"]["functions"], serde_json::json!(["f"]));
+    assert_f_is_kept(&bench, "bitcode");
 }
 
 /// libb.so with copies of what liba.so has; programs `with`, which loads both, the dependency first, and `without`.
@@ -368,6 +360,18 @@ fn what_uses_data_that_the_image_keeps_to_itself_is_not_offered() {
     }
 }
 
+/// Links `object` with each of the options: whether its copy of `u` then stays, and that the sum is the same.
+fn assert_u_stays(bench: &Bench, object: &str, cases: [(&[&str], bool); 3], sum: &str) {
+    for (options, stays) in cases {
+        let args = ["-shared", "-o", "libb.so", &dep(bench), "-Wl,--jl-report=r.json", object];
+        bench.link_ok(&[&args[..], options].concat());
+        let report = bench.report("r.json");
+        let kept = &report["kept"]["liba.so"]["bound"]["functions"];
+        assert_eq!(*kept == serde_json::json!(["u"]), stays, "{options:?}: {report}");
+        assert_eq!(sums(bench), [sum, sum], "{options:?}");
+    }
+}
+
 #[test]
 fn what_uses_something_that_the_borrower_keeps_to_itself_stays() {
     let bench = Bench::new();
@@ -385,14 +389,8 @@ fn what_uses_something_that_the_borrower_keeps_to_itself_stays() {
         SHARED_DATA.to_string(),
     ];
     let b = p(&bench.assemble("b", &object(&parts)));
-    for (options, own) in [(&[][..], false), (&["-Wl,-Bsymbolic"], true), (&[hides.as_str()], true)] {
-        let args = ["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &b];
-        bench.link_ok(&[&args[..], options].concat());
-        let report = bench.report("r.json");
-        let kept = &report["kept"]["liba.so"]["bound"]["functions"];
-        assert_eq!(*kept == serde_json::json!(["u"]), own, "{options:?}: {report}");
-        assert_eq!(sums(&bench), ["6002\n", "6002\n"], "{options:?}");
-    }
+    let cases = [(&[][..], false), (&["-Wl,-Bsymbolic"], true), (&[hides.as_str()], true)];
+    assert_u_stays(&bench, &b, cases, "6002\n");
 }
 
 #[test]
@@ -414,13 +412,6 @@ fn what_calls_something_that_the_borrower_keeps_to_itself_stays() {
         number("strong", Linkage::Global, 7),
     ];
     let b = p(&bench.assemble("b", &object(&b)));
-    for (options, own) in [(&[][..], false), (&["-Wl,-Bsymbolic-functions"], true), (&[hides.as_str()], true)]
-    {
-        let args = ["-shared", "-o", "libb.so", &dep(&bench), "-Wl,--jl-report=r.json", &b];
-        bench.link_ok(&[&args[..], options].concat());
-        let report = bench.report("r.json");
-        let kept = &report["kept"]["liba.so"]["bound"]["functions"];
-        assert_eq!(*kept == serde_json::json!(["u"]), own, "{options:?}: {report}");
-        assert_eq!(sums(&bench), ["14002\n", "14002\n"], "{options:?}");
-    }
+    let cases = [(&[][..], false), (&["-Wl,-Bsymbolic-functions"], true), (&[hides.as_str()], true)];
+    assert_u_stays(&bench, &b, cases, "14002\n");
 }

@@ -5,18 +5,8 @@ mod support;
 use image_format::dependency::DependencyImage;
 use image_format::layout::NOT_CLONED;
 use std::path::PathBuf;
-use support::packages::{dependency, export, identity, import, number, object, record_of};
+use support::packages::{dependency, export, identity, import, lender, number, object, record_of};
 use support::{Bench, Function, Linkage, main_c, p, target_list};
-
-/// liba.so: `f`, which is cloned and returns 10 or 11, and `g`, which is not and returns 100.
-fn lender(bench: &Bench) -> PathBuf {
-    let list = target_list(support::TWO);
-    let f = Function::new("f", 2, 10, &[]).linkage(Linkage::Hidden);
-    let extra = [export("f", "f"), number("g", Linkage::Hidden, 100), export("g", "g")].concat();
-    let a = bench.object("a", &list, &[f], &extra);
-    bench.link_ok(&["-shared", "-o", "liba.so", "-Wl,-soname,liba.so", &p(&a)]);
-    bench.path("liba.so")
-}
 
 /// An object without clones whose `uf` and `ug` use the lender's functions.
 fn borrower(bench: &Bench, name: &str, lender: &std::path::Path) -> PathBuf {

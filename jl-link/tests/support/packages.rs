@@ -1,13 +1,13 @@
 //! Records of exports and imports as the plugin makes them.
 
-use super::{Linkage, plain};
+use super::{Bench, Function, Linkage, TWO, p, plain, target_list};
 use image_format::dependency::DependencyImage;
 use image_format::layout::{
     DEPENDENCY_SECTION, DEPENDENCY_SYMBOL_PREFIX, Dependency, EXPORT_SECTION, IMPORT_SECTION,
     IMPORT_SLOT_SECTION, UNRESOLVED_SYMBOL,
 };
 use image_format::pod::bytes_of;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Some identity of its own for each text.
 pub fn identity(text: &str) -> [u8; 16] {
@@ -82,4 +82,14 @@ pub fn object(parts: &[String]) -> String {
 /// A function that returns a number.
 pub fn number(name: &str, linkage: Linkage, value: u32) -> String {
     plain(name, linkage, &format!("  movl ${value}, %eax\n  ret\n"))
+}
+
+/// liba.so: `f`, which is cloned and returns 10 or 11, and `g`, which is not and returns 100.
+pub fn lender(bench: &Bench) -> PathBuf {
+    let list = target_list(TWO);
+    let f = Function::new("f", 2, 10, &[]).linkage(Linkage::Hidden);
+    let extra = [export("f", "f"), number("g", Linkage::Hidden, 100), export("g", "g")].concat();
+    let a = bench.object("a", &list, &[f], &extra);
+    bench.link_ok(&["-shared", "-o", "liba.so", "-Wl,-soname,liba.so", &p(&a)]);
+    bench.path("liba.so")
 }
