@@ -70,11 +70,11 @@ function check_whole(file)
     size = filesize(file)
     head = open(io -> read(io, 64), file)
     length(head) == 64 && head[1:5] == [0x7f, UInt8('E'), UInt8('L'), UInt8('F'), 0x02] ||
-        error("$file is no 64-bit ELF file")
+        error("$file is no 64-bit ELF file, as images of packages are")
     # The table of sections is the last thing in what linkers write.
     at(offset, type) = reinterpret(type, head[offset+1:offset+sizeof(type)])[1]
     needed = at(0x28, UInt64) + UInt64(at(0x3a, UInt16)) * at(0x3c, UInt16)
-    needed <= size || error("$file was cut short: it has $size bytes, and should have at least $needed")
+    needed <= size || error("$file was cut short: it has $size bytes, and should have at least $needed; copy or build it again")
 end
 
 function open_record(image, file)
