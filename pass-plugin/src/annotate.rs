@@ -6,7 +6,7 @@
 use crate::arch as architecture;
 use crate::c_entries;
 use crate::facts;
-use crate::julia::{multiversion, offsets};
+use crate::julia::{lines, multiversion, offsets};
 use crate::llvm::{Function, Module, Severity};
 use crate::packages;
 use crate::plan::{self, TargetFacts};
@@ -112,6 +112,9 @@ fn annotate_functions(module: Module, parameters: &Settings) -> Result<bool, Str
         return Ok(false);
     }
     let rebased = offsets::rebase(module)?;
+    if rebased {
+        lines::keep(module);
+    }
     // Julia names one CPU for all functions of an image, as -march does; its `generic` has cx16.
     let parameters = Settings { march: parameters.march || rebased, ..parameters.clone() };
     Ok(annotate_for_targets(module, &parameters)? || rebased)

@@ -31,6 +31,15 @@ catch error
     typeof(error)
 end)
 
+# The lines of calls that throw, of which the functions of the image have several.
+throws(f) = try
+    f()
+catch
+    [(frame.func, basename(String(frame.file)), frame.line) for frame in stacktrace(catch_backtrace())[1:2]]
+end
+foreach(text -> println(throws(() -> parse(Int, text))), ["x", "", "12x", "-", "0x", "99999999999999999999"])
+println(throws(() -> hex2bytes("abc")), throws(() -> parse(Int8, "200")), throws(() -> [1, 2][3]))
+
 # The collector, tasks and threads.
 GC.gc()
 channel = Channel{Int}(2)

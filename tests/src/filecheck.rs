@@ -1,7 +1,7 @@
 //! Tests of one pass on one file of IR: `RUN` lines in its comments, checked by LLVM's FileCheck.
 //!
-//! `; RUN: [NAME=VALUE] [not] opt OPTIONS %s [2>&1] | FileCheck OPTIONS %s`, where `%s` is the file, `opt`
-//! loads the plugin under test, and `not` expects it to fail. No shell: words are separated by blanks, and
+//! `; RUN: [NAME=VALUE] [not] opt OPTIONS %s [2>&1] [| llc OPTIONS] | FileCheck OPTIONS %s`, where `%s` is the file,
+//! `opt` loads the plugin under test, and `not` expects it to fail. No shell: words are separated by blanks, and
 //! single quotes keep blanks in a word.
 //!
 //! `; DEPENDENCY: NAME FUNCTION ...` makes a dependency, and the next ones more; `%d` in the environment is their list. It
@@ -25,6 +25,8 @@ pub struct RunLine {
     options: Vec<String>,
     /// FileCheck reads standard error behind standard output.
     with_errors: bool,
+    /// Options of llc, which makes code of what opt printed.
+    generate: Option<Vec<String>>,
     check_options: Vec<String>,
 }
 
@@ -43,8 +45,12 @@ impl RunLine {
 
     fn parse(line: &str) -> Result<RunLine> {
         let words = split_words(line)?;
-        let pipe = words.iter().position(|w| w == "|").context("expected '| FileCheck ...'")?;
-        let (left, right) = (&words[..pipe], &words[pipe + 1..]);
+        let commands: Vec<&[String]> = words.split(|w| w == "|").collect();
+        let (left, generate, right) = match commands[..] {
+            [left, right] => (left, None, right),
+            [left, [llc, options @ ..], right] if llc == "llc" => (left, Some(options.to_vec()), right),
+            _ => bail!("expected 'opt ... [| llc ...] | FileCheck ...'"),
+        };
         let mut left = left.iter().cloned().peekable();
         let mut environment = Vec::new();
         while let Some((name, value)) = left.peek().and_then(|w| w.split_once('=')) {
@@ -58,7 +64,8 @@ impl RunLine {
         options.truncate(options.len() - usize::from(with_errors));
         let [check, check_options @ ..] = right else { bail!("expected 'FileCheck' behind the pipe") };
         ensure!(check == "FileCheck", "expected 'FileCheck' behind the pipe, found '{check}'");
-        Ok(RunLine { environment, must_fail, options, with_errors, check_options: check_options.to_vec() })
+        let check_options = check_options.to_vec();
+        Ok(RunLine { environment, must_fail, options, with_errors, generate, check_options })
     }
 
     /// Runs the line for `file`, with a folder to write to. `dependencies` is for `%d`.
@@ -81,6 +88,11 @@ impl RunLine {
         ensure!(ran.status.success() != self.must_fail && ran.status.code().is_some(), "{}", ran.describe());
         let printed = folder.join("printed");
         fs::write(&printed, if self.with_errors { ran.all_output() } else { ran.stdout.clone() })?;
+        if let Some(options) = &self.generate {
+            let mut llc = Command::new(tools.llvm.tool("llc"));
+            let code = run_ok(llc.args(words(options)).arg("-o=-").arg(&printed))?.stdout;
+            fs::write(&printed, code)?;
+        }
         let mut check = Command::new(FILECHECK);
         check.arg("--dump-input=never").arg(format!("--input-file={}", printed.display()));
         run_ok(check.args(words(&self.check_options))).with_context(|| ran.describe())?;
@@ -163,15 +175,23 @@ mod tests {
             must_fail: true,
             options: vec!["-passes=x,y".into(), "-S".into(), "%s".into()],
             with_errors: true,
+            generate: None,
             check_options: vec!["%s".into(), "--check-prefix=BAD".into()],
         };
         assert_eq!(lines, [expected]);
+        let lines = RunLine::parse_all("; RUN: opt -S %s | llc -O3 | FileCheck %s").unwrap();
+        assert_eq!(lines[0].generate, Some(vec!["-O3".to_string()]));
     }
 
     #[test]
     fn what_cannot_be_run_is_an_error() {
-        for text in ["", "; RUN: opt -S %s", "; RUN: clang %s | FileCheck %s", "; RUN: opt 'x | FileCheck %s"]
-        {
+        for text in [
+            "",
+            "; RUN: opt -S %s",
+            "; RUN: clang %s | FileCheck %s",
+            "; RUN: opt 'x | FileCheck %s",
+            "; RUN: opt -S %s | cat | FileCheck %s",
+        ] {
             assert!(RunLine::parse_all(text).is_err(), "{text}");
         }
     }

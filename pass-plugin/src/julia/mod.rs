@@ -13,6 +13,7 @@ pub mod dispatch;
 pub mod emit;
 pub mod facts;
 pub mod fvars;
+pub mod lines;
 pub mod multiversion;
 pub mod offsets;
 pub mod question;

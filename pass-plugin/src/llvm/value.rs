@@ -1,6 +1,6 @@
 //! Values: uses, operands, instructions, metadata.
 
-use super::{Block, FUNCTION_INDEX, Function, Opcode, Type, attribute_kind, llvm, non_null, text};
+use super::{Block, FUNCTION_INDEX, Function, Module, Opcode, Type, attribute_kind, llvm, non_null, text};
 use crate::shim;
 use llvm_sys::core::*;
 use llvm_sys::prelude::*;
@@ -110,6 +110,11 @@ impl Value {
     pub fn call_has_attribute(self, name: &str) -> bool {
         let kind = attribute_kind(name);
         kind != 0 && !llvm!(LLVMGetCallSiteEnumAttribute(self.0, FUNCTION_INDEX, kind)).is_null()
+    }
+
+    pub fn add_call_attribute(self, module: Module, name: &str) {
+        let attribute = llvm!(LLVMCreateEnumAttribute(module.context(), attribute_kind(name), 0));
+        llvm!(LLVMAddCallSiteAttribute(self.0, FUNCTION_INDEX, attribute));
     }
 
     /// The text of inline assembly, when this is some.

@@ -2,7 +2,7 @@
 
 use crate::bench::usage::{Usage, measured};
 use crate::command::run_ok;
-use crate::tools::{CLANG, OPT, Tools};
+use crate::tools::{CLANG, OPT, Tools, in_tests};
 use anyhow::{Context, Result, ensure};
 use object::read::elf::{FileHeader, SectionHeader};
 use object::{LittleEndian, elf};
@@ -18,6 +18,14 @@ pub struct Julia {
 
 /// What Julia's own passes may not do where vectorisation is left to us (LLVM's options).
 const WITHOUT_VECTORS: &str = "-force-vector-width=1 -force-vector-interleave=1 -slp-threshold=100000";
+
+/// What keeps Julia from writing its state as IR, too.
+fn code_alone(folder: &Path) -> Result<PathBuf> {
+    let library = folder.join("code_alone.so");
+    let source = in_tests("julia/code_alone.c");
+    run_ok(Command::new(CLANG).args(["-O2", "-shared", "-fPIC"]).arg(source).arg("-o").arg(&library))?;
+    Ok(std::path::absolute(library)?)
+}
 
 /// A system image, and what building it took.
 #[derive(Clone, Debug)]
@@ -141,8 +149,9 @@ impl Julia {
         let mut julia = self.with_image(&self.state());
         julia.args(["-C", "generic", "-O2"]).arg("--output-bc").arg(&bitcode).arg("--output-ji").arg(&state);
         julia.args(["-e", "nothing"]).env("JULIA_LLVM_ARGS", WITHOUT_VECTORS);
+        julia.env("LD_PRELOAD", code_alone(folder)?);
         let julia = written(&mut julia)?;
-        // An archive of the code and of the state, which is there as bytes already.
+        // An archive: of the code and, with nothing in it, what Julia has for the state.
         run_ok(Command::new("ar").args(["x", "--output"]).arg(folder).arg(&bitcode).arg("text.bc"))?;
 
         let mut opt = Command::new(OPT);
