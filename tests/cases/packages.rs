@@ -8,7 +8,6 @@ use std::process::Command;
 use tempfile::TempDir;
 use tests::command::{run, run_ok};
 use tests::elf::Elf;
-use tests::machine::AARCH64;
 use tests::tools::{Tools, in_tests};
 
 const TARGETS: &str = "--jl-targets=x86-64;x86-64-v3,clone_all";
@@ -176,47 +175,6 @@ fn objects_that_do_not_know_the_dependency_lose_what_it_has() -> Result<()> {
     let dependency = &report["package"]["dependencies"][0];
     ensure!(dependency["functions"].as_array().is_some_and(|all| all.len() > 8), "{dependency}");
     run_ok(Command::new(work.tools.jl_load()).arg("check").arg(work.path("libone.so")))?;
-    Ok(())
-}
-
-#[test]
-fn on_aarch64_too() -> Result<()> {
-    let work = Work::new()?;
-    let cc = || {
-        let mut command = Command::new(work.tools.jl_cxx());
-        command.args(AARCH64.flags).args(["-O2", "-fPIC", "--jl-package"]);
-        command.arg(format!("--jl-targets={}", AARCH64.targets)).env("JL_CACHE", "0");
-        command.current_dir(work.folder.path());
-        command
-    };
-    // No library of C++ for it is asked for, so that none need be there.
-    let shared = |name: &str, value: &str, options: &[&str]| -> Result<()> {
-        let mut command = cc();
-        command.arg(in_tests("packages/bare.cpp")).args(["-shared", "-nostdlib++"]).args(options);
-        command.arg(format!("-DFUNCTION={name}")).arg(format!("-DVALUE={value}"));
-        run_ok(command.args(["-o", &format!("lib{name}.so"), &format!("-Wl,-soname,lib{name}.so")]))?;
-        Ok(())
-    };
-    shared("base", "1", &[])?;
-    shared("one", "2", &["-Wl,--jl-dep=libbase.so"])?;
-    ensure!(work.explained("libone.so")?.to_string().contains("libbase.so"), "nothing was taken");
-    let mut link = cc();
-    link.args(["-xc"]).arg(in_tests("packages/bare_main.c")).args([
-        "-xnone",
-        "-nostdlib++",
-        "-L.",
-        "-lone",
-        "-lbase",
-    ]);
-    run_ok(link.args(["-Wl,-rpath,$ORIGIN", "-o", "program"]))?;
-    for target in 0..3 {
-        let words = AARCH64.prefix(&AARCH64.best());
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).arg(work.path("program")).env("JL_LOAD_TARGET", target.to_string());
-        let ran = run_ok(&mut command)?;
-        // Three times the sums of 1 to 10, and of 2 to 21.
-        ensure!(ran.stdout == "165 690\n", "{}", ran.describe());
-    }
     Ok(())
 }
 
