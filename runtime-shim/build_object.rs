@@ -45,6 +45,16 @@ impl Machine {
         }
     }
 
+    /// More options for the compiler, with a blank before each.
+    fn flags(self) -> &'static str {
+        match self {
+            Machine::X86_64 => "",
+            // On bare metal memory may be such that only aligned words can be read. Under Linux it is not, and what is packed
+            // need not be put together byte by byte.
+            Machine::Aarch64 => " -Ctarget-feature=-strict-align",
+        }
+    }
+
     /// The compiler's target: the host's own, or the one of bare metal, which needs no more than the core
     /// library and has no helper functions to call (as `aarch64-unknown-linux-gnu` has for atomics).
     ///
@@ -99,7 +109,9 @@ pub fn build(shim: &Path, work: &Path, machine: Machine) -> Result<PathBuf, Stri
         .env(
             "RUSTFLAGS",
             "--cfg jl_object -Crelocation-model=pic -Cforce-unwind-tables=no \
-             -Cllvm-args=-min-jump-table-entries=1000000",
+             -Cllvm-args=-min-jump-table-entries=1000000"
+                .to_owned()
+                + machine.flags(),
         )
         .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type=staticlib"])
         // Named even where it is the default: a user's configuration may have another one.

@@ -8,13 +8,13 @@ use crate::layout::{
     NOTE_TYPE_IMAGE,
 };
 use crate::notes::notes;
-use crate::package::{Package, PackageError};
+use crate::package::{Package, PackageError, linkage_checksum};
 use crate::pod::read_at;
 use object::LittleEndian;
 use object::elf::{self, DT_SONAME, DT_STRTAB};
 use object::read::elf::{Dyn, ElfFile64, ElfSymbol64, FileHeader, ProgramHeader};
 use object::{Object, ObjectSymbol, SymbolKind};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +65,13 @@ pub struct DependencyImage {
     header: ImageHeader,
     file: Vec<u8>,
     segments: Vec<Segment>,
+}
+
+/// What a name means in a linkage blob, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkageObject {
+    pub offset: u32,
+    pub size: u32,
 }
 
 /// What of a file is loaded where.
@@ -140,6 +147,15 @@ impl DependencyImage {
             return Err(Problem::Name { name, size: self.name.len() });
         }
         Table::new(self.header, self.at(self.header.table), true).map_err(Problem::Image)?;
+        let (blob, found) = (self.header.linkage, self.at(self.header.linkage));
+        let address = self.header_address.wrapping_add_signed(i64::from(blob.offset));
+        if found.len() != blob.count as usize {
+            return Err(Problem::Outside { what: "the linkage blob", address });
+        }
+        let (found, expected) = (linkage_checksum(found), self.header.linkage_checksum);
+        if found != expected {
+            return Err(Problem::Image(ImageError::Checksum { what: "linkage blob", found, expected }));
+        }
         self.lists(true).map(drop)
     }
 
@@ -147,7 +163,7 @@ impl DependencyImage {
         &self.header
     }
 
-    /// Exports, imports and dependencies.
+    /// Exports, imports, references and dependencies.
     ///
     /// # Panics
     /// Never: [`DependencyImage::open`] has read them once.
@@ -165,6 +181,7 @@ impl DependencyImage {
             flags,
             package_checksum: self.header.package_checksum,
             table_checksum: self.header.table_checksum,
+            linkage_checksum: self.header.linkage_checksum,
             name,
         }
     }
@@ -184,6 +201,30 @@ impl DependencyImage {
         };
         let names = file.dynamic_symbols().filter(found).map(|s| s.name_bytes().map(<[u8]>::to_vec));
         names.collect::<Result<_, _>>().map_err(elf)
+    }
+
+    /// Data of its linkage blob that the dynamic linker finds by name.
+    ///
+    /// # Errors
+    /// Its dynamic symbols are damaged.
+    pub fn objects(&self) -> Result<HashMap<Vec<u8>, LinkageObject>, DependencyError> {
+        let elf = |cause: object::Error| DependencyError {
+            path: self.path.clone(),
+            problem: Problem::Elf(cause.to_string()),
+        };
+        let blob = self.header.linkage;
+        let start = self.header_address.wrapping_add_signed(i64::from(blob.offset));
+        let file = ElfFile64::<LittleEndian>::parse(&*self.file).map_err(elf)?;
+        let mut found = HashMap::new();
+        for symbol in file.dynamic_symbols().filter(|s| s.is_definition() && s.is_global()) {
+            let offset = symbol.address().wrapping_sub(start);
+            let end = offset.checked_add(symbol.size());
+            if symbol.kind() != SymbolKind::Tls && end.is_some_and(|end| end <= blob.count.into()) {
+                let object = LinkageObject { offset: offset as u32, size: symbol.size() as u32 };
+                found.insert(symbol.name_bytes().map_err(elf)?.to_vec(), object);
+            }
+        }
+        Ok(found)
     }
 
     /// The image table.

@@ -6,6 +6,7 @@ use crate::layout::{
 };
 use crate::pod::{bytes_of, read_at};
 use core::mem::size_of;
+use xxhash_rust::xxh64::Xxh64;
 
 /// Why a header or table is not one that we wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum ImageError {
     LayoutHash {
         found: u64,
     },
-    /// `what` is "header" or "table".
+    /// `what` is "header", "table" or "linkage blob".
     Checksum {
         what: &'static str,
         found: u64,
@@ -120,12 +121,20 @@ pub fn parse_header(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
 /// xxh64 of a header as if its checksum field were zero.
 pub fn header_checksum(header: &ImageHeader) -> u64 {
     let zeroed = ImageHeader { header_checksum: 0, ..*header };
-    xxhash_rust::xxh64::xxh64(bytes_of(&zeroed), 0)
+    xxh64([bytes_of(&zeroed)])
 }
 
 /// xxh64 of an image table.
 pub fn table_checksum(table: &[u8]) -> u64 {
-    xxhash_rust::xxh64::xxh64(table, 0)
+    xxh64([table])
+}
+
+/// xxh64 (seed 0) of parts, one behind the other. All checksums are made here: of what hashes in one go the crate has a second
+/// implementation, and the embedded shim has to be small.
+pub fn xxh64<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+    let mut hash = Xxh64::new(0);
+    parts.into_iter().for_each(|part| hash.update(part));
+    hash.digest()
 }
 
 /// An image table whose extents have been checked against its header.

@@ -27,7 +27,14 @@
 //! * per dependency that was used a [`Dependency`] in [`DEPENDENCY_SECTION`], a hidden COMDAT symbol named
 //!   [`DEPENDENCY_SYMBOL_PREFIX`] + 16 hex digits of the xxh64 of its bytes.
 //!
-//! Such an object is not complete: a plain linker does not know [`UNRESOLVED_SYMBOL`] and says so.
+//! Data of other images:
+//! * what other images may refer to stands in [`LINKAGE_SECTION`]: the linkage blob, one section of the output.
+//! * what is referred to by its place is a pointer that leads to [`UNRESOLVED_SYMBOL`], its *cell*, and a [`ReferenceRecord`]
+//!   in [`REFERENCE_SECTION`].
+//! * what is referred to by its name needs no record: a pointer to a symbol that `jl-link` finds in the blob of a dependency
+//!   (`--jl-dep`) becomes a cell, be it in data or in the global offset table.
+//!
+//! An object with import slots or reference records is not complete: a plain linker does not know [`UNRESOLVED_SYMBOL`] and says so.
 //!
 //! # In an image (what `jl-link` writes)
 //! The embedded shim brings an [`ImageNote`] that leads to the [`ImageHeader`]; `jl-link` fills the header
@@ -37,8 +44,9 @@
 //! the table always fits where the records were while rows = targets.
 //!
 //! The export section becomes [`Identity`](IDENTITY_SIZE)`[n]`, ascending, and [`ExportValue`]`[n]`; the import section
-//! [`Import`]`[n]` by slot, and the imports' identities in the same order; the dependency section stays as it is. Each
-//! takes at most the bytes of its records.
+//! [`Import`]`[n]` by slot, and the imports' identities in the same order; the reference section [`Reference`]`[n]` by
+//! cell; the dependency section stays as it is. Each takes at most the bytes of its records; for what has none, `jl-link`
+//! links empty records.
 //!
 //! **Offsets** in the header and the image table are signed and relative to the first byte of the header:
 //! address = header + offset. Offsets in records and notes are relative to the field that holds them.
@@ -48,7 +56,7 @@ use crate::pod::Pod;
 use core::mem::{offset_of, size_of};
 
 /// Version of everything in this module. Readers accept exactly this one.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// Section of records in objects; the C identifier makes linkers define `__start_` and `__stop_` symbols.
 pub const RECORD_SECTION: &str = "jl_records";
@@ -69,6 +77,10 @@ pub const EXPORT_SECTION: &str = "jl_exports";
 pub const IMPORT_SECTION: &str = "jl_imports";
 pub const DEPENDENCY_SECTION: &str = "jl_dependencies";
 pub const DEPENDENCY_SYMBOL_PREFIX: &str = "jl_dependency.";
+/// Section of [`ReferenceRecord`]s in objects.
+pub const REFERENCE_SECTION: &str = "jl_references";
+/// Section of what other images may refer to, in objects and images; a linker puts a section of this name in one piece.
+pub const LINKAGE_SECTION: &str = "jl_linkage";
 /// Prefix of the sections of import slots, as [`SLOT_SECTION`].
 pub const IMPORT_SLOT_SECTION: &str = ".data.rel.ro.jl_import";
 pub const IMPORT_SLOT_SUFFIX: &str = ".import_slot";
@@ -153,10 +165,23 @@ pub struct ImportRecord {
     pub reserved: [u32; 2],
 }
 
-/// Longest name of a dependency, in bytes.
-pub const DEPENDENCY_NAME_SIZE: usize = 200;
+/// A cell that shall hold the address of data of a dependency, known by its place.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReferenceRecord {
+    /// To the cell, relative to this field.
+    pub cell: i32,
+    /// To the [`Dependency`], relative to this field.
+    pub dependency: i32,
+    /// In the dependency's linkage blob, in bytes.
+    pub offset: u32,
+    pub reserved: [u32; 3],
+}
 
-/// An image that another one takes functions from, as it was when that one was linked.
+/// Longest name of a dependency, in bytes.
+pub const DEPENDENCY_NAME_SIZE: usize = 192;
+
+/// An image that another one takes functions or data from, as it was when that one was linked.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dependency {
@@ -168,6 +193,7 @@ pub struct Dependency {
     /// Of the dependency's header: two files with one build id and different content are told apart.
     pub package_checksum: u64,
     pub table_checksum: u64,
+    pub linkage_checksum: u64,
     /// Its SONAME, or its file's name where it has none; zero-padded.
     pub name: [u8; DEPENDENCY_NAME_SIZE],
 }
@@ -199,6 +225,25 @@ pub struct Import {
     pub dependency: u32,
     /// Index in that one's list of exports.
     pub export: u32,
+}
+
+/// A pointer that is filled with the address of data in a dependency's linkage blob.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The pointer, from the header: aligned, and in memory that may be written to when the image is loaded. Before it is filled
+    /// it is null or leads to [`UNRESOLVED_SYMBOL`].
+    pub cell: i32,
+    /// Index in the list of dependencies.
+    pub dependency: u32,
+    /// Where the object begins in the dependency's linkage blob, in bytes.
+    pub offset: u32,
+    /// Bytes of the object; 0 where it is known by its place alone.
+    pub size: u32,
+    /// Where in the object the pointer leads to, in bytes; at most to its end.
+    pub inner: u32,
+    /// The name of the object, from the header, zero-terminated; 0 where it is known by its place alone.
+    pub name: i32,
 }
 
 /// ELF note of an object: where its records and its target list are.
@@ -310,13 +355,17 @@ pub struct ImageHeader {
     pub import_identities: Extent,
     /// Lowest and end of the highest import slot, as `slot_span`; `count` is bytes.
     pub import_span: Extent,
-    /// Data entries, static data, method records and embedded bitcode of package images; all empty in this version.
-    pub gvars: Extent,
-    pub static_data: Extent,
+    /// [`Reference`]s, ascending by cell.
+    pub references: Extent,
+    /// The linkage blob: data that other images may refer to; `count` is bytes.
+    pub linkage: Extent,
+    /// Method records and embedded bitcode of package images; empty in this version.
     pub methods: Extent,
     pub bitcode: Extent,
-    /// xxh64 (seed 0) of exports, export values, imports, import identities and dependencies, one behind the other.
+    /// xxh64 (seed 0) of exports, export values, imports, import identities, references and dependencies, one behind the other.
     pub package_checksum: u64,
+    /// xxh64 (seed 0) of the linkage blob as the file has it: not of what it becomes when it is relocated.
+    pub linkage_checksum: u64,
     pub row_count: u32,
     pub reserved: u32,
     pub rows: [Row; MAX_ROWS],
@@ -331,7 +380,11 @@ pub const IMAGE_EXECUTABLE: u32 = 1 << 2;
 /// A system image: who loads it calls functions of it that have no slots, and cannot do without it. A refusal ends the
 /// process, however it was loaded.
 pub const IMAGE_SYSTEM: u32 = 1 << 3;
-pub const IMAGE_FLAGS_KNOWN: u32 = IMAGE_MERGED | IMAGE_SLOTS_CONTIGUOUS | IMAGE_EXECUTABLE | IMAGE_SYSTEM;
+/// A base image: it takes nothing from others, so that its load waits for nobody, and nothing of it is verified but its header
+/// (`--jl-base`).
+pub const IMAGE_BASE: u32 = 1 << 4;
+pub const IMAGE_FLAGS_KNOWN: u32 =
+    IMAGE_MERGED | IMAGE_SLOTS_CONTIGUOUS | IMAGE_EXECUTABLE | IMAGE_SYSTEM | IMAGE_BASE;
 
 /// What happened to an image in this process: one u32 in RELRO, written by whoever fills it.
 pub mod image_state {
@@ -367,6 +420,10 @@ unsafe impl Pod for ExportValue {}
 // SAFETY: see above.
 unsafe impl Pod for Import {}
 // SAFETY: see above.
+unsafe impl Pod for ReferenceRecord {}
+// SAFETY: see above.
+unsafe impl Pod for Reference {}
+// SAFETY: see above.
 unsafe impl Pod for ImageHeader {}
 
 /// A hash of the layout itself: a field moved without a new version is still noticed.
@@ -385,6 +442,8 @@ const fn layout_hash() -> u64 {
         size_of::<Dependency>(),
         size_of::<ExportValue>(),
         size_of::<Import>(),
+        size_of::<ReferenceRecord>(),
+        size_of::<Reference>(),
         size_of::<crate::specs::SpecsHead>(),
         size_of::<crate::specs::TargetEntry>(),
         offset_of!(ImageHeader, specs),
@@ -396,7 +455,10 @@ const fn layout_hash() -> u64 {
         offset_of!(ImageHeader, dependencies),
         offset_of!(ImageHeader, exports),
         offset_of!(ImageHeader, imports),
+        offset_of!(ImageHeader, references),
+        offset_of!(ImageHeader, linkage),
         offset_of!(ImageHeader, package_checksum),
+        offset_of!(ImageHeader, linkage_checksum),
         offset_of!(ImageHeader, row_count),
         offset_of!(ImageHeader, rows),
         offset_of!(crate::specs::TargetEntry, required),
@@ -426,10 +488,11 @@ mod tests {
         assert_eq!(size_of::<RecordHead>(), 16);
         assert_eq!(size_of::<ShardNote>(), 40);
         assert_eq!(size_of::<ImageNote>(), 32);
-        assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 16 * 8 + 8 + 8 + MAX_ROWS * 8);
+        assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 16 * 8 + 2 * 8 + 8 + MAX_ROWS * 8);
         assert_eq!(size_of::<ExportRecord>(), IDENTITY_SIZE + size_of::<ExportValue>());
         assert_eq!(size_of::<Dependency>(), 256);
         assert!(size_of::<ImportRecord>() >= IDENTITY_SIZE + size_of::<Import>());
+        assert_eq!(size_of::<ReferenceRecord>(), size_of::<Reference>());
         assert_eq!(offset_of!(ShardNote, version), NOTE_DESC_OFFSET);
         assert_eq!(offset_of!(ImageNote, version), NOTE_DESC_OFFSET);
     }

@@ -1,15 +1,15 @@
-//! What package images tell each other: exports, imports and dependencies, checked.
+//! What package images tell each other: exports, imports, references and dependencies, checked.
 //!
 //! [`Package::new`] compares sizes and, where asked, the checksum; what it gives can be read without panics whatever
 //! the bytes are, and every index is checked where it is used.
 
+use crate::image::xxh64;
 use crate::layout::{
     DEPENDENCY_FLAGS_KNOWN, Dependency, ExportRecord, ExportValue, Extent, IDENTITY_SIZE, ImageHeader,
-    Import, ImportRecord,
+    Import, ImportRecord, Reference, ReferenceRecord,
 };
 use crate::pod::{Pod, read_at};
 use core::mem::{offset_of, size_of};
-use xxhash_rust::xxh64::Xxh64;
 
 /// Why bytes are not a package's lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl core::fmt::Display for PackageError {
             }
             PackageError::Checksum { found, expected } => write!(
                 f,
-                "image exports and imports are damaged: their checksum is {found:016x}, their bytes give {expected:016x}"
+                "image lists of exports, imports and references are damaged: their checksum is {found:016x}, their bytes give {expected:016x}"
             ),
             PackageError::Dependency { index, what, found } => {
                 write!(f, "dependency {index} of the image has an unknown {what}: {found:#x}")
@@ -59,6 +59,7 @@ pub struct Package<'a> {
     pub export_values: List<'a, ExportValue>,
     pub imports: List<'a, Import>,
     pub import_identities: List<'a, [u8; IDENTITY_SIZE]>,
+    pub references: List<'a, Reference>,
     pub dependencies: List<'a, Dependency>,
 }
 
@@ -75,6 +76,7 @@ impl<'a> Package<'a> {
             export_values: List::new("export values", header.export_values, &bytes)?,
             imports: List::new("imports", header.imports, &bytes)?,
             import_identities: List::new("import identities", header.import_identities, &bytes)?,
+            references: List::new("references", header.references, &bytes)?,
             dependencies: List::new("dependencies", header.dependencies, &bytes)?,
         };
         let pairs = [
@@ -112,6 +114,7 @@ impl<'a> Package<'a> {
             self.export_values.bytes,
             self.imports.bytes,
             self.import_identities.bytes,
+            self.references.bytes,
             self.dependencies.bytes,
         ])
     }
@@ -131,11 +134,9 @@ impl<'a> Package<'a> {
     }
 }
 
-/// xxh64 of exports, export values, imports, import identities and dependencies.
-pub fn checksum(lists: [&[u8]; 5]) -> u64 {
-    let mut hash = Xxh64::new(0);
-    lists.iter().for_each(|list| hash.update(list));
-    hash.digest()
+/// xxh64 of exports, export values, imports, import identities, references and dependencies.
+pub fn checksum(lists: [&[u8]; 6]) -> u64 {
+    xxh64(lists)
 }
 
 impl Dependency {
@@ -155,7 +156,13 @@ impl Dependency {
             && self.build_id_size == header.build_id_size
             && self.package_checksum == header.package_checksum
             && self.table_checksum == header.table_checksum
+            && self.linkage_checksum == header.linkage_checksum
     }
+}
+
+/// xxh64 of a linkage blob as a file has it.
+pub fn linkage_checksum(blob: &[u8]) -> u64 {
+    xxh64([blob])
 }
 
 /// Values back to back.
@@ -169,18 +176,10 @@ impl<'a, T: Pod> List<'a, T> {
     fn new(
         what: &'static str,
         extent: Extent,
-        bytes: impl Fn(Extent) -> &'a [u8],
+        bytes: &impl Fn(Extent) -> &'a [u8],
     ) -> Result<List<'a, T>, PackageError> {
-        let wrong = |found, expected| PackageError::Size { what, found, expected };
-        let (count, item) = (extent.count as usize, size_of::<T>());
-        let expected = count.checked_mul(item).ok_or(wrong(0, usize::MAX))?;
-        // Beyond what an extent can say, and beyond what an image's 32-bit offsets can reach.
-        let size = u32::try_from(expected).map_err(|_| wrong(0, expected))?;
-        let found = if size == 0 { &[] } else { bytes(Extent { offset: extent.offset, count: size }) };
-        if found.len() != expected {
-            return Err(wrong(found.len(), expected));
-        }
-        Ok(List { bytes: found, kind: core::marker::PhantomData })
+        let bytes = list_bytes(what, extent, size_of::<T>(), bytes)?;
+        Ok(List { bytes, kind: core::marker::PhantomData })
     }
 
     pub fn len(&self) -> usize {
@@ -204,6 +203,23 @@ impl<'a, T: Pod> List<'a, T> {
     }
 }
 
+/// The bytes of a list of items of `item` bytes. By itself, as every instance of [`List::new`] would bring a copy into the embedded
+/// shim.
+#[inline(never)]
+fn list_bytes<'a>(
+    what: &'static str,
+    extent: Extent,
+    item: usize,
+    bytes: &impl Fn(Extent) -> &'a [u8],
+) -> Result<&'a [u8], PackageError> {
+    let wrong = |found, expected| PackageError::Size { what, found, expected };
+    let expected = (extent.count as usize).checked_mul(item).ok_or(wrong(0, usize::MAX))?;
+    // Beyond what an extent can say, and beyond what an image's 32-bit offsets can reach.
+    let size = u32::try_from(expected).map_err(|_| wrong(0, expected))?;
+    let found = if size == 0 { &[] } else { bytes(Extent { offset: extent.offset, count: size }) };
+    if found.len() == expected { Ok(found) } else { Err(wrong(found.len(), expected)) }
+}
+
 /// An [`ExportRecord`], its field resolved to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExportedFunction {
@@ -218,6 +234,14 @@ pub struct ImportedFunction {
     pub identity: [u8; IDENTITY_SIZE],
     pub slot: u64,
     pub dependency: u64,
+}
+
+/// A [`ReferenceRecord`], its fields resolved to addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReferredPlace {
+    pub cell: u64,
+    pub dependency: u64,
+    pub offset: u32,
 }
 
 /// The records in `bytes`, an export section whose first byte is at `address`.
@@ -242,6 +266,21 @@ pub fn import_records(
         identity: record.identity,
         slot: relative(at, offset_of!(ImportRecord, slot), record.slot),
         dependency: relative(at, offset_of!(ImportRecord, dependency), record.dependency),
+    }))
+}
+
+/// The records in `bytes`, a reference section whose first byte is at `address`, without those that only keep room: they are
+/// empty.
+pub fn reference_records(
+    bytes: &[u8],
+    address: u64,
+) -> Result<impl Iterator<Item = ReferredPlace> + '_, PackageError> {
+    let records = whole_records::<ReferenceRecord>("reference records", bytes, address)?;
+    let used = records.filter(|(_, record)| (record.cell, record.dependency) != (0, 0));
+    Ok(used.map(|(at, record)| ReferredPlace {
+        cell: relative(at, offset_of!(ReferenceRecord, cell), record.cell),
+        dependency: relative(at, offset_of!(ReferenceRecord, dependency), record.dependency),
+        offset: record.offset,
     }))
 }
 
@@ -291,6 +330,15 @@ mod tests {
         let import = |i: usize| Import { slot: 8 * i as i32, dependency: 0, export: i as u32 };
         header.imports = list((0..imports).map(|i| bytes_of(&import(i)).to_vec()).collect());
         header.import_identities = list(identities(imports));
+        let reference = |i: usize| Reference {
+            cell: 8 * i as i32,
+            dependency: 0,
+            offset: 16,
+            size: 8,
+            inner: 0,
+            name: 0,
+        };
+        header.references = list((0..imports).map(|i| bytes_of(&reference(i)).to_vec()).collect());
         let mut dependency: Dependency = read_at(&[0; size_of::<Dependency>()], 0).unwrap();
         dependency.build_id_size = 20;
         dependency.name[..7].copy_from_slice(b"libA.so");
@@ -316,6 +364,7 @@ mod tests {
             assert_eq!(package.find(&[2 * i + 1; IDENTITY_SIZE]), None);
         }
         assert_eq!(package.imports.iter().map(|i| i.export).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(package.references.iter().map(|r| r.cell).collect::<Vec<_>>(), [0, 8, 16]);
         let dependency = package.dependencies.get(0).unwrap();
         assert_eq!((dependency.name(), dependency.build_id().len()), (&b"libA.so"[..], 20));
     }
@@ -342,6 +391,10 @@ mod tests {
         header.package_checksum = 1;
         assert!(!dependency.is(&header));
         dependency.package_checksum = 1;
+        header.linkage_checksum = 1;
+        assert!(!dependency.is(&header));
+        dependency.linkage_checksum = 1;
+        assert!(dependency.is(&header));
         dependency.build_id[0] = 1;
         assert!(!dependency.is(&header));
     }
@@ -355,6 +408,11 @@ mod tests {
         let found = import_records(bytes_of(&import), 0x1000).unwrap().next().unwrap();
         assert_eq!(found, ImportedFunction { identity: [7; 16], slot: 0x1014, dependency: 0x1000 });
         assert!(import_records(&bytes_of(&import)[1..], 0).is_err());
+        let reference = ReferenceRecord { cell: -4, dependency: -20, offset: 3, reserved: [0; 3] };
+        let room = [0; size_of::<ReferenceRecord>()];
+        let bytes = [&room[..], bytes_of(&reference)].concat();
+        let found: Vec<_> = reference_records(&bytes, 0x1000).unwrap().collect();
+        assert_eq!(found, [ReferredPlace { cell: 0x1014, dependency: 0x1008, offset: 3 }]);
     }
 
     proptest! {
@@ -362,12 +420,12 @@ mod tests {
         fn hostile_bytes_do_not_panic(
             header in proptest::collection::vec(any::<u8>(), size_of::<ImageHeader>()),
             bytes in proptest::collection::vec(any::<u8>(), 0..600),
-            counts in proptest::array::uniform5(0u32..4),
+            counts in proptest::array::uniform6(0u32..4),
         ) {
             let mut header: ImageHeader = read_at(&header, 0).unwrap();
             let extents = [
                 &mut header.exports, &mut header.export_values, &mut header.imports,
-                &mut header.import_identities, &mut header.dependencies,
+                &mut header.import_identities, &mut header.references, &mut header.dependencies,
             ];
             for (extent, count) in extents.into_iter().zip(counts) {
                 *extent = Extent { offset: (extent.offset as u32 % 100) as i32, count };

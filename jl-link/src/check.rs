@@ -10,7 +10,7 @@ use crate::notes;
 use crate::scan::Inputs;
 use image_format::image::{ImageError, Table, parse_header};
 use image_format::layout::{DEPENDENCY_FALLBACK, Extent, ImageHeader, NOT_CLONED, NOTE_TYPE_IMAGE};
-use image_format::package::Package;
+use image_format::package::{Package, linkage_checksum};
 use image_format::specs::{SPECS_DECODED, Specs};
 use object::elf;
 use object::read::elf::FileHeader;
@@ -119,12 +119,18 @@ fn is_relro(elf: &Elf, address: u64, size: u64) -> bool {
     elf.segments.iter().filter(relro).any(|s| s.contains(address + size - 1))
 }
 
+fn is_writable(elf: &Elf, address: u64, size: u64) -> bool {
+    let writable =
+        |s: &&Segment| s.kind == elf::PT_LOAD && s.flags.contains(elf::PF_W) && s.contains(address);
+    elf.segments.iter().filter(writable).any(|s| s.contains(address + size - 1))
+}
+
 fn is_code(elf: &Elf, address: u64) -> bool {
     let code = |s: &Segment| s.kind == elf::PT_LOAD && s.flags.contains(elf::PF_X);
     elf.segments.iter().any(|s| code(s) && s.contains(address))
 }
 
-/// The lists of exports, imports and dependencies, and that the dynamic linker will load the dependencies.
+/// The lists of exports, imports, references and dependencies, and that the dynamic linker will load the dependencies.
 pub fn check_package(elf: &Elf, address: u64, header: &ImageHeader) -> Result<()> {
     let wrong = |what: &str, found: String, expected: &str| Err(elf.wrong(what, found, expected));
     let lists = |extent| at(elf, address, extent).unwrap_or(&[]);
@@ -150,6 +156,23 @@ pub fn check_package(elf: &Elf, address: u64, header: &ImageHeader) -> Result<()
             let found = format!("slot {slot:#x}, dependency {}", import.dependency);
             return wrong(&format!("import {index}"), found, "a slot in PT_GNU_RELRO, and a dependency");
         }
+    }
+    for (index, reference) in package.references.iter().enumerate() {
+        let (cell, name) = (absolute(reference.cell), absolute(reference.name));
+        let known = (reference.dependency as usize) < package.dependencies.len();
+        let is_named = reference.name == 0 || elf.string_at(name).is_some_and(|name| !name.is_empty());
+        if !is_writable(elf, cell, SLOT_SIZE) || cell % SLOT_SIZE != 0 || !known || !is_named {
+            let found = format!("cell {cell:#x}, dependency {}, name {name:#x}", reference.dependency);
+            return wrong(
+                &format!("reference {index}"),
+                found,
+                "an aligned cell in writable data, a dependency, a name",
+            );
+        }
+    }
+    let blob = lists(header.linkage);
+    if blob.len() != header.linkage.count as usize || linkage_checksum(blob) != header.linkage_checksum {
+        return wrong("linkage blob", format!("{} bytes", blob.len()), "bytes that the header tells of");
     }
     let needed = elf.needed();
     for dependency in package.dependencies.iter() {

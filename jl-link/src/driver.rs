@@ -44,11 +44,11 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(old) = &invocation.own.relink {
-        let Relinked { dependencies, imports } = relink(old, &invocation)?;
+        let Relinked { dependencies, imports, references } = relink(old, &invocation)?;
         if wants_summary(&invocation) {
             let output = invocation.output();
             eprintln!(
-                "{}: {imports} imports from {dependencies} dependencies were looked up again",
+                "{}: {imports} imports and {references} references of {dependencies} dependencies were looked up again",
                 output.display()
             );
         }
@@ -85,6 +85,7 @@ fn link(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     }
     let inputs = scan::scan(invocation)?;
     if !inputs.has_clones() && !inputs.has_julia_shards() {
+        packages::base::no_image(invocation)?;
         return Ok(without_clones(&lld, invocation, &inputs, &[], &[])?);
     }
     let stage = Stage::beside(&invocation.output())?;
@@ -113,13 +114,15 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
     let linked = linked.elf;
     let lto_lines = parse_report_section(&linked);
     let c_header = c_header::text(&linked, invocation)?;
-    let Some(merged) = merge::merge(linked, inputs, &members, &dependencies)? else {
+    let Some(mut merged) = merge::merge(linked, inputs, &members, &dependencies)? else {
         if shards.is_some() {
             return julia_image(lld, invocation, inputs, stage, room);
         }
+        packages::base::no_image(invocation)?;
         // Nothing was worth a clone, or nothing that has clones was asked for: no shim then.
         return without_clones(lld, invocation, inputs, &lto_lines, &late.lines);
     };
+    packages::base::mark(&mut merged.header, &merged.package, invocation)?;
     let retargeted = retarget::retarget(merged, invocation)?;
     let required = require::require(retargeted)?;
     let finished = finish::finish(required, lto_lines, invocation)?;

@@ -188,6 +188,12 @@ impl Elf {
         std::str::from_utf8(tail.get(..tail.iter().position(|b| *b == 0)?)?).ok()
     }
 
+    /// The zero-terminated text at an address.
+    pub fn string_at(&self, address: u64) -> Option<String> {
+        let tail = self.bytes.get(self.file_offset(address)?..)?;
+        Some(String::from_utf8_lossy(tail.get(..tail.iter().position(|b| *b == 0)?)?).into_owned())
+    }
+
     pub fn symbol(&self, name: &str) -> Option<&Symbol> {
         self.symbols.iter().find(|s| s.is_defined() && self.symbol_name(s) == name)
     }

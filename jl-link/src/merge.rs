@@ -14,7 +14,7 @@ use image_format::layout::{
     ShardNote,
 };
 use image_format::notes::notes;
-use image_format::package::checksum;
+use image_format::package::{checksum, linkage_checksum};
 use image_format::pod::bytes_of;
 use image_format::record::records;
 use image_format::specs::Specs;
@@ -81,7 +81,7 @@ pub fn merge(
     Ok(Some(with_lists(merged, &package)?))
 }
 
-/// An image that only lends or borrows functions: no target list, and one row of nothing.
+/// An image that only lends or borrows: no target list, and one row of nothing.
 fn without_functions(mut elf: Elf) -> Result<Merged> {
     let header_address = find_header(&elf)?;
     let header = Writer { elf: &elf, header: header_address, bytes: Vec::new() }.empty()?;
@@ -335,11 +335,12 @@ impl Writer<'_> {
             imports: Extent::default(),
             import_identities: Extent::default(),
             import_span: Extent::default(),
-            gvars: Extent::default(),
-            static_data: Extent::default(),
+            references: Extent::default(),
+            linkage: Extent::default(),
             methods: Extent::default(),
             bitcode: Extent::default(),
-            package_checksum: checksum([&[]; 5]),
+            package_checksum: checksum([&[]; 6]),
+            linkage_checksum: linkage_checksum(&[]),
             row_count: 1,
             reserved: 0,
             rows: [Row::default(); MAX_ROWS],

@@ -17,7 +17,7 @@ pub struct OwnOptions {
     pub report: Option<PathBuf>,
     /// A header in C of what the output exports for C.
     pub header: Option<PathBuf>,
-    /// Images that functions are taken from.
+    /// Images that functions and data are taken from.
     pub dependencies: Vec<PathBuf>,
     /// Nothing is linked: this image is made to fit `dependencies`.
     pub relink: Option<PathBuf>,
@@ -27,6 +27,8 @@ pub struct OwnOptions {
     pub shared_image: Option<PathBuf>,
     /// Copies of what dependencies have stay, for when these cannot be used.
     pub keep_fallback: bool,
+    /// The output takes nothing from other images.
+    pub base: bool,
     pub summary: bool,
     pub verbose: bool,
     pub keep_temps: bool,
@@ -47,9 +49,11 @@ USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with
   --jl-report=FILE   write a report as JSON: functions, clones, calls, bytes, and what was not cloned and why
   --jl-header=FILE   write a header in C of the functions that a front end exported for C
   --jl-dep=FILE      an image that the objects take functions from (may be given several times); what objects of
-                     jl-cc --jl-package have in common with it leaves them
+                     jl-cc --jl-package have in common with it leaves them, and pointers to data of its section
+                     jl_linkage are filled without a look-up by name
   --jl-keep-fallback what objects of jl-cc --jl-package have in common with a dependency stays, and runs where the
                      dependency is missing or another one; the image does not ask for it to be loaded
+  --jl-base          make a base image: it takes nothing from other images, and its load verifies its header alone
   --jl-summary       print a short summary on stderr (also: environment JL_LINK_SUMMARY=1)
   --jl-verbose       print the lld command line on stderr
   --jl-tunable       leave all calls between clones on their slots, so that each can be changed at run time
@@ -149,6 +153,7 @@ impl OwnOptions {
             b"tunable" => &mut self.tunable,
             b"bind-local" => &mut self.bind_local,
             b"keep-fallback" => &mut self.keep_fallback,
+            b"base" => &mut self.base,
             b"no-relr" => &mut self.no_relr,
             _ => return Err(Error::UnknownOption { option }),
         };
@@ -185,6 +190,7 @@ mod tests {
             "--jl-cache-clear=1",
             "--jl-dedup-set=a.so",
             "--jl-keep-fallback=1",
+            "--jl-base=1",
         ] {
             assert!(OwnOptions::default().take(OsStr::new(bad)).is_err(), "{bad}");
         }

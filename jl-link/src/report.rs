@@ -213,7 +213,8 @@ impl Report {
     }
 
     fn summarise_package(&self, text: &mut String) {
-        let PackageCounts { exports, exports_in_doubt, exports_with_own_data, dependencies } = &self.package;
+        let PackageCounts { exports, exports_in_doubt, exports_with_own_data, linkage, dependencies } =
+            &self.package;
         if !exports_with_own_data.is_empty() {
             let functions = counted(exports_with_own_data.len(), "function");
             let _ = writeln!(
@@ -228,13 +229,19 @@ impl Report {
                 "  other images may use {exports}; {exports_in_doubt} are in doubt, and not offered"
             );
         }
-        for DependencyCounts { name, build_id, imports, bytes, functions, fallback } in dependencies {
+        if *linkage > 0 {
+            let _ = writeln!(text, "  other images may refer to data: {}", kib(*linkage));
+        }
+        for DependencyCounts { name, build_id, imports, bytes, functions, references, fallback, .. } in
+            dependencies
+        {
             let bytes = bytes.map_or_else(|| "bytes not known: it has no symbols".into(), kib);
             let _ = writeln!(
                 text,
-                "  from {name} (build id {build_id}): {}, of {}, {bytes}{}",
+                "  from {name} (build id {build_id}): {}, of {}, {bytes}; {}{}",
                 counted(*imports, "import"),
                 counted(functions.len(), "function"),
+                counted(*references, "reference"),
                 if *fallback { "; copies are kept for when it cannot be used" } else { "" }
             );
         }

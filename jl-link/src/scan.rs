@@ -8,11 +8,12 @@ use crate::inputs::{self, Member};
 use crate::julia::room::Room;
 use crate::notes;
 use crate::packages::copies::{self, Copies};
+use crate::packages::references;
 use image_format::cpu::{Arch, EM_AARCH64, EM_X86_64};
 use image_format::julia::TableName;
 use image_format::layout::{
-    DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, HEADER_SECTION, IMPORT_SECTION, PACKAGE_REPORT_SECTION,
-    RECORD_SECTION, REPORT_SECTION, SPECS_SECTION,
+    DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, HEADER_SECTION, IMPORT_SECTION, LINKAGE_SECTION,
+    PACKAGE_REPORT_SECTION, RECORD_SECTION, REFERENCE_SECTION, REPORT_SECTION, SPECS_SECTION,
 };
 use image_format::package_report;
 use image_format::pod::read_at;
@@ -22,10 +23,13 @@ use image_format::specs::Specs;
 use object::LittleEndian;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 type Header = elf::FileHeader64<LittleEndian>;
+
+/// What makes an object one of a package image.
+const PACKAGE_SECTIONS: [&str; 4] = [EXPORT_SECTION, IMPORT_SECTION, REFERENCE_SECTION, LINKAGE_SECTION];
 
 /// An object with function records.
 #[derive(Clone, Debug)]
@@ -77,12 +81,14 @@ pub struct Inputs {
     pub stale_addrsig: bool,
     /// Also of archive members that the link may leave out.
     pub julia_tables: Vec<JuliaTable>,
-    /// An object says what other images may use of it, or takes functions from them.
+    /// An object says what other images may use of it, or takes something from them, or may do so.
     pub has_packages: bool,
     /// Dependencies that objects name, each once.
     pub dependencies: Vec<Dependency>,
     /// Shared objects that are code images.
     pub libraries: Vec<PathBuf>,
+    /// Pointers to data by the name that they ask for, where dependencies are given that may have it.
+    pub pointers: HashMap<String, usize>,
     /// What objects define, where dependencies are given that may have the same.
     pub copies: Vec<Copies>,
 }
@@ -228,7 +234,7 @@ fn scan_object(
             let lines = package_report::parse_lines(&String::from_utf8_lossy(text)).flatten().collect();
             let (name, certain) = (member.name.clone(), member.certain);
             found.package_lines.push(ObjectLines { name, certain, lines });
-        } else if name == EXPORT_SECTION.as_bytes() || name == IMPORT_SECTION.as_bytes() {
+        } else if PACKAGE_SECTIONS.iter().any(|section| name == section.as_bytes()) {
             found.has_packages = true;
         } else if name == DEPENDENCY_SECTION.as_bytes() {
             note_dependencies(section_data(member, section, DEPENDENCY_SECTION)?, found);
@@ -249,6 +255,12 @@ fn scan_object(
     note_symbols(member, machine, sections, found);
     if !invocation.own.dependencies.is_empty() {
         found.copies.push(copies::read(member.name.clone(), member.certain, member.bytes, sections));
+        if let Some(arch) = Arch::from_elf_machine(machine.into()) {
+            for (name, count) in references::pointers(arch, member.bytes, sections) {
+                found.has_packages = true;
+                *found.pointers.entry(name).or_default() += count;
+            }
+        }
     }
     match (specs, targets) {
         (Some(specs), Some(targets)) => {

@@ -7,7 +7,9 @@ use crate::julia;
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
 use image_format::julia::TableError;
-use image_format::layout::{Extent, IMAGE_EXECUTABLE, IMAGE_SLOTS_CONTIGUOUS, ImageHeader, image_state};
+use image_format::layout::{
+    Extent, IMAGE_BASE, IMAGE_EXECUTABLE, IMAGE_SLOTS_CONTIGUOUS, ImageHeader, image_state,
+};
 use image_format::specs::Specs;
 
 /// What is wrong in an image whose tables could be read at all.
@@ -32,6 +34,7 @@ pub enum Kind {
         functions: usize,
         exports: usize,
         imports: usize,
+        references: usize,
     },
     Plain {
         functions: usize,
@@ -58,6 +61,7 @@ pub fn check(file: &ElfFile) -> Result<(Kind, Vec<Problem>), LoadError> {
                 functions: merged.table.functions(),
                 exports: merged.package.exports.len(),
                 imports: merged.package.imports.len(),
+                references: merged.package.references.len(),
             }
         }
         Content::Plain(plain) => {
@@ -88,12 +92,9 @@ fn check_merged(file: &ElfFile, arch: Arch, merged: &Merged, problems: &mut Vec<
     let header = *merged.table.header();
     let mut problem = |place: &str, text: String| problems.push(Problem { place: place.to_owned(), text });
     check_build_id(file, &header, &mut problem);
-    for (place, extent) in [
-        ("header field gvars", header.gvars),
-        ("header field static_data", header.static_data),
-        ("header field methods", header.methods),
-        ("header field bitcode", header.bitcode),
-    ] {
+    for (place, extent) in
+        [("header field methods", header.methods), ("header field bitcode", header.bitcode)]
+    {
         if extent != Extent::default() {
             problem(place, format!("found {extent:?}, expected none: this version has no such list"));
         }
@@ -103,6 +104,13 @@ fn check_merged(file: &ElfFile, arch: Arch, merged: &Merged, problems: &mut Vec<
     }
     if header.flags & IMAGE_EXECUTABLE == 0 && file.is_executable {
         problem("header field flags", "the file is an executable, but the flag for it is not set".into());
+    }
+    let takes = [header.imports, header.references, header.dependencies];
+    if header.flags & IMAGE_BASE != 0 && takes.iter().any(|list| list.count > 0) {
+        problem(
+            "header field flags",
+            "it is said to be a base image, but takes something from others".into(),
+        );
     }
     let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
     let state = at(header.state.offset);

@@ -1,12 +1,13 @@
 //! What must hold of the lists of a package image.
 
 use crate::elf::ElfFile;
-use crate::image::Merged;
+use crate::image::{Merged, RESTORE};
 use crate::relocated::View;
 use crate::trampoline;
 use image_format::cpu::Arch;
 use image_format::julia::memory::{Memory, Pointer};
 use image_format::layout::{DEPENDENCY_FALLBACK, Extent, NOT_CLONED, UNRESOLVED_SYMBOL};
+use image_format::package::linkage_checksum;
 use std::collections::BTreeSet;
 
 const DT_NEEDED: u64 = 1;
@@ -16,6 +17,70 @@ pub fn check_package(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut 
     check_exports(file, arch, merged, problem);
     check_dependencies(file, merged, problem);
     check_imports(file, arch, merged, problem);
+    check_references(file, arch, merged, problem);
+    check_linkage(file, merged, problem);
+}
+
+fn check_references(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
+    let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
+    let view = View::new(file, arch);
+    let mut last = None;
+    for (i, reference) in merged.package.references.iter().enumerate() {
+        let cell = at(reference.cell);
+        let name = if reference.name == 0 { None } else { file.string_at(at(reference.name)) };
+        let mut wrong =
+            |text: String| problem(&format!("reference {i} ({})", name.unwrap_or("by its place")), text);
+        if last.replace(reference.cell).is_some_and(|last| last >= reference.cell) {
+            wrong(format!("its cell at {cell:#x} does not stand behind the one before it"));
+        }
+        if !file.is_writable(cell, 8) || cell % 8 != 0 {
+            wrong(format!("its cell at {cell:#x} is no aligned pointer in data that is writable at load"));
+        }
+        if reference.name != 0 && name.is_none_or(str::is_empty) {
+            wrong(format!("its name at {:#x} is none", at(reference.name)));
+        }
+        if reference.inner > reference.size {
+            wrong(format!("it leads {} bytes into an object of {}", reference.inner, reference.size));
+        }
+        match merged.package.dependencies.get(reference.dependency as usize) {
+            None => {
+                let count = merged.package.dependencies.len();
+                wrong(format!("it is to data of dependency {}, but there are {count}", reference.dependency));
+            }
+            Some(dependency) if dependency.flags & DEPENDENCY_FALLBACK != 0 => {
+                wrong("it is to data of a dependency that is said not to be needed".into());
+            }
+            Some(_) => {}
+        }
+        match view.pointer(cell) {
+            Some(Pointer::Address(found)) if found == 0 || file.is_code(found) => {}
+            found => wrong(format!(
+                "its cell at {cell:#x} holds {found:x?} before it is filled, expected null or the stub"
+            )),
+        }
+    }
+}
+
+fn check_linkage(file: &ElfFile, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
+    let header = merged.table.header();
+    let start = merged.address.wrapping_add_signed(i64::from(header.linkage.offset));
+    let bytes = match header.linkage.count {
+        0 => Some(&[][..]),
+        size => file.at(start, size as usize),
+    };
+    match bytes.map(linkage_checksum) {
+        None => problem("linkage blob", format!("it does not lie inside the file at {start:#x}{RESTORE}")),
+        Some(found) if found != header.linkage_checksum => {
+            let expected = header.linkage_checksum;
+            problem(
+                "linkage blob",
+                format!(
+                    "it is damaged: its checksum is {expected:016x}, its bytes give {found:016x}{RESTORE}"
+                ),
+            );
+        }
+        Some(_) => {}
+    }
 }
 
 fn check_exports(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl FnMut(&str, String)) {

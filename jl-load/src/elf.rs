@@ -4,7 +4,7 @@ use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::dynamic::DT_STRTAB;
 use goblin::elf::header::{ELFCLASS64, ELFDATA2LSB, ET_DYN, ET_EXEC, ET_REL, Header};
 use goblin::elf::program_header::{
-    PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader,
+    PF_W, PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader,
 };
 use goblin::elf::section_header::{SHT_DYNSYM, SHT_SYMTAB, SectionHeader};
 use goblin::elf::sym::{STT_FUNC, STT_OBJECT, Symtab};
@@ -51,6 +51,7 @@ struct Segment {
     memory: Range<u64>,
     file: Range<usize>,
     executable: bool,
+    writable: bool,
 }
 
 /// An ELF note.
@@ -138,8 +139,8 @@ impl ElfFile {
             match p.p_type {
                 PT_LOAD => {
                     let file_range = file.range(p.p_offset, p.p_filesz).ok_or_else(wrong)?;
-                    let executable = p.p_flags & PF_X != 0;
-                    file.segments.push(Segment { memory, file: file_range, executable });
+                    let (executable, writable) = (p.p_flags & PF_X != 0, p.p_flags & PF_W != 0);
+                    file.segments.push(Segment { memory, file: file_range, executable, writable });
                 }
                 PT_GNU_RELRO => file.relro.push(memory),
                 PT_DYNAMIC => {
@@ -194,6 +195,19 @@ impl ElfFile {
     /// Whether code may stand at `address`.
     pub fn is_code(&self, address: u64) -> bool {
         self.segments.iter().any(|s| s.executable && s.memory.contains(&address))
+    }
+
+    /// Whether `size` bytes at `address` may be written to when the file is loaded.
+    pub fn is_writable(&self, address: u64, size: u64) -> bool {
+        let end = address.checked_add(size);
+        let holds = |r: &Range<u64>| r.contains(&address) && end.is_some_and(|end| end <= r.end);
+        self.segments.iter().any(|s| s.writable && holds(&s.memory))
+    }
+
+    /// The zero-terminated text at `address`.
+    pub fn string_at(&self, address: u64) -> Option<&str> {
+        let tail = self.from_address(address)?;
+        std::str::from_utf8(tail.get(..tail.iter().position(|byte| *byte == 0)?)?).ok()
     }
 
     /// Whether `size` bytes at `address` lie in a part that is read-only after relocation.

@@ -8,7 +8,7 @@ use crate::trampoline;
 use image_format::choose::{Needs, NoTarget, Verdict, choose, verdict};
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
-use image_format::layout::{DEPENDENCY_FALLBACK, SLOT_SUFFIX};
+use image_format::layout::{DEPENDENCY_FALLBACK, IMAGE_BASE, ImageHeader, SLOT_SUFFIX};
 use image_format::package::Package;
 use image_format::specs::{SPECS_DECODED, SPECS_FP_FAST, SPECS_RAISED, Specs, target_flags};
 use serde::Serialize;
@@ -28,18 +28,24 @@ pub struct Explanation {
     pub cpu_features: Vec<&'static str>,
     /// One per target list: one for a merged image.
     pub lists: Vec<Choice>,
-    /// Of an image that takes functions from others, or lets them take its own.
+    /// Of an image that takes something from others, or lets them take its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package: Option<Lending>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<FunctionChoice>,
 }
 
-/// Functions that an image shares with others.
+/// Functions and data that an image shares with others.
 #[derive(Clone, Debug, Serialize)]
 pub struct Lending {
+    /// It is a base image: it takes nothing from others, and a load verifies its header alone.
+    pub base: bool,
     pub exports: usize,
     pub imports: usize,
+    /// Bytes of data that others may refer to.
+    pub linkage: u32,
+    /// Pointers to data of others.
+    pub references: usize,
     pub dependencies: Vec<Borrowed>,
 }
 
@@ -50,24 +56,29 @@ pub struct Borrowed {
     /// What it had when it was linked against.
     pub build_id: String,
     pub imports: usize,
+    pub references: usize,
     /// The image has copies of its own, and can do without.
     pub fallback: bool,
 }
 
 impl Lending {
     /// None for an image that shares nothing.
-    pub fn of(package: &Package) -> Option<Lending> {
+    pub fn of(package: &Package, header: &ImageHeader) -> Option<Lending> {
         let (exports, imports) = (package.exports.len(), package.imports.len());
+        let (linkage, references) = (header.linkage.count, package.references.len());
+        let to = |index| package.references.iter().filter(|r| r.dependency as usize == index).count();
         let from = |index| package.imports.iter().filter(|i| i.dependency as usize == index).count();
         let borrowed = package.dependencies.iter().enumerate().map(|(index, dependency)| Borrowed {
             name: String::from_utf8_lossy(dependency.name()).into_owned(),
             build_id: hexadecimal(dependency.build_id()),
             imports: from(index),
+            references: to(index),
             fallback: dependency.flags & DEPENDENCY_FALLBACK != 0,
         });
         let dependencies: Vec<Borrowed> = borrowed.collect();
-        let shares = exports + imports + dependencies.len() > 0;
-        shares.then_some(Lending { exports, imports, dependencies })
+        let base = header.flags & IMAGE_BASE != 0;
+        let shares = base || exports + imports + references + dependencies.len() > 0 || linkage > 0;
+        shares.then_some(Lending { base, exports, imports, linkage, references, dependencies })
     }
 }
 
@@ -159,7 +170,7 @@ pub fn explain(
         Content::Merged(merged) => {
             explanation.kind = "merged";
             let arch = arch(file)?;
-            explanation.package = Lending::of(&merged.package);
+            explanation.package = Lending::of(&merged.package, merged.table.header());
             let Some(specs) = &merged.specs else { return Ok(explanation) };
             let functions = Functions::of_merged(&merged, specs);
             let choice = choose_among(specs, arch, cpu, forced, &functions.list);

@@ -76,11 +76,22 @@ impl Explanation {
 
 impl Lending {
     fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        if self.base {
+            writeln!(out, "  base       takes nothing from other images; a load verifies its header alone")?;
+        }
         writeln!(out, "  exports    {} functions that other images may use", self.exports)?;
+        if self.linkage > 0 {
+            writeln!(out, "  linkage    {} bytes of data that other images may refer to", self.linkage)?;
+        }
         for borrowed in &self.dependencies {
-            let Borrowed { name, build_id, imports, fallback } = borrowed;
+            let Borrowed { name, build_id, imports, references, fallback } = borrowed;
             let without = if *fallback { "; has copies of its own" } else { "" };
-            writeln!(out, "  imports    {imports} functions of {name} (build id {build_id}){without}")?;
+            if *imports > 0 || *references == 0 {
+                writeln!(out, "  imports    {imports} functions of {name} (build id {build_id}){without}")?;
+            }
+            if *references > 0 {
+                writeln!(out, "  refers     {references} times to data of {name} (build id {build_id})")?;
+            }
         }
         Ok(())
     }

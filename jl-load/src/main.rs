@@ -4,13 +4,14 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use image_format::cpu::Arch;
 use image_format::julia::Dialect;
-use jl_load::check::{Kind, check};
+use jl_load::check::{Kind, check, hexadecimal};
 use jl_load::cpu::Cpu;
 use jl_load::deps;
 use jl_load::elf::ElfFile;
 use jl_load::explain::explain;
 use jl_load::julia;
 use jl_load::matrix::{self, CpuReport, Plan};
+use jl_load::owner::Owners;
 use jl_load::run::{Request, architecture, find_preload, variables};
 use std::ffi::OsString;
 use std::io::Write;
@@ -36,6 +37,7 @@ const EXAMPLES: &str = "Examples:
   jl-load explain sys.so --cpu znver3          an image from Julia: what Julia would take, in its words
   jl-load explain libxxhash.so --rules julia-r what Julia would take of our targets
   jl-load explain libapp.so --deps             what it takes from other images, and whether they fit
+  jl-load owner 1234 0x7f21a8c03a40            whose data that is in process 1234, and where in its image
   jl-load check lib/*.so                       exit status 1 if one is damaged
   jl-load run --cpu x86-64-v3 -- ./program     no code above x86-64-v3 in any image
   jl-load run --target 0 --log stderr -- ./program
@@ -54,6 +56,8 @@ enum Command {
     Explain(Explain),
     /// Verify images: headers, checksums, tables, slots and bodies
     Check(Check),
+    /// Say which image's data addresses of a process are: by build id, and offset in its linkage blob
+    Owner(OwnerOptions),
     /// Run a program so that plainly linked images choose too, with a cap or a forced target
     Run(Run),
     /// Run a program on several CPUs, emulated ones and this one, and show what each chose and did
@@ -109,6 +113,26 @@ enum Rules {
     Jl,
     JuliaR,
     JuliaM,
+}
+
+#[derive(Args)]
+struct OwnerOptions {
+    /// The process, one's own
+    process: u32,
+    /// Addresses in it, as 0x... or in decimal digits
+    #[arg(required = true, value_parser = address, value_name = "ADDRESS")]
+    addresses: Vec<u64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn address(text: &str) -> Result<u64, String> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|error| format!("no address: {error}"))
 }
 
 #[derive(Args)]
@@ -172,6 +196,7 @@ fn main() -> ExitCode {
     let done = match Options::parse().command {
         Command::Explain(options) => explain_file(&options).map(|()| ExitCode::SUCCESS),
         Command::Check(options) => Ok(check_files(&options)),
+        Command::Owner(options) => show_owners(&options),
         Command::Run(options) => run(&options),
         Command::Matrix(options) => run_matrix(options),
         Command::Cpu(options) => show_cpu(&options).map(|()| ExitCode::SUCCESS),
@@ -254,11 +279,16 @@ fn check_files(options: &Check) -> ExitCode {
                     continue;
                 }
                 match kind {
-                    Kind::Merged { functions, exports: 0, imports: 0 } => {
+                    Kind::Merged { functions, exports: 0, imports: 0, references: 0 } => {
                         println!("{}: right: merged image, {functions} functions", path.display());
                     }
-                    Kind::Merged { functions, exports, imports } => println!(
+                    Kind::Merged { functions, exports, imports, references: 0 } => println!(
                         "{}: right: merged image, {functions} functions, {exports} exports, {imports} imports",
+                        path.display()
+                    ),
+                    Kind::Merged { functions, exports, imports, references } => println!(
+                        "{}: right: merged image, {functions} functions, {exports} exports, {imports} imports, \
+                         {references} references",
                         path.display()
                     ),
                     Kind::Plain { functions, shards } => println!(
@@ -286,6 +316,53 @@ fn check_files(options: &Check) -> ExitCode {
         }
     }
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Fails for an address that is nobody's.
+fn show_owners(options: &OwnerOptions) -> Result<ExitCode> {
+    let owners = Owners::of_process(options.process)?;
+    let mut all_known = true;
+    let mut rows = Vec::new();
+    for address in &options.addresses {
+        let found = owners.find(*address);
+        all_known &= found.is_some();
+        rows.push(OwnerReport {
+            address: *address,
+            image: found.map(|owned| owned.image.path.clone()),
+            build_id: found.map(|owned| hexadecimal(&owned.image.build_id)),
+            offset: found.map(|owned| owned.offset),
+        });
+    }
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&rows).context("cannot write JSON")?);
+    } else {
+        rows.iter().for_each(|row| println!("{}", row.text()));
+    }
+    Ok(if all_known { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The answer for one address; nothing but the address where no image has data there.
+#[derive(serde::Serialize)]
+struct OwnerReport {
+    address: u64,
+    image: Option<PathBuf>,
+    build_id: Option<String>,
+    offset: Option<u32>,
+}
+
+impl OwnerReport {
+    fn text(&self) -> String {
+        match (&self.image, &self.build_id, self.offset) {
+            (Some(image), Some(build_id), Some(offset)) => {
+                format!(
+                    "{:#x}: {} (build id {build_id}) at offset {offset:#x}",
+                    self.address,
+                    image.display()
+                )
+            }
+            _ => format!("{:#x}: in no image's linkage blob", self.address),
+        }
+    }
 }
 
 fn show_cpu(options: &CpuOptions) -> Result<()> {

@@ -8,7 +8,6 @@ mod support;
 use image_format::cpu::Arch;
 use image_format::image::header_checksum;
 use image_format::layout::{Extent, IDENTITY_SIZE, ImageHeader};
-use image_format::package::checksum;
 use image_format::pod::{bytes_of, read_at};
 use jl_load::check::check;
 use jl_load::cpu::Cpu;
@@ -22,7 +21,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-use support::packages::{PackageSample, Use, host, merged_header};
+use support::packages::{PackageSample, Use, host, lists_checksum, merged_header};
 use support::{Machine, text};
 
 const TARGETS: [&str; 2] = ["x86-64", "x86-64-v2"];
@@ -31,8 +30,8 @@ const MUTATIONS: u64 = 1500;
 /// Loads are processes: one of so many mutations is loaded where their number is fixed.
 const LOADED: u64 = 3;
 
-/// What a right load prints at target 1, call by call.
-const CALLS: [&str; 4] = ["guse0=201", "guse1=1001", "guse2=1", "g1=101"];
+/// What a right load prints at target 1, call by call; the last ones are data of the other image.
+const CALLS: [&str; 6] = ["guse0=201", "guse1=1001", "guse2=1", "g1=101", "gdatum0=5002", "gdatum1=5000"];
 
 /// xorshift64* (Vigna 2016): short, and the same everywhere.
 struct Random(u64);
@@ -75,20 +74,24 @@ impl Subject {
             let start = header_at.wrapping_add_signed(extent.offset as isize);
             start..start + extent.count as usize * item
         };
+        let references = range(header.references, 24);
         let lists = [
             range(header.exports, IDENTITY_SIZE),
             range(header.export_values, 8),
             range(header.imports, 12),
             range(header.import_identities, IDENTITY_SIZE),
+            references.clone(),
             range(header.dependencies, 256),
         ];
         let extents = header_at + offset_of!(ImageHeader, dependencies);
-        let extents = extents..header_at + offset_of!(ImageHeader, gvars);
+        let extents = extents..header_at + offset_of!(ImageHeader, references);
         let lists = lists.into_iter().filter(|list| !list.is_empty());
-        let sealable: Vec<_> = lists.chain([extents]).collect();
+        // References have nothing on the other side to be compared with: what is right with them is left to the checksums.
+        let is_compared = |list: &Range<usize>| *list != references;
+        let sealable: Vec<_> = lists.clone().filter(is_compared).chain([extents]).collect();
         let whole = header_at..header_at + size_of::<ImageHeader>();
         let others = [whole, range(header.table, 1), range(header.specs, 1)];
-        let parts = sealable.iter().cloned().chain(others).collect();
+        let parts = lists.chain(others).collect();
         Subject { path, bytes: file.bytes().to_vec(), header_at, parts, sealable }
     }
 
@@ -109,18 +112,7 @@ impl Subject {
     /// Right checksums of what the header says now.
     fn seal(&self, bytes: &mut [u8]) {
         let mut header: ImageHeader = read_at(bytes, self.header_at).unwrap();
-        let list = |extent: Extent, item: usize| {
-            let start = self.header_at.wrapping_add_signed(extent.offset as isize);
-            let end = start.checked_add((extent.count as usize).saturating_mul(item));
-            end.and_then(|end| bytes.get(start..end)).unwrap_or(&[])
-        };
-        header.package_checksum = checksum([
-            list(header.exports, IDENTITY_SIZE),
-            list(header.export_values, 8),
-            list(header.imports, 12),
-            list(header.import_identities, IDENTITY_SIZE),
-            list(header.dependencies, 256),
-        ]);
+        header.package_checksum = lists_checksum(bytes, self.header_at, &header);
         header.header_checksum = header_checksum(&header);
         bytes[self.header_at..][..size_of::<ImageHeader>()].copy_from_slice(bytes_of(&header));
     }
@@ -192,9 +184,10 @@ fn number(variable: &str) -> Option<u64> {
 fn mutated_images() {
     let folder = tempfile::tempdir().unwrap();
     let program = host(folder.path(), Machine::X86_64);
-    let f = PackageSample { plain: 2, ..PackageSample::new("f", 3, &TARGETS) }.build(folder.path());
+    let f = PackageSample { plain: 2, data: 3, ..PackageSample::new("f", 3, &TARGETS) }.build(folder.path());
     let uses = ["f2", "fplain1", "f0"].map(|name| Use::of(&f, name));
-    let g = PackageSample::new("g", 2, &TARGETS).with(uses).build(folder.path());
+    let refers = vec![(f.clone(), 2), (f.clone(), 0)];
+    let g = PackageSample { refers, ..PackageSample::new("g", 2, &TARGETS) }.with(uses).build(folder.path());
     let subjects = [Subject::new(f), Subject::new(g)];
     let names: Vec<&str> = CALLS.iter().map(|call| call.split('=').next().unwrap()).collect();
     let load = || {

@@ -3,12 +3,11 @@
 mod support;
 
 use image_format::layout::Import;
-use image_format::package::checksum;
 use image_format::pod::{bytes_of, read_at};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::packages::{PackageSample, Use, alter, host};
+use support::packages::{PackageSample, Use, alter, host, lists_checksum};
 use support::{Machine, compile_c, on_aarch64, run, text};
 
 const LEVELS: [&str; 3] = ["x86-64", "x86-64-v2", "x86-64-v3"];
@@ -79,14 +78,7 @@ fn with_imports(path: &Path, change: impl Fn(&mut Vec<Import>)) {
         change(&mut imports);
         let changed: Vec<u8> = imports.iter().flat_map(|i| bytes_of(i).to_vec()).collect();
         bytes[start..][..changed.len()].copy_from_slice(&changed);
-        let list = |offset: i32, size: u32| &bytes[place(offset)..][..size as usize];
-        header.package_checksum = checksum([
-            list(header.exports.offset, 16 * header.exports.count),
-            list(header.export_values.offset, 8 * header.export_values.count),
-            list(header.imports.offset, 12 * header.imports.count),
-            list(header.import_identities.offset, 16 * header.import_identities.count),
-            list(header.dependencies.offset, 256 * header.dependencies.count),
-        ]);
+        header.package_checksum = lists_checksum(bytes, at, header);
     });
 }
 
@@ -124,7 +116,7 @@ fn the_same_at_start() {
     PackageSample::new("f", 4, &LEVELS).build(setup.path());
     let output = Command::new(&program).output().unwrap();
     assert_eq!(output.status.code(), Some(127), "{}", text(&output));
-    assert!(text(&output).contains("takes functions from libf.so"), "{}", text(&output));
+    assert!(text(&output).contains("depends on libf.so"), "{}", text(&output));
 }
 
 #[test]
@@ -169,7 +161,7 @@ fn a_rebuilt_dependency_is_refused_with_both_build_ids() {
     PackageSample { plain: 3, ..PackageSample::new("f", 3, &LEVELS) }.build(setup.path());
     let after = build_id(&f);
     assert_ne!(before, after);
-    setup.is_refused(&["takes functions from libf.so", &before, &after, "--jl-relink="]);
+    setup.is_refused(&["depends on libf.so", &before, &after, "--jl-relink="]);
     // Back again.
     setup.library();
     assert_eq!(setup.says(&["+./libg.so", "guse0"]), "guse0=201 end\n");
@@ -213,12 +205,7 @@ fn the_same_build_id_with_other_content() {
         for i in 0..8 {
             bytes.swap(first + i, first + 8 + i);
         }
-        let list = |extent: image_format::layout::Extent, size: usize| {
-            let start = at.wrapping_add_signed(extent.offset as isize);
-            &bytes[start..][..size * extent.count as usize]
-        };
-        header.package_checksum =
-            checksum([list(header.exports, 16), list(header.export_values, 8), &[], &[], &[]]);
+        header.package_checksum = lists_checksum(bytes, at, header);
     });
     setup.is_refused(&["other content under the same build id"]);
 }
@@ -253,17 +240,14 @@ fn imports_that_lead_nowhere() {
     let setup = Setup::new();
     setup.library();
     for (change, words) in [
-        (
-            (|import: &mut Import| import.export = 5) as fn(&mut Import),
-            "its import 0 is none of the functions",
-        ),
-        (|import| import.export = u32::MAX, "its import 0 is none"),
-        (|import| import.export ^= 1, "its import 0 is none"),
+        ((|import: &mut Import| import.export = 5) as fn(&mut Import), "its import 0 is to nothing there"),
+        (|import| import.export = u32::MAX, "its import 0 is to nothing"),
+        (|import| import.export ^= 1, "its import 0 is to nothing"),
         (|import| import.dependency = 1, "dependency 1, which is not in its list"),
         (|import| import.dependency = u32::MAX, "not in its list"),
-        (|import| import.slot += 4, "its import 0 is none"),
-        (|import| import.slot = 0, "its import 0 is none"),
-        (|import| import.slot = i32::MIN, "its import 0 is none"),
+        (|import| import.slot += 4, "its import 0 is to nothing"),
+        (|import| import.slot = 0, "its import 0 is to nothing"),
+        (|import| import.slot = i32::MIN, "its import 0 is to nothing"),
     ] {
         let g = setup.user();
         with_imports(&g, |imports| change(&mut imports[0]));
@@ -387,7 +371,7 @@ fn many_dependencies() {
         "guse0=101 guse15=101 guse16=101 guse36=101 end\n"
     );
     PackageSample::new("d36x", 1, &LEVELS).build(setup.path());
-    assert!(setup.says(&["+./libg.so"]).contains("takes functions from libd36x.so"));
+    assert!(setup.says(&["+./libg.so"]).contains("depends on libd36x.so"));
 }
 
 /// Three hundred images in five levels: each takes functions from three of the level below, which share what they use.
@@ -456,18 +440,8 @@ fn check_reads_the_lists() {
     // A fallback slot that is not the image's own, and what nobody loads.
     alter(&g, |bytes, at, header| {
         let list = at.wrapping_add_signed(header.dependencies.offset as isize);
-        bytes[list + 56..list + 59].copy_from_slice(b"no/");
-        let all = |extent: image_format::layout::Extent, size: usize| {
-            let start = at.wrapping_add_signed(extent.offset as isize);
-            &bytes[start..][..size * extent.count as usize]
-        };
-        header.package_checksum = checksum([
-            all(header.exports, 16),
-            all(header.export_values, 8),
-            all(header.imports, 12),
-            all(header.import_identities, 16),
-            all(header.dependencies, 256),
-        ]);
+        bytes[list + 64..list + 67].copy_from_slice(b"no/");
+        header.package_checksum = lists_checksum(bytes, at, header);
     });
     let (is_right, said) = jl_load(setup.path(), &["check", "libg.so"]);
     assert!(!is_right && said.contains("is no file's name") && said.contains("DT_NEEDED"), "{said}");

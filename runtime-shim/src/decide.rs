@@ -19,7 +19,7 @@ pub enum Refusal {
     MalformedTarget,
     /// `JL_LOAD_CPU` is no model that we know.
     UnknownCpu,
-    /// An image that it takes functions from.
+    /// An image that it depends on.
     Dependency(Unusable),
     /// The kernel does not let us fill the slots for functions of other images.
     Unopened,

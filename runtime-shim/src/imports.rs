@@ -1,15 +1,16 @@
-//! Import slots are filled with functions of other images.
+//! Import slots are filled with functions of other images, and references with addresses of their data.
 //!
 //! A dependency is taken only if it is the one that the image was linked against, and had its own turn: then it has verified
 //! its lists, and knows which bodies run. What a list says is compared with the other side once more, so that no
 //! damage and no mistake of a linker becomes a call into the wrong code.
 
-use crate::memory::ImportSlots;
+use crate::cells::{ImportSlots, ReferenceCells};
 use crate::objects::{Entry, Object, Objects};
 use core::mem::size_of;
 use core::ops::Range;
 use image_format::layout::{
-    DEPENDENCY_FALLBACK, Dependency, ExportValue, Extent, IDENTITY_SIZE, Import, NOT_CLONED, image_state,
+    DEPENDENCY_FALLBACK, Dependency, ExportValue, Extent, IDENTITY_SIZE, Import, NOT_CLONED, Reference,
+    image_state,
 };
 use image_format::package::{List, Package};
 use image_format::pod::read_at;
@@ -33,10 +34,18 @@ pub enum Fault {
     Unready,
     /// It might be unloaded while it is used.
     Unheld,
-    /// It has no function for an import, or another one.
-    Export {
-        import: u32,
+    /// It has no function or no data for an entry of a list, or another one; or the entry is of no pointer that waits for it.
+    Nothing {
+        what: Taken,
+        number: u32,
     },
+}
+
+/// What is taken from a dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Import,
+    Reference,
 }
 
 /// A dependency, by its index, and what is wrong with it.
@@ -49,36 +58,38 @@ pub struct Unusable {
 /// Where dependencies are looked for.
 #[derive(Clone, Copy)]
 pub struct Surroundings {
-    /// None in a static program.
+    /// Beside the image that asks; none in a static program.
     objects: Option<Objects>,
-    /// The entry of the image that asks.
-    own: Option<Entry>,
 }
 
 impl Surroundings {
-    /// Of the image whose dynamic section is at `dynamic`.
-    pub fn new(objects: Option<Objects>, dynamic: *const u8) -> Surroundings {
-        Surroundings { objects, own: objects.and_then(|all| all.iter().find(|entry| entry.is(dynamic))) }
+    pub fn new(objects: Option<Objects>) -> Surroundings {
+        Surroundings { objects }
     }
 
     pub fn objects(&self) -> Option<Objects> {
         self.objects
     }
 
-    /// Looks for several dependencies, in one walk over the objects.
+    /// Looks for several dependencies, in one walk over the objects. Nearly all are files of the name that they are asked for by:
+    /// what others call themselves, which takes a walk through each one's dynamic section, is asked after that.
     fn find(&self, wanted: &mut Batch) {
+        self.find_by(wanted, |entry, name| entry.file_name() == name);
+        self.find_by(wanted, |entry, name| entry.soname() == name);
+    }
+
+    fn find_by(&self, wanted: &mut Batch, is_called: impl Fn(&Entry, &[u8]) -> bool) {
         let Some(objects) = self.objects else { return };
-        let mut missing = wanted.iter().flatten().count();
+        let mut missing = wanted.iter().flatten().filter(|wanted| wanted.found.is_none()).count();
         for entry in objects.iter() {
             if missing == 0 {
                 return;
             }
-            if self.own.is_some_and(|own| entry.is(own.dynamic())) {
+            if entry.is(objects.own().dynamic()) {
                 continue;
             }
-            let names = entry.names();
             for wanted in wanted.iter_mut().flatten().filter(|wanted| wanted.found.is_none()) {
-                if names.contains(&wanted.dependency.name()) {
+                if is_called(&entry, wanted.name()) {
                     wanted.look_at(&entry);
                     missing -= usize::from(wanted.found.is_some());
                 }
@@ -88,7 +99,7 @@ impl Surroundings {
 
     /// Whether the dynamic linker keeps what was found loaded for the image's sake: of several of one name it takes the first.
     fn is_kept(&self, wanted: &Wanted) -> bool {
-        wanted.fault == Fault::Missing && self.own.is_some_and(|own| own.needs(wanted.dependency.name()))
+        wanted.fault == Fault::Missing && self.objects.is_some_and(|all| all.own().needs(wanted.name()))
     }
 }
 
@@ -96,6 +107,7 @@ impl Surroundings {
 struct Wanted {
     index: usize,
     dependency: Dependency,
+    name_size: usize,
     found: Option<(Entry, Provider<'static>)>,
     /// What is wrong with the first object of the name.
     fault: Fault,
@@ -104,7 +116,12 @@ struct Wanted {
 impl Wanted {
     fn new(package: &Package, index: usize) -> Option<Wanted> {
         let dependency = package.dependencies.get(index)?;
-        Some(Wanted { index, dependency, found: None, fault: Fault::Missing })
+        let name_size = dependency.name().len();
+        Some(Wanted { index, dependency, name_size, found: None, fault: Fault::Missing })
+    }
+
+    fn name(&self) -> &[u8] {
+        self.dependency.name.get(..self.name_size).unwrap_or(&[])
     }
 
     fn look_at(&mut self, entry: &Entry) {
@@ -129,6 +146,8 @@ pub struct Provider<'a> {
     bodies: &'a [u8],
     /// The segment of the last function that was taken.
     code: Range<usize>,
+    /// Its linkage blob; empty where it has none.
+    linkage: Range<usize>,
 }
 
 impl<'a> Provider<'a> {
@@ -155,6 +174,7 @@ impl<'a> Provider<'a> {
             |extent: Extent| object.bytes(image.address(extent.offset), extent.count as usize).unwrap_or(&[]);
         // It verified them when it had its turn.
         let package = Package::new(header, at, false).map_err(|_| Fault::Damaged)?;
+        let linkage = if header.linkage.count == 0 { Some(0..0) } else { image.linkage(&object) };
         let bodies = Extent { offset: row.bodies, count: header.slots.count.saturating_mul(4) };
         Ok(Provider {
             object,
@@ -163,6 +183,7 @@ impl<'a> Provider<'a> {
             values: package.export_values,
             bodies: at(bodies),
             code: 0..0,
+            linkage: linkage.ok_or(Fault::Damaged)?,
         })
     }
 
@@ -184,19 +205,32 @@ impl<'a> Provider<'a> {
         }
         Some(address)
     }
+
+    /// Where a reference leads to in its linkage blob; `None` where the object is not whole in it.
+    pub fn data(&self, reference: &Reference) -> Option<usize> {
+        let [offset, size, inner] = [reference.offset, reference.size, reference.inner].map(|n| n as usize);
+        let is_inside = offset < self.linkage.len() && size <= self.linkage.len() - offset && inner <= size;
+        is_inside.then(|| self.linkage.start + offset + inner)
+    }
 }
 
 /// Dependencies that are looked for in one walk, and filled from in one pass over the imports.
 const BATCH: usize = 8;
 type Batch = [Option<Wanted>; BATCH];
 
-/// Fills the import slots; those of a dependency that cannot be used, and that the image can do without, stay as they
+/// What of the image is filled.
+pub struct Cells<'a> {
+    pub slots: ImportSlots,
+    pub references: ReferenceCells<'a>,
+}
+
+/// Fills the import slots and the references; the slots of a dependency that cannot be used, and that the image can do without, stay as they
 /// are, and `without` is told of it. `hold` is asked to keep an object loaded that the dynamic linker does not keep for the
 /// image's sake.
 pub fn fill(
     package: &Package,
     surroundings: &Surroundings,
-    slots: &mut ImportSlots,
+    cells: &mut Cells,
     hold: impl Fn(&Entry) -> bool,
     mut without: impl FnMut(&Dependency, Fault),
 ) -> Result<(), Unusable> {
@@ -213,7 +247,9 @@ pub fn fill(
             }
             without(&place.dependency, fault);
         }
-        fill_from(package, first, batch, slots)
+        let mut lenders = Lenders { batch, first, count: package.dependencies.len() };
+        fill_slots(package, &mut lenders, &mut cells.slots)?;
+        fill_references(package, &mut lenders, &mut cells.references)
     })
 }
 
@@ -248,27 +284,62 @@ fn each_batch(
     }
 }
 
-/// Fills the slots of imports from the dependencies that stand in `batch`, whose first has the index `first`. An import from
-/// none of the image's dependencies is an error.
-fn fill_from(
-    package: &Package,
+/// The dependencies that stand in a batch.
+struct Lenders<'a> {
+    batch: &'a mut Batch,
+    /// Index of the first of them.
     first: usize,
-    batch: &mut Batch,
-    slots: &mut ImportSlots,
-) -> Result<(), Unusable> {
-    for (number, import) in package.imports.iter().enumerate() {
-        let Import { slot, dependency, export } = import;
-        let wrong = Unusable { index: dependency, fault: Fault::Export { import: number as u32 } };
-        if dependency as usize >= package.dependencies.len() {
-            return Err(wrong);
+    /// Of all dependencies of the image.
+    count: usize,
+}
+
+impl Lenders<'_> {
+    /// A dependency by its index; `None` for one that is in another batch. That the image has no such dependency is an error, which
+    /// is about entry `number` of a list.
+    #[inline(never)]
+    fn get(&mut self, index: u32, what: Taken, number: usize) -> Result<Option<&mut Wanted>, Unusable> {
+        if index as usize >= self.count {
+            return Err(nothing(index, what, number));
         }
-        let place = (dependency as usize).checked_sub(first).and_then(|index| batch.get_mut(index));
-        let Some(Some(Wanted { found: Some((_, provider)), dependency, .. })) = place else { continue };
+        let place = (index as usize).checked_sub(self.first).and_then(|index| self.batch.get_mut(index));
+        Ok(place.and_then(Option::as_mut))
+    }
+}
+
+fn nothing(index: u32, what: Taken, number: usize) -> Unusable {
+    Unusable { index, fault: Fault::Nothing { what, number: number as u32 } }
+}
+
+/// Fills the slots of imports from the dependencies of a batch.
+fn fill_slots(package: &Package, lenders: &mut Lenders, slots: &mut ImportSlots) -> Result<(), Unusable> {
+    for (number, import) in package.imports.iter().enumerate() {
+        let Import { slot, dependency: index, export } = import;
+        let Some(Wanted { found, dependency, .. }) = lenders.get(index, Taken::Import, number)? else {
+            continue;
+        };
+        let Some((_, provider)) = found else { continue };
         let is_own = dependency.flags & DEPENDENCY_FALLBACK != 0;
         let identity = package.import_identities.get(number);
         let function = identity.and_then(|identity| provider.function(export, &identity));
         if !function.is_some_and(|function| slots.fill(slot, is_own, function)) {
-            return Err(wrong);
+            return Err(nothing(index, Taken::Import, number));
+        }
+    }
+    Ok(())
+}
+
+/// As [`fill_slots`], of references. No image can do without what they lead to.
+fn fill_references(
+    package: &Package,
+    lenders: &mut Lenders,
+    cells: &mut ReferenceCells,
+) -> Result<(), Unusable> {
+    for (number, reference) in package.references.iter().enumerate() {
+        let index = reference.dependency;
+        let Some(Wanted { found, .. }) = lenders.get(index, Taken::Reference, number)? else { continue };
+        let address = found.as_ref().and_then(|(_, provider)| provider.data(&reference));
+        if !address.is_some_and(|address| cells.fill(reference.cell, address)) {
+            return Err(nothing(index, Taken::Reference, number));
         }
     }
     Ok(())

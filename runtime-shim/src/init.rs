@@ -1,9 +1,10 @@
 //! The phases of the constructor: settings, CPU, choice, fill, imports; and what to do when nothing may run.
 
 use crate::arguments::Arguments;
+use crate::cells::{ImportSlots, ReferenceCells};
 use crate::decide::{Refusal, decide};
 use crate::environ::{Log, Scanner, Settings, Variables, is_secure};
-use crate::imports::{self, Surroundings};
+use crate::imports::{self, Cells, Surroundings};
 use crate::memory::{Image, Opened, Pages, Sealed};
 use crate::message::Subject;
 use crate::objects::{Entry, Object};
@@ -23,6 +24,11 @@ pub fn fill(
     arguments: Option<Arguments>,
     pages: Option<Pages>,
 ) -> Result<(), Refusal> {
+    if image.header().specs.count == 0 && image.header().slots.count == 0 {
+        // Nothing to choose from.
+        fill_row(image, 0, pages);
+        return Ok(());
+    }
     let settings = settings(process, arguments);
     let specs = image.specs().ok_or(Refusal::Damaged("target list"))?;
     let target = decide(&specs, &settings, |wanted| host(process, arguments, wanted))?;
@@ -48,8 +54,8 @@ fn fill_row(image: &Image, row: usize, pages: Option<Pages>) -> bool {
     is_filled
 }
 
-/// As [`fill`], for an image that takes functions from others or lets them take its own. Import slots lead to `stub` before
-/// they are filled; `hold` as in [`imports::fill`].
+/// As [`fill`], for an image that takes functions or data from others or lets them take its own. Import slots lead to `stub`
+/// before they are filled; `hold` as in [`imports::fill`].
 #[allow(clippy::too_many_arguments, reason = "what the constructor knows, each once")]
 pub fn fill_package(
     image: &Image,
@@ -64,18 +70,16 @@ pub fn fill_package(
     let package = image.verified(object).ok_or(Refusal::Damaged("list of functions of other images"))?;
     let opened = sealed.and_then(|sealed| Opened::new(object, sealed));
     let pages = opened.as_ref().map(Pages::Open);
-    if image.header().specs.count == 0 && image.header().slots.count == 0 {
-        // Nothing to choose from.
-        fill_row(image, 0, pages);
-    } else {
-        fill(image, process, arguments, pages)?;
-    }
-    if package.dependencies.is_empty() && package.imports.is_empty() {
+    fill(image, process, arguments, pages)?;
+    if package.dependencies.is_empty() && package.imports.is_empty() && package.references.is_empty() {
         return Ok(());
     }
     let surroundings = surroundings();
     let Some(opened) = &opened else { return Err(Refusal::Unopened) };
-    let mut slots = image.import_slots(stub, opened);
+    let mut cells = Cells {
+        slots: ImportSlots::of(image, stub, opened),
+        references: ReferenceCells::of(image, *object, stub, opened),
+    };
     let without = |dependency: &Dependency, fault| {
         let settings = settings(process, arguments);
         if settings.log != Log::Off {
@@ -85,7 +89,7 @@ pub fn fill_package(
             log(line.end(), &settings);
         }
     };
-    imports::fill(&package, &surroundings, &mut slots, |entry| hold(&surroundings, entry), without)
+    imports::fill(&package, &surroundings, &mut cells, |entry| hold(&surroundings, entry), without)
         .map_err(Refusal::Dependency)
 }
 

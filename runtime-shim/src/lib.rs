@@ -6,11 +6,12 @@
 //! crate becomes one relocatable object (`build_object.rs`); as a library it has no symbols of its own.
 //!
 //! The phases of [`init`](mod@init): header -> settings (environment) -> CPU -> choice -> fill -> imports -> seal.
-//! `unsafe` stands in `sys*.rs`, `memory.rs`, `start.rs`, `arguments.rs`, `dynamic_linker.rs`, `probe*.rs`, `objects.rs`
+//! `unsafe` stands in `sys*.rs`, `memory.rs`, `cells.rs`, `start.rs`, `arguments.rs`, `dynamic_linker.rs`, `probe*.rs`, `objects.rs`
 //! and `object*.rs` only.
 #![no_std]
 
 pub mod arguments;
+pub mod cells;
 pub mod decide;
 #[cfg(any(target_arch = "x86_64", jl_object))]
 mod dynamic_linker;

@@ -5,7 +5,7 @@ use crate::sys::protect;
 use core::ops::Range;
 use core::slice;
 use image_format::image::{ImageError, Table, parse_header};
-use image_format::layout::{Dependency, Extent, IMAGE_SLOTS_CONTIGUOUS, ImageHeader};
+use image_format::layout::{Dependency, Extent, IMAGE_BASE, IMAGE_SLOTS_CONTIGUOUS, ImageHeader};
 use image_format::package::Package;
 use image_format::pod::read_at;
 use image_format::specs::Specs;
@@ -149,10 +149,17 @@ impl Image {
         self.base.wrapping_offset(offset as isize) as usize
     }
 
-    /// Whether the image takes functions from other images or lets them take its own.
+    /// Whether the image takes functions or data from other images or lets them take its own.
     pub fn is_package(&self) -> bool {
-        let ImageHeader { exports, imports, dependencies, .. } = &self.header;
-        [exports, imports, dependencies].iter().any(|list| list.count > 0)
+        let ImageHeader { exports, imports, references, linkage, dependencies, .. } = &self.header;
+        [exports, imports, references, linkage, dependencies].iter().any(|list| list.count > 0)
+    }
+
+    /// Whether the image says that it takes nothing from others, and that is so.
+    pub fn is_base(&self) -> bool {
+        let ImageHeader { imports, references, dependencies, .. } = &self.header;
+        self.header.flags & IMAGE_BASE != 0
+            && [imports, references, dependencies].iter().all(|list| list.count == 0)
     }
 
     /// The lists of a package image that lies in `object`; `None` when they, or anything else that a fill relies on, are not
@@ -174,17 +181,19 @@ impl Image {
             && (header.specs.count == 0 || Specs::parse(at(header.specs)).is_ok())
             && (header.slots.count == 0 || is_span(header.slot_span))
             && (header.imports.count == 0 || is_span(header.import_span))
+            && (header.linkage.count == 0 || self.linkage(object).is_some())
             && table
                 .distances()
                 .all(|distance| is_sealed(distance.place, size_of::<i32>(), align_of::<i32>()));
         if is_right { Package::new(header, at, true).ok() } else { None }
     }
 
-    /// The import slots of an image that was found right, and that lead to `stub` before they are filled.
-    pub fn import_slots(&self, stub: usize, _open: &Opened) -> ImportSlots {
-        let span = self.header.import_span;
-        let start = self.address(span.offset);
-        ImportSlots { base: self.address(0), slots: start..start.saturating_add(span.count as usize), stub }
+    /// Where the linkage blob of the image in `object` is; `None` where it would not lie in one segment.
+    pub fn linkage(&self, object: &Object) -> Option<Range<usize>> {
+        let start = self.address(self.header.linkage.offset);
+        let end = start.checked_add(self.header.linkage.count as usize)?;
+        let around = object.segment_around(start)?;
+        (around.start <= start && end <= around.end).then_some(start..end)
     }
 
     fn bytes(&self, extent: Extent) -> &[u8] {
@@ -280,34 +289,6 @@ impl Image {
         unsafe { (state_at as *mut u32).write_volatile(state) };
         drop(unsealed);
         true
-    }
-}
-
-/// The import slots of an image whose RELRO is open.
-pub struct ImportSlots {
-    base: usize,
-    slots: Range<usize>,
-    stub: usize,
-}
-
-impl ImportSlots {
-    /// Lets the slot at an offset from the header lead to `function`; false when there is no slot, or one that does not wait
-    /// for a function. A function's own slot (`is_own`) never does.
-    pub fn fill(&mut self, slot: i32, is_own: bool, function: usize) -> bool {
-        let slot = self.base.wrapping_add_signed(slot as isize);
-        let is_slot = self.slots.contains(&slot)
-            && self.slots.end - slot >= size_of::<usize>()
-            && slot.is_multiple_of(align_of::<usize>());
-        let slot = slot as *mut usize;
-        // SAFETY: an aligned cell of the span of import slots, which lies in RELRO (`Image::verified`), and that is open
-        // (`Image::import_slots`).
-        unsafe {
-            let waits = is_slot && (is_own || slot.read() == self.stub);
-            if waits {
-                slot.write(function);
-            }
-            waits
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::decide::Refusal;
 use crate::environ::{Cap, Forced, Settings, Variables};
-use crate::imports::{Fault, Unusable};
+use crate::imports::{Fault, Taken, Unusable};
 use crate::text::Line;
 use image_format::cpu::Arch;
 use image_format::feature::FeatureSet;
@@ -104,7 +104,7 @@ pub fn refused_reason(line: &mut Line, subject: Subject, refusal: Refusal, varia
             line.text(example_cpus()).text(b", or unset it (jl-load run --help)");
         }
         Refusal::Dependency(Unusable { index, fault }) => {
-            line.text(b"cannot run here: it takes functions from ");
+            line.text(b"cannot run here: it depends on ");
             match dependency {
                 Some(dependency) => {
                     name_dependency(line, dependency);
@@ -117,8 +117,10 @@ pub fn refused_reason(line: &mut Line, subject: Subject, refusal: Refusal, varia
             }
         }
         Refusal::Unopened => {
-            line.text(b"cannot run here: the kernel does not let it fill its slots for functions of other ");
-            line.text(b"images (mprotect failed)");
+            line.text(
+                b"cannot run here: the kernel does not let it fill its slots for what other images have ",
+            );
+            line.text(b"(mprotect failed)");
         }
     }
 }
@@ -163,9 +165,13 @@ fn fault_reason(line: &mut Line, dependency: &Dependency, fault: Fault) {
         Fault::Unheld => {
             line.text(b", which the dynamic linker does not keep loaded: link it with that library again")
         }
-        Fault::Export { import } => {
-            line.text(b", but its import ").decimal(import as usize);
-            line.text(b" is none of the functions there: its tables are damaged: ").text(REBUILD)
+        Fault::Nothing { what, number } => {
+            line.text(match what {
+                Taken::Import => b", but its import ".as_slice(),
+                Taken::Reference => b", but its reference ",
+            });
+            line.decimal(number as usize);
+            line.text(b" is to nothing there: its tables are damaged: ").text(REBUILD)
         }
     };
 }

@@ -39,14 +39,15 @@ extern "C" fn jl_shim_init(argc: usize, argv: usize, envp: usize) {
 }
 
 fn fill(image: &Image, arguments: Option<Arguments>) -> Result<(), Refusal> {
-    if !image.is_package() {
+    // Of a base image only the header is believed to need a check, as of an image that shares nothing.
+    if !image.is_package() || image.is_base() {
         return init::fill(image, process(), arguments, sealed(arguments).map(Pages::Sealed));
     }
     let object = own_object().ok_or(Refusal::Damaged("ELF header"))?;
     let surroundings = || {
         // SAFETY: this is a constructor: the dynamic linker holds its lock.
         let objects = unsafe { Objects::beside(here::dynamic(), arguments) };
-        Surroundings::new(objects, here::dynamic())
+        Surroundings::new(objects)
     };
     let hold = |surroundings: &Surroundings, entry: &Entry| hold(surroundings, entry, arguments);
     let (sealed, stub) = (sealed(arguments), here::unresolved_entry());

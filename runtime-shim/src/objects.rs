@@ -107,7 +107,22 @@ impl<'a> Object<'a> {
 
     /// The executable segment that `address` lies in.
     pub fn code_around(&self, address: usize) -> Option<Range<usize>> {
-        self.ranges(PT_LOAD, EXECUTABLE, 0).find(|range| range.contains(&address))
+        self.around(address, EXECUTABLE, 0)
+    }
+
+    #[inline(never)]
+    fn around(&self, address: usize, with: u32, without: u32) -> Option<Range<usize>> {
+        self.ranges(PT_LOAD, with, without).find(|range| range.contains(&address))
+    }
+
+    /// The segment that `address` lies in.
+    pub fn segment_around(&self, address: usize) -> Option<Range<usize>> {
+        self.around(address, READABLE, 0)
+    }
+
+    /// The writable segment that `address` lies in: what is sealed later is in one, too.
+    pub fn writable_around(&self, address: usize) -> Option<Range<usize>> {
+        self.around(address, READABLE | WRITABLE, EXECUTABLE)
     }
 
     /// What is read-only after relocation.
@@ -156,6 +171,8 @@ impl<'a> Object<'a> {
 #[derive(Clone, Copy)]
 pub struct Objects {
     first: *const LinkMap,
+    /// The one that they stand beside.
+    own: *const LinkMap,
 }
 
 impl Objects {
@@ -166,7 +183,12 @@ impl Objects {
     /// as long as what is returned, or comes out of it, is used.
     pub unsafe fn beside(dynamic: *const u8, arguments: Option<Arguments>) -> Option<Objects> {
         // SAFETY: as the caller says.
-        unsafe { first_map_beside(dynamic, arguments) }.map(|first| Objects { first })
+        unsafe { first_map_beside(dynamic, arguments) }.map(|[first, own]| Objects { first, own })
+    }
+
+    /// The object that they stand beside.
+    pub fn own(&self) -> Entry {
+        Entry { map: self.own }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Entry> + use<> {
@@ -193,11 +215,15 @@ impl Entry {
         unsafe { if (*self.map).name.is_null() { c"" } else { CStr::from_ptr((*self.map).name) } }
     }
 
-    /// The names that it may be asked for by: the last part of its path, and what it calls itself.
-    pub fn names(&self) -> [&[u8]; 2] {
+    /// The last part of its path.
+    pub fn file_name(&self) -> &[u8] {
+        base_name(self.path().to_bytes())
+    }
+
+    /// What it calls itself.
+    pub fn soname(&self) -> &[u8] {
         // SAFETY: an entry of the list.
-        let soname = unsafe { soname(self.map) };
-        [base_name(self.path().to_bytes()), soname.map_or(&[], CStr::to_bytes)]
+        unsafe { soname(self.map) }.map_or(&[], CStr::to_bytes)
     }
 
     /// Whether it asks the dynamic linker for `name`.

@@ -127,7 +127,7 @@ pub(crate) fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
-/// What an object calls itself: as [`Strings`], in one walk, for it is asked of all objects.
+/// What an object calls itself: as [`Strings`], in one walk, for it may be asked of all objects.
 ///
 /// # Safety
 /// `map` is in the dynamic linker's list.
@@ -221,14 +221,14 @@ unsafe fn first_map(arguments: Option<Arguments>) -> Option<*const LinkMap> {
     unsafe { linker_debug(arguments).map(|debug| (*debug).map).filter(|map| !map.is_null()) }
 }
 
-/// Head of the list of objects of the namespace that the object with its dynamic section at `dynamic` is in.
+/// Head of the list of objects of the namespace that the object with its dynamic section at `dynamic` is in, and its own entry.
 ///
 /// # Safety
 /// As [`is_part_of_startup`].
 pub(crate) unsafe fn first_map_beside(
     dynamic: *const u8,
     arguments: Option<Arguments>,
-) -> Option<*const LinkMap> {
+) -> Option<[*const LinkMap; 2]> {
     // SAFETY: the lists are the dynamic linker's own and complete while its lock is held.
     unsafe {
         let mut debug = linker_debug(arguments)?;
@@ -236,7 +236,7 @@ pub(crate) unsafe fn first_map_beside(
             let mut map = (*debug).map;
             while !map.is_null() {
                 if (*map).dynamic.cast() == dynamic {
-                    return Some((*debug).map);
+                    return Some([(*debug).map, map]);
                 }
                 map = (*map).next;
             }

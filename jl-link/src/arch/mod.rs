@@ -115,6 +115,15 @@ pub fn data_relocations(arch: Arch) -> [RelocationType; 2] {
     }
 }
 
+/// Relocations that the dynamic linker looks a name up for: of a pointer, of an entry of the global offset table, and of a
+/// program's copy of data.
+pub fn pointer_relocations(arch: Arch) -> [RelocationType; 3] {
+    match arch {
+        Arch::X86_64 => [elf::R_X86_64_64, elf::R_X86_64_GLOB_DAT, elf::R_X86_64_COPY],
+        Arch::Aarch64 => [elf::R_AARCH64_ABS64, elf::R_AARCH64_GLOB_DAT, elf::R_AARCH64_COPY],
+    }
+}
+
 /// The slot address that the trampoline at `address` jumps through, if there is one.
 pub fn trampoline(arch: Arch, code: &impl Code, address: u64) -> Option<u64> {
     match arch {

@@ -1,8 +1,10 @@
-//! The files of images that this one takes functions from.
+//! The files of images that this one takes functions or data from.
 
 use crate::args::{Invocation, PlainReason};
 use crate::error::{Error, Result};
+use crate::packages::base;
 use crate::packages::copies::Identity;
+use crate::packages::references::Objects;
 use crate::packages::replace::Offer;
 use crate::scan::Inputs;
 use image_format::cpu::Arch;
@@ -124,6 +126,20 @@ impl Dependencies {
             .map(|(number, image, export)| (number, image.record(DEPENDENCY_FALLBACK), export))
     }
 
+    /// Data by name of those that `--jl-dep` names, the first where several have one of a name; none where the image shall do
+    /// without its dependencies.
+    ///
+    /// # Errors
+    /// One has damaged dynamic symbols.
+    pub fn objects(&self) -> Result<Objects> {
+        let mut found = Objects::new();
+        for image in self.images[..self.named].iter().rev().filter(|_| !self.keep_copies) {
+            let objects = image.objects().map_err(|cause| Error::Dependency { cause })?;
+            found.extend(objects.into_iter().map(|(name, object)| (name, (image.record(0), object))));
+        }
+        Ok(found)
+    }
+
     /// What lld is asked, so that the dynamic linker loads every dependency that an object names: DT_NEEDED, also if no
     /// symbol of it is used. `more` are named by objects of ours.
     pub fn link_args(&self, inputs: &Inputs, more: &[Dependency]) -> Vec<OsString> {
@@ -171,7 +187,7 @@ pub fn check(image: &DependencyImage, own: &[u8], arch: Option<Arch>) -> Result<
     }
     let is_own = |d: &Dependency| d.name() == own;
     if image.package().dependencies.iter().any(|d| is_own(&d)) {
-        let found = format!("it takes functions from {}", name());
+        let found = format!("it takes functions or data from {}", name());
         let advice = "one of the two must do without the other: link the dependency without this image";
         return wrong("the dependency depends on the output itself", found, advice);
     }
@@ -180,6 +196,7 @@ pub fn check(image: &DependencyImage, own: &[u8], arch: Option<Arch>) -> Result<
 
 /// An error where nothing can be taken from others.
 pub fn check_kind(invocation: &Invocation) -> Result<()> {
+    base::check_options(invocation)?;
     if invocation.own.dependencies.is_empty() {
         if invocation.own.keep_fallback {
             let problem =

@@ -1,11 +1,12 @@
-//! Functions of objects that do not know the dependencies leave when the image is linked.
+//! What dependencies have leaves objects that do not know them when the image is linked: functions of the same content, and
+//! relocations that the dynamic linker would look up names of their data for.
 
 use super::bindings::Bindings;
 use super::copies::{Copies, Definition};
 use super::dependencies::{Dependencies, Lender};
 use super::needs::Needs;
 use super::replace::{self, Offer, Plan, Surroundings};
-use super::stand_ins;
+use super::stand_ins::{self, Room};
 use crate::args::Invocation;
 use crate::elf::Elf;
 use crate::error::{Error, REPORT_IT, Result};
@@ -74,12 +75,34 @@ pub fn plan(
         plan.replaced.iter().flat_map(|r| &r.functions).map(|f| f.dependency).collect();
     let arch = inputs.image_arch().unwrap_or(Arch::HOST);
     let objects = stand_ins::objects(arch, &plan.replaced, &records);
-    let objects = objects.map_err(|cause| cannot_write(invocation, &cause))?;
-    let needed = used.into_iter().map(|index| records[index]).collect();
+    let mut objects = objects.map_err(|cause| cannot_write(invocation, &cause))?;
+    let mut needed: Vec<Dependency> = used.into_iter().map(|index| records[index]).collect();
+    let (references, referred) = pointers(inputs, dependencies)?;
+    if references > 0 {
+        let room = stand_ins::room(arch, Room { imports: 0, references, dependencies: &referred });
+        objects.push(room.map_err(|cause| cannot_write(invocation, &cause))?);
+        needed.extend(referred);
+    }
     let functions = plan.replaced.iter().flat_map(|group| &group.functions);
     let replaced = functions.map(|function| function.name.clone()).collect();
     let needs = Needs::new(&inputs.copies);
     Ok(Planned::Late(Late { objects, needed, lines: plan.lines, replaced, needs }))
+}
+
+/// How many pointers to data of dependencies the output has at most, and of which: those of the objects, and for each name one in the
+/// global offset table. What bitcode will have is not known, and left to the dynamic linker.
+fn pointers(inputs: &Inputs, dependencies: &Dependencies) -> Result<(usize, Vec<Dependency>)> {
+    let objects = dependencies.objects()?;
+    let (mut count, mut found) = (0, Vec::new());
+    for (name, pointers) in &inputs.pointers {
+        if let Some((record, _)) = objects.get(name.as_bytes()) {
+            count += pointers + 1;
+            if !found.contains(record) {
+                found.push(*record);
+            }
+        }
+    }
+    Ok((count, found))
 }
 
 fn cannot_write(invocation: &Invocation, cause: &object::write::Error) -> Error {
@@ -111,7 +134,10 @@ fn room(invocation: &Invocation, inputs: &Inputs, lenders: &[Lender<'_>]) -> Res
         lenders.iter().map(|lender| lender.image.record(DEPENDENCY_FALLBACK)).collect();
     let room = match lent.count() {
         0 => return Ok(Late::default()),
-        imports => stand_ins::room(inputs.image_arch().unwrap_or(Arch::HOST), imports, &records),
+        imports => {
+            let room = Room { imports, references: 0, dependencies: &records };
+            stand_ins::room(inputs.image_arch().unwrap_or(Arch::HOST), room)
+        }
     };
     let room = room.map_err(|cause| cannot_write(invocation, &cause))?;
     Ok(Late { objects: vec![room], ..Late::default() })

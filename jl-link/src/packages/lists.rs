@@ -1,6 +1,7 @@
-//! From the records of exports and imports in the linked output to the lists of a package image.
+//! From the records of exports, imports and references in the linked output to the lists of a package image.
 
 use super::dependencies::{Dependencies, hex};
+use super::references::{References, blob};
 use crate::arch;
 use crate::elf::{Elf, Section};
 use crate::error::{Error, Result};
@@ -10,9 +11,9 @@ use crate::packages::sizes::Exports;
 use crate::packages::stand_ins;
 use image_format::layout::{
     DEPENDENCY_FALLBACK, DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, ExportValue, Extent, IDENTITY_SIZE,
-    IMPORT_SECTION, IMPORT_SLOT_SUFFIX, ImageHeader, Import, NOT_CLONED, SLOT_SUFFIX,
+    IMPORT_SECTION, IMPORT_SLOT_SUFFIX, ImageHeader, Import, NOT_CLONED, REFERENCE_SECTION, SLOT_SUFFIX,
 };
-use image_format::package::{PackageError, checksum, export_records, import_records};
+use image_format::package::{PackageError, checksum, export_records, import_records, linkage_checksum};
 use image_format::pod::{bytes_of, read_at};
 use object::elf;
 use serde::Serialize;
@@ -27,6 +28,7 @@ pub struct Lists {
     exports: BTreeMap<Identity, u64>,
     /// By slot.
     imports: BTreeMap<u64, Taken>,
+    references: References,
     dependencies: Vec<Dependency>,
     pub counts: PackageCounts,
 }
@@ -48,6 +50,8 @@ pub struct PackageCounts {
     /// Functions that are not offered, because they use data that this image keeps to itself where others leave it to the
     /// dynamic linker (-Bsymbolic, a version script): by name, with the data's name.
     pub exports_with_own_data: BTreeMap<String, String>,
+    /// Bytes of data that other images may refer to.
+    pub linkage: u64,
     pub dependencies: Vec<DependencyCounts>,
 }
 
@@ -61,6 +65,10 @@ pub struct DependencyCounts {
     pub bytes: Option<u64>,
     /// Names of the functions that were left out for its own; with `fallback` of those that it replaces.
     pub functions: BTreeSet<String>,
+    /// Pointers to its data.
+    pub references: usize,
+    /// Names of the data, as far as it was asked for by name.
+    pub data: BTreeSet<String>,
     /// The image has copies of them, and runs these where the dependency cannot be used.
     pub fallback: bool,
 }
@@ -73,11 +81,16 @@ impl Lists {
         let mut lists = Lists::default();
         lists.collect_exports(elf)?;
         lists.collect_imports(elf, dependencies)?;
+        lists.collect_references(elf, dependencies)?;
+        lists.counts.linkage = blob(elf)?.map_or(0, |section| section.size);
         Ok(lists)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.exports.is_empty() && self.imports.is_empty()
+        self.exports.is_empty()
+            && self.imports.is_empty()
+            && self.references.by_cell.is_empty()
+            && self.counts.linkage == 0
     }
 
     fn collect_exports(&mut self, elf: &Elf) -> Result<()> {
@@ -147,6 +160,17 @@ impl Lists {
         Ok(())
     }
 
+    fn collect_references(&mut self, elf: &Elf, dependencies: &Dependencies) -> Result<()> {
+        let mut references = References::default();
+        references.collect_records(elf, dependencies, |address| {
+            let number = self.dependency(elf, address)?;
+            Ok((number, self.dependencies[number as usize]))
+        })?;
+        references.collect_names(elf, dependencies, |record| self.number(elf, *record))?;
+        self.references = references;
+        Ok(())
+    }
+
     fn count(&mut self, elf: &Elf, dependencies: &Dependencies) -> Result<()> {
         for (number, counts) in self.counts.dependencies.iter_mut().enumerate() {
             let exports = Exports::new(dependencies.find(&self.dependencies[number], &elf.path)?);
@@ -155,6 +179,9 @@ impl Lists {
             // More than one slot may be filled with a function.
             let taken: BTreeSet<u32> = taken.map(|taken| taken.export).collect();
             counts.bytes = taken.into_iter().map(|export| exports.bytes(export)).sum();
+            let referred = self.references.by_cell.values().filter(|r| r.dependency as usize == number);
+            counts.references = referred.clone().count();
+            counts.data = referred.filter_map(|r| elf.string_at(r.name?)).collect();
         }
         Ok(())
     }
@@ -175,6 +202,11 @@ impl Lists {
                 "a record of one",
             ));
         };
+        self.number(elf, record)
+    }
+
+    /// The number of a dependency, which is a new one where it was not met before.
+    fn number(&mut self, elf: &Elf, record: Dependency) -> Result<u32> {
         if let Some(number) = self.dependencies.iter().position(|d| *d == record) {
             return Ok(number as u32);
         }
@@ -198,6 +230,8 @@ impl Lists {
             imports: 0,
             bytes: Some(0),
             functions: BTreeSet::new(),
+            references: 0,
+            data: BTreeSet::new(),
             fallback: record.flags & DEPENDENCY_FALLBACK != 0,
         });
         self.dependencies.push(record);
@@ -296,11 +330,21 @@ impl Lists {
             header.import_span = Extent { offset: offset_from(elf, base, *first)?, count };
         }
 
+        let references = self.references.list(|address| offset_from(elf, base, address))?;
+        let references: Vec<u8> = references.iter().flat_map(|r| bytes_of(r).to_vec()).collect();
+        [header.references, _] =
+            place(elf, REFERENCE_SECTION, base, self.references.by_cell.len(), &references, &[])?;
+        self.references.drop_relocations(elf)?;
+        if let Some(Section { address, size, .. }) = blob(elf)?.cloned() {
+            header.linkage = Extent { offset: offset_from(elf, base, address)?, count: size as u32 };
+            header.linkage_checksum = linkage_checksum(elf.slice(address, size as usize).unwrap_or(&[]));
+        }
+
         let dependencies: Vec<u8> = self.dependencies.iter().flat_map(|d| bytes_of(d).to_vec()).collect();
         [header.dependencies, _] =
             place(elf, DEPENDENCY_SECTION, base, self.dependencies.len(), &dependencies, &[])?;
         header.package_checksum =
-            checksum([&identities, &values, &imports, &import_identities, &dependencies]);
+            checksum([&identities, &values, &imports, &import_identities, &references, &dependencies]);
         Ok(())
     }
 }

@@ -1,13 +1,14 @@
-//! Package images: which functions of the output others may use, and which it takes from others.
+//! Package images: which functions and data of the output others may use, and which it takes from others.
 //!
 //! Before the link [`dependencies`] opens the files that the objects name; after it [`lists`] turns the records in the
-//! output into the image's lists, in the place where the records stood. [`relink`] changes a finished image; [`dedup_set`] compares
+//! output into the image's lists, in the place where the records stood, [`references`] those to data. [`relink`] changes a finished image; [`dedup_set`] compares
 //! several.
 //!
 //! Of objects that do not know the dependency, [`copies`] says what they hold, [`replace`] decides what of it leaves, and
 //! [`stand_ins`] writes what stands for it; [`late`] does all three. [`shared`] makes an image of what several have in common,
-//! of [`parts`] of their objects.
+//! of [`parts`] of their objects. [`base`] is for images that take nothing.
 
+pub mod base;
 pub mod bindings;
 pub mod copies;
 pub mod dedup_set;
@@ -16,6 +17,7 @@ pub mod late;
 pub mod lists;
 pub mod needs;
 pub mod parts;
+pub mod references;
 pub mod relink;
 pub mod replace;
 pub mod shared;

@@ -1,6 +1,8 @@
 //! `--jl-relink=OLD --jl-dep=NEW -o OUTPUT`: an image is made to fit a dependency that was rebuilt, without its objects.
 //!
-//! What an image imports is known by identity: whoever still exports it may lend it. Only the numbers change.
+//! What an image imports is known by identity: whoever still exports it may lend it. Data that it refers to by name must still be
+//! there under that name and with that size; for what it knows by its place alone, the whole blob must be the same. Only the
+//! numbers change.
 
 use super::dependencies::{check, hex};
 use super::lists::slot_names;
@@ -9,8 +11,8 @@ use crate::check::check_package;
 use crate::elf::Elf;
 use crate::error::{Error, Result};
 use crate::finish;
-use image_format::dependency::DependencyImage;
-use image_format::layout::{Dependency, ImageHeader, Import};
+use image_format::dependency::{DependencyImage, LinkageObject};
+use image_format::layout::{Dependency, ImageHeader, Import, Reference};
 use image_format::package::{Package, checksum};
 use image_format::pod::bytes_of;
 use std::collections::HashMap;
@@ -20,6 +22,7 @@ use std::path::Path;
 pub struct Relinked {
     pub dependencies: usize,
     pub imports: usize,
+    pub references: usize,
 }
 
 /// # Errors
@@ -57,6 +60,7 @@ pub fn relink(old: &Path, invocation: &Invocation) -> Result<Relinked> {
 struct Fitted {
     dependencies: Vec<Dependency>,
     imports: Vec<Import>,
+    references: Vec<Reference>,
     counts: Relinked,
 }
 
@@ -81,7 +85,7 @@ impl Fitted {
                 });
             }
         }
-        let mut counts = Relinked { dependencies: 0, imports: 0 };
+        let mut counts = Relinked { dependencies: 0, imports: 0, references: 0 };
         let mut dependencies = Vec::new();
         for dependency in &old {
             let new = named(dependency).map(|lender| lender.record(dependency.flags));
@@ -107,15 +111,39 @@ impl Fitted {
             }
             counts.imports += 1;
         }
+        let mut references = Vec::new();
+        let objects = objects_of(&old, lenders)?;
+        for reference in package.references.iter() {
+            let index = reference.dependency as usize;
+            let Some((lender, objects)) = objects.get(&index) else {
+                references.push(reference);
+                continue;
+            };
+            counts.references += 1;
+            let name = name_of(elf, image, &reference);
+            match refit(reference, name.as_deref(), objects, &old[index], lender) {
+                Some(fitted) => references.push(fitted),
+                None => gone.push(name.map_or_else(
+                    || format!("data at {:#x} of its linkage blob", reference.offset),
+                    |name| format!("data {name}"),
+                )),
+            }
+        }
         if gone.is_empty() {
-            return Ok(Fitted { dependencies, imports, counts });
+            return Ok(Fitted { dependencies, imports, references, counts });
         }
         let files: Vec<_> = lenders.iter().map(|lender| lender.path.display().to_string()).collect();
         Err(Error::Image {
             file: image.path.clone(),
-            what: format!("functions taken from {}", files.join(", ")),
-            found: format!("{} of {} that it no longer has: {}", gone.len(), counts.imports, gone.join(", ")),
-            expected: "the same functions, with the same content".into(),
+            what: format!("functions and data taken from {}", files.join(", ")),
+            found: format!(
+                "{} of {} that it no longer has: {}",
+                gone.len(),
+                counts.imports + counts.references,
+                gone.join(", ")
+            ),
+            expected: "the same functions, with the same content, and data of the same names and sizes"
+                .into(),
             advice: "compile and link this image again with the new dependency",
         })
     }
@@ -123,21 +151,70 @@ impl Fitted {
     fn write(&self, elf: &mut Elf, image: &DependencyImage, package: &Package) -> Result<ImageHeader> {
         let mut header = *image.header();
         let imports: Vec<u8> = self.imports.iter().flat_map(|i| bytes_of(i).to_vec()).collect();
+        let references: Vec<u8> = self.references.iter().flat_map(|r| bytes_of(r).to_vec()).collect();
         let dependencies: Vec<u8> = self.dependencies.iter().flat_map(|d| bytes_of(d).to_vec()).collect();
         let at = |offset: i32| image.header_address.wrapping_add_signed(offset.into());
-        for (offset, bytes) in
-            [(header.imports.offset, &imports), (header.dependencies.offset, &dependencies)]
-        {
+        for (offset, bytes) in [
+            (header.imports.offset, &imports),
+            (header.references.offset, &references),
+            (header.dependencies.offset, &dependencies),
+        ] {
             if !bytes.is_empty() {
                 elf.write(at(offset), bytes)?;
             }
         }
         let identities = package.import_identities.bytes();
-        let lists =
-            [package.exports.bytes(), package.export_values.bytes(), &imports, identities, &dependencies];
+        let lists = [
+            package.exports.bytes(),
+            package.export_values.bytes(),
+            &imports,
+            identities,
+            &references,
+            &dependencies,
+        ];
         header.package_checksum = checksum(lists);
         Ok(header)
     }
+}
+
+/// Data by name.
+type Objects = HashMap<Vec<u8>, LinkageObject>;
+
+/// The new files by index of the dependency, with their data.
+fn objects_of<'a>(
+    old: &[Dependency],
+    lenders: &'a [DependencyImage],
+) -> Result<HashMap<usize, (&'a DependencyImage, Objects)>> {
+    let mut found = HashMap::new();
+    for (index, dependency) in old.iter().enumerate() {
+        if let Some(lender) = lenders.iter().find(|lender| lender.name == dependency.name()) {
+            let objects = lender.objects().map_err(|cause| Error::Dependency { cause })?;
+            found.insert(index, (lender, objects));
+        }
+    }
+    Ok(found)
+}
+
+/// The name by which an image refers to data.
+fn name_of(elf: &Elf, image: &DependencyImage, reference: &Reference) -> Option<String> {
+    let address = image.header_address.wrapping_add_signed(reference.name.into());
+    (reference.name != 0).then(|| elf.string_at(address)).flatten()
+}
+
+/// The reference to the same data of a new dependency: `None` where that has not got it.
+fn refit(
+    reference: Reference,
+    name: Option<&str>,
+    objects: &Objects,
+    old: &Dependency,
+    new: &DependencyImage,
+) -> Option<Reference> {
+    let Some(name) = name else {
+        return (old.linkage_checksum == new.header().linkage_checksum).then_some(reference);
+    };
+    let object = objects.get(name.as_bytes())?;
+    // Of an object of another size nobody knows where its parts are.
+    (object.size == reference.size).then_some(Reference { offset: object.offset, ..reference })
 }
 
 /// Writes aside and renames: the output may be the old file itself.

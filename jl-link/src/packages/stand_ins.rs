@@ -9,7 +9,8 @@ use crate::arch::{self, Jump};
 use image_format::cpu::Arch;
 use image_format::layout::{
     DEPENDENCY_SECTION, DEPENDENCY_SYMBOL_PREFIX, Dependency, IDENTITY_SIZE, IMPORT_SECTION,
-    IMPORT_SLOT_SECTION, IMPORT_SLOT_SUFFIX, ImportRecord, UNRESOLVED_SYMBOL,
+    IMPORT_SLOT_SECTION, IMPORT_SLOT_SUFFIX, ImportRecord, REFERENCE_SECTION, ReferenceRecord,
+    UNRESOLVED_SYMBOL,
 };
 use image_format::pod::bytes_of;
 use object::write::{
@@ -46,15 +47,30 @@ pub fn objects(
 /// The identity of a record that only keeps room.
 pub const ROOM: [u8; IDENTITY_SIZE] = [0; IDENTITY_SIZE];
 
-/// An object that keeps room for `imports` records beside those of other objects, and for `dependencies`.
+/// Records to keep room for beside those of other objects.
+#[derive(Clone, Copy, Default)]
+pub struct Room<'a> {
+    pub imports: usize,
+    pub references: usize,
+    pub dependencies: &'a [Dependency],
+}
+
+/// An object that keeps room.
 ///
 /// # Errors
 /// As [`objects`].
-pub fn room(arch: Arch, imports: usize, dependencies: &[Dependency]) -> object::write::Result<Vec<u8>> {
+pub fn room(arch: Arch, room: Room) -> object::write::Result<Vec<u8>> {
     let mut writer = Writer::new(arch);
     let kept = elf::SHF_ALLOC | elf::SHF_GNU_RETAIN;
-    writer.section(IMPORT_SECTION, kept, &vec![0; imports * size_of::<ImportRecord>()], 4);
-    for dependency in dependencies {
+    for (section, size) in [
+        (IMPORT_SECTION, room.imports * size_of::<ImportRecord>()),
+        (REFERENCE_SECTION, room.references * size_of::<ReferenceRecord>()),
+    ] {
+        if size > 0 {
+            writer.section(section, kept, &vec![0; size], 4);
+        }
+    }
+    for dependency in room.dependencies {
         writer.section(DEPENDENCY_SECTION, kept, bytes_of(dependency), 8);
     }
     writer.object.write()
@@ -244,7 +260,8 @@ mod tests {
             flags: 0,
             package_checksum: 1,
             table_checksum: 2,
-            name: [b'a'; 200],
+            linkage_checksum: 3,
+            name: [b'a'; 192],
         };
         for arch in [Arch::X86_64, Arch::Aarch64] {
             let bytes = objects(arch, &replaced, &[record]).unwrap().remove(0);

@@ -119,7 +119,7 @@ fn unusable_dependency(
     let entry = objects?.iter().find(|entry| entry.is(dynamic))?;
     let segments = entry.object()?;
     let package = image.verified(&segments)?;
-    let unusable = imports::check(&package, &Surroundings::new(objects, dynamic)).err()?;
+    let unusable = imports::check(&package, &Surroundings::new(objects)).err()?;
     let dependency = package.dependencies.get(unusable.index as usize).map(Box::new);
     Some((Refusal::Dependency(unusable), dependency))
 }

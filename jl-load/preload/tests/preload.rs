@@ -213,7 +213,7 @@ fn a_load_is_refused_for_a_dependency_that_is_another_one() {
             lines[0].starts_with("dlopen: julienne: ") && lines[0].contains("libg.so: cannot run"),
             "{said}"
         );
-        assert!(lines[0].contains("takes functions from libf.so (build id"), "{said}");
+        assert!(lines[0].contains("depends on libf.so (build id"), "{said}");
         assert!(lines[1].starts_with("gone gone f0="), "{said}");
         assert_eq!(lines.len(), 2, "{said}");
     }

@@ -6,9 +6,9 @@ mod text;
 
 use crate::check::hexadecimal;
 use crate::elf::ElfFile;
-use crate::explain::Lending;
+use crate::explain::{Borrowed, Lending};
 use crate::image::{Content, LoadError, Merged, content};
-use image_format::layout::{DEPENDENCY_FALLBACK, Dependency, ExportValue, NOT_CLONED};
+use image_format::layout::{DEPENDENCY_FALLBACK, Dependency, ExportValue, IMAGE_BASE, NOT_CLONED};
 use search::{Search, Searched};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
@@ -29,8 +29,13 @@ pub struct Image {
     /// What the dynamic linker would load.
     pub file: Option<PathBuf>,
     pub build_id: Option<String>,
+    pub base: bool,
     pub exports: usize,
     pub imports: usize,
+    /// Bytes of data that others may refer to.
+    pub linkage: u32,
+    /// Pointers to data of others.
+    pub references: usize,
     /// Why there is no image, or none that can be read.
     pub problem: Option<String>,
     pub dependencies: Vec<Edge>,
@@ -45,6 +50,10 @@ pub struct Edge {
     pub build_id: String,
     /// Functions that are taken from it.
     pub imports: usize,
+    /// Pointers to its data.
+    pub references: usize,
+    /// Names of the data that they lead to, as far as they are known.
+    pub data: Vec<String>,
     /// Bytes of code that these have there: none where symbols were stripped, or the dependency is another one.
     pub bytes_saved: Option<u64>,
     /// There are copies to do without.
@@ -105,14 +114,13 @@ struct Found {
 impl Found {
     /// Looks for all that an image depends on.
     fn enter_dependencies(&mut self, asker: usize) {
-        let wanted: Vec<(Dependency, usize)> = match self.files[asker].as_ref().and_then(merged) {
+        let wanted: Vec<(Dependency, Borrowed, Vec<String>)> = match &self.files[asker] {
             None => return,
-            Some(merged) => {
-                let imports = Lending::of(&merged.package).map_or(Vec::new(), |lending| lending.dependencies);
-                merged.package.dependencies.iter().zip(imports.iter().map(|i| i.imports)).collect()
-            }
+            Some(file) => merged(file).map_or(Vec::new(), |merged| borrowed(file, &merged)),
         };
-        for (index, (dependency, imports)) in wanted.into_iter().enumerate() {
+        for (index, (dependency, Borrowed { imports, references, .. }, data)) in
+            wanted.into_iter().enumerate()
+        {
             let image = self.image_of(&dependency, asker);
             let verdict = self.verdict(image, &dependency);
             let saved = (verdict == Verdict::Fits).then(|| self.bytes_of(asker, index, image)).flatten();
@@ -120,6 +128,8 @@ impl Found {
                 image,
                 build_id: hexadecimal(dependency.build_id()),
                 imports,
+                references,
+                data,
                 bytes_saved: saved,
                 fallback: dependency.flags & DEPENDENCY_FALLBACK != 0,
                 verdict,
@@ -188,6 +198,21 @@ fn size(image: &Merged, export: u32, sizes: &HashMap<u64, u64>) -> Option<u64> {
     places.iter().map(|place| sizes.get(place).copied()).sum()
 }
 
+/// What an image takes from each of its dependencies, and the names of the data that it refers to there.
+fn borrowed(file: &ElfFile, merged: &Merged) -> Vec<(Dependency, Borrowed, Vec<String>)> {
+    let lending = Lending::of(&merged.package, merged.table.header());
+    let borrowed = lending.map_or(Vec::new(), |lending| lending.dependencies);
+    let names = |index: usize| {
+        let of = merged.package.references.iter().filter(|r| r.dependency as usize == index && r.name != 0);
+        let names: BTreeSet<&str> = of
+            .filter_map(|r| file.string_at(merged.address.wrapping_add_signed(i64::from(r.name))))
+            .collect();
+        names.into_iter().map(str::to_owned).collect()
+    };
+    let all = merged.package.dependencies.iter().zip(borrowed).enumerate();
+    all.map(|(index, (dependency, borrowed))| (dependency, borrowed, names(index))).collect()
+}
+
 fn merged(file: &ElfFile) -> Option<Box<Merged<'_>>> {
     match content(file) {
         Ok(Content::Merged(merged)) => Some(merged),
@@ -200,30 +225,36 @@ fn problem(name: String, problem: String) -> Image {
         name,
         file: None,
         build_id: None,
+        base: false,
         exports: 0,
         imports: 0,
+        linkage: 0,
+        references: 0,
         problem: Some(problem),
         dependencies: Vec::new(),
     }
 }
 
 fn describe(name: String, file: &ElfFile) -> Image {
-    let (exports, imports, wrong) = match content(file) {
-        Ok(Content::Merged(merged)) => (merged.package.exports.len(), merged.package.imports.len(), None),
-        Ok(Content::Plain(_) | Content::Nothing) => {
-            (0, 0, Some("no image that jl-link merged: build it with jl-cc --jl-package".into()))
-        }
-        Err(error) => (0, 0, Some(error.to_string())),
-    };
-    Image {
-        name,
+    let mut image = Image {
         file: Some(file.path.clone()),
         build_id: file.build_id().map(hexadecimal),
-        exports,
-        imports,
-        problem: wrong,
-        dependencies: Vec::new(),
+        problem: None,
+        ..problem(name, String::new())
+    };
+    match content(file) {
+        Ok(Content::Merged(merged)) => {
+            let header = merged.table.header();
+            image.base = header.flags & IMAGE_BASE != 0;
+            (image.exports, image.imports) = (merged.package.exports.len(), merged.package.imports.len());
+            (image.linkage, image.references) = (header.linkage.count, merged.package.references.len());
+        }
+        Ok(Content::Plain(_) | Content::Nothing) => {
+            image.problem = Some("no image that jl-link merged: build it with jl-cc --jl-package".into());
+        }
+        Err(error) => image.problem = Some(error.to_string()),
     }
+    image
 }
 
 /// `1234 bytes` or `12.3 KiB`.
@@ -233,4 +264,14 @@ fn amount(bytes: u64) -> String {
 
 fn functions(count: usize) -> String {
     if count == 1 { "1 function".into() } else { format!("{count} functions") }
+}
+
+/// What is taken from a dependency, without bytes.
+fn taken(edge: &Edge) -> String {
+    let references = match edge.references {
+        0 => return functions(edge.imports),
+        1 => "1 reference".into(),
+        count => format!("{count} references"),
+    };
+    if edge.imports == 0 { references } else { format!("{}, {references}", functions(edge.imports)) }
 }

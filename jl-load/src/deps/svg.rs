@@ -1,6 +1,6 @@
 //! The graph as a picture: images in columns by how far they are from the first, what they take as curves.
 
-use super::{Edge, Graph, Image, Verdict, amount, functions};
+use super::{Edge, Graph, Image, Verdict, amount, taken};
 use std::fmt::Write;
 
 /// Of a box, and the gaps between boxes, in pixels.
@@ -125,9 +125,9 @@ fn curve(
          stroke=\"{colour}\" stroke-width=\"1.5\"{dash}/>"
     )?;
     let label = match (&edge.verdict, edge.bytes_saved) {
-        (Verdict::Fits, Some(bytes)) => format!("{}, {}", functions(edge.imports), amount(bytes)),
-        (Verdict::Fits, None) => functions(edge.imports),
-        (verdict, _) => format!("{}: {}", functions(edge.imports), verdict.words()),
+        (Verdict::Fits, Some(bytes)) if edge.imports > 0 => format!("{}, {}", taken(edge), amount(bytes)),
+        (Verdict::Fits, _) => taken(edge),
+        (verdict, _) => format!("{}: {}", taken(edge), verdict.words()),
     };
     let at = (start_x + 6, start_y.saturating_sub(4));
     writeln!(
@@ -151,8 +151,13 @@ fn draw_box(out: &mut String, image: &Image, place: Place) -> std::fmt::Result {
     )?;
     let file_name = image.name.rsplit('/').next().unwrap_or(&image.name);
     let id: String = image.build_id.as_deref().unwrap_or("none").chars().take(DIGITS).collect();
-    let second = if is_right { format!("build id {id}") } else { "not usable".into() };
+    let base = if image.base { ", base" } else { "" };
+    let second = if is_right { format!("build id {id}{base}") } else { "not usable".into() };
     let third = match &image.problem {
+        None if image.references > 0 => {
+            let Image { exports, imports, references, .. } = image;
+            format!("exports {exports}, imports {imports}, refers {references}")
+        }
         None => format!("exports {}, imports {}", image.exports, image.imports),
         Some(problem) => problem.clone(),
     };
@@ -192,6 +197,8 @@ mod tests {
             image: *image,
             build_id: "ab".into(),
             imports: 2,
+            references: 1,
+            data: Vec::new(),
             bytes_saved: Some(10),
             fallback: false,
             verdict: Verdict::Fits,
@@ -200,8 +207,11 @@ mod tests {
             name: format!("lib<{number}>.so"),
             file: None,
             build_id: Some("0123456789abcdef".into()),
+            base: number == 1,
             exports: 1,
             imports: 2,
+            linkage: 8,
+            references: 1,
             problem: None,
             dependencies: edges.iter().map(edge).collect(),
         };
@@ -231,6 +241,7 @@ mod tests {
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         assert_eq!((svg.matches("<path").count(), svg.matches("<g>").count()), (1, 2));
         assert!(svg.contains("lib&lt;1&gt;.so") && !svg.contains("lib<1>"));
-        assert!(svg.contains("build id 0123456789ab<"));
+        assert!(svg.contains("build id 0123456789ab<") && svg.contains("build id 0123456789ab, base<"));
+        assert!(svg.contains("2 functions, 1 reference, 10 bytes"), "{svg}");
     }
 }

@@ -1,6 +1,6 @@
 //! The graph for people: a tree in which everything is described where it comes first.
 
-use super::{Edge, Graph, Image, Verdict, amount, functions};
+use super::{Edge, Graph, Image, Verdict, amount, functions, taken};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -21,6 +21,15 @@ impl Graph {
         let images =
             if dependencies.len() == 1 { "1 image" } else { &format!("{} images", dependencies.len()) };
         write!(out, "  exports {}, imports {imports} from {images}", functions(*exports))?;
+        if image.references > 0 {
+            write!(out, ", {} references to their data", image.references)?;
+        }
+        if image.linkage > 0 {
+            write!(out, ", {} of data for others", amount(image.linkage.into()))?;
+        }
+        if image.base {
+            write!(out, ", a base image")?;
+        }
         match self.bytes_saved() {
             Some(0) => writeln!(out),
             Some(bytes) => writeln!(out, "; {} saved in all that is shown", amount(bytes)),
@@ -54,18 +63,24 @@ impl Graph {
 
 fn write_edge(out: &mut String, edge: &Edge, to: &Image, depth: usize, is_new: bool) -> std::fmt::Result {
     let indent = 2 * depth;
-    write!(out, "{:indent$}{}: {}", "", to.name, functions(edge.imports))?;
-    if let Some(bytes) = edge.bytes_saved {
+    write!(out, "{:indent$}{}: {}", "", to.name, taken(edge))?;
+    if let Some(bytes) = edge.bytes_saved.filter(|_| edge.imports > 0 || edge.references == 0) {
         write!(out, ", {}", amount(bytes))?;
     }
     if edge.fallback {
         write!(out, ", with copies to do without")?;
+    }
+    if to.base {
+        write!(out, ", a base image")?;
     }
     if edge.verdict == Verdict::Fits && !is_new {
         return writeln!(out, ": as above");
     }
     writeln!(out)?;
     writeln!(out, "{:indent$}  linked against  build id {}", "", edge.build_id)?;
+    if !edge.data.is_empty() {
+        writeln!(out, "{:indent$}  data            {}", "", edge.data.join(" "))?;
+    }
     match (&to.file, &to.problem) {
         (file, Some(problem)) => {
             let file = file.as_ref().map(|file| format!("{}: ", file.display())).unwrap_or_default();

@@ -15,6 +15,16 @@ pub fn jump_through(machine: Machine, slot: &str) -> String {
     }
 }
 
+/// Returns the number that a pointer leads to.
+pub fn load_through(machine: Machine, cell: &str) -> String {
+    match machine {
+        Machine::X86_64 => format!("endbr64\nmovq {cell}(%rip), %rax\nmovl (%rax), %eax\nret\n"),
+        Machine::Aarch64 => {
+            format!("bti c\nadrp x0, {cell}\nldr x0, [x0, :lo12:{cell}]\nldr w0, [x0]\nret\n")
+        }
+    }
+}
+
 /// Returns `value`.
 pub fn body(machine: Machine, value: usize) -> String {
     match machine {

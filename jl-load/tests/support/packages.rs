@@ -5,9 +5,9 @@ use image_format::dependency::DependencyImage;
 use image_format::image::{header_checksum, table_checksum};
 use image_format::layout::{
     DEPENDENCY_FALLBACK, Dependency, ExportRecord, ExportValue, Extent, IDENTITY_SIZE, ImageHeader, Import,
-    ImportRecord, NOT_CLONED,
+    ImportRecord, NOT_CLONED, Reference,
 };
-use image_format::package::{checksum, export_records, import_records};
+use image_format::package::{checksum, export_records, import_records, linkage_checksum};
 use image_format::pod::{bytes_of, read_at};
 use jl_load::elf::ElfFile;
 use jl_load::image::{Content, content};
@@ -20,6 +20,10 @@ pub struct PackageSample {
     pub sample: Sample,
     pub plain: usize,
     pub uses: Vec<Use>,
+    /// Numbers in its linkage blob, 5000 and so on, of 8 bytes each.
+    pub data: usize,
+    /// Numbers of others, by file and index: `{prefix}datum0`, ... return them.
+    pub refers: Vec<(PathBuf, usize)>,
     /// Instead of `lib{prefix}.so`.
     pub soname: Option<&'static str>,
     /// Whether the dependencies stand in DT_NEEDED.
@@ -55,7 +59,16 @@ pub fn identity(function: &str, edition: usize) -> [u8; IDENTITY_SIZE] {
 impl PackageSample {
     pub fn new(prefix: &'static str, functions: usize, targets: &[&'static str]) -> PackageSample {
         let sample = Sample::new(prefix, functions, targets);
-        PackageSample { sample, plain: 0, uses: Vec::new(), soname: None, needed: true, edition: 0 }
+        PackageSample {
+            sample,
+            plain: 0,
+            uses: Vec::new(),
+            data: 0,
+            refers: Vec::new(),
+            soname: None,
+            needed: true,
+            edition: 0,
+        }
     }
 
     pub fn with(mut self, uses: impl IntoIterator<Item = Use>) -> PackageSample {
@@ -111,6 +124,7 @@ impl PackageSample {
             let id = bytes(&identity(&used.function, used.edition));
             let _ = write!(s, ".byte {id}\n.long {slot} - .\n.long {prefix}dependency{at} - .\n.quad 0\n");
         }
+        self.write_data(&mut s);
         for (i, used) in self.uses.iter().enumerate() {
             let f = format!("{prefix}use{i}");
             let slot = match used.fallback {
@@ -135,12 +149,44 @@ impl PackageSample {
         s
     }
 
-    /// The files that functions come from, each once.
+    /// The linkage blob, room for the list of references, and what uses these.
+    fn write_data(&self, s: &mut String) {
+        let (prefix, machine) = (self.sample.prefix, self.sample.machine);
+        let numbers: Vec<String> = (5000..5000 + self.data).map(|number| number.to_string()).collect();
+        if self.data > 0 {
+            let _ = write!(
+                s,
+                ".section jl_linkage,\"awR\",@progbits\n.p2align 3\n.type jl_linkage_of_{prefix},@object\n\
+                 jl_linkage_of_{prefix}:\n.quad {}\n.size jl_linkage_of_{prefix}, {}\n",
+                numbers.join(","),
+                8 * self.data
+            );
+        }
+        let room = self.refers.len() * size_of::<Reference>();
+        let _ = write!(
+            s,
+            ".section jl_references,\"aR\",@progbits\n.p2align 3\n.type jl_references_of_{prefix},@object\n\
+             jl_references_of_{prefix}:\n.zero {room}\n.size jl_references_of_{prefix}, 1\n"
+        );
+        for i in 0..self.refers.len() {
+            let (f, cell) = (format!("{prefix}datum{i}"), format!("{prefix}datum{i}.cell"));
+            let load = code::load_through(machine, &cell);
+            let _ = write!(
+                s,
+                ".section .data.rel.ro.{cell},\"aw\",@progbits\n.p2align 3\n.type {cell},@object\n\
+                 {cell}: .quad jl_link_must_link_this\n.size {cell}, 8\n.hidden jl_link_must_link_this\n\
+                 .section .text.{f},\"ax\",@progbits\n.p2align 4\n.globl {f}\n.type {f},@function\n{f}:\n\
+                 {load}.size {f}, . - {f}\n"
+            );
+        }
+    }
+
+    /// The files that functions and data come from, each once.
     fn dependencies(&self) -> Vec<&PathBuf> {
         let mut found = Vec::new();
-        for used in &self.uses {
-            if !found.contains(&&used.from) {
-                found.push(&used.from);
+        for from in self.uses.iter().map(|used| &used.from).chain(self.refers.iter().map(|(from, _)| from)) {
+            if !found.contains(&from) {
+                found.push(from);
             }
         }
         found
@@ -218,6 +264,21 @@ impl PackageSample {
             })
             .collect();
         imported.sort_by_key(|(import, _)| import.slot);
+        let address = |name: String| file.symbols().iter().find(|s| s.name == name).map(|s| s.address);
+        let mut referred: Vec<Reference> = Vec::new();
+        for (i, (from, number)) in self.refers.iter().enumerate() {
+            let cell = offset(address(format!("{prefix}datum{i}.cell")).expect("a cell"));
+            let dependency = self.dependencies().iter().position(|path| *path == from).expect("one") as u32;
+            let offset = 8 * *number as u32;
+            referred.push(Reference { cell, dependency, offset, size: 8, inner: 0, name: 0 });
+        }
+        referred.sort_by_key(|reference| reference.cell);
+        let references: Vec<u8> = referred.iter().flat_map(|r| bytes_of(r).to_vec()).collect();
+        let references_at = address(format!("jl_references_of_{prefix}")).expect("a list");
+        if let Some(blob) = address(format!("jl_linkage_of_{prefix}")) {
+            header.linkage = Extent { offset: offset(blob), count: 8 * self.data as u32 };
+            header.linkage_checksum = linkage_checksum(file.at(blob, 8 * self.data).expect("a blob"));
+        }
         let identities = |list: &mut dyn Iterator<Item = [u8; 16]>| list.flatten().collect::<Vec<u8>>();
         let parts = [
             identities(&mut exported.iter().map(|e| e.0)),
@@ -236,11 +297,13 @@ impl PackageSample {
         let n = imported.len();
         header.imports = extent(imports_at, n);
         header.import_identities = extent(imports_at + (n * size_of::<Import>()) as u64, n);
+        header.references = extent(references_at, referred.len());
         header.dependencies = extent(dependencies_at, images.len());
         if let (Some((first, _)), Some((last, _))) = (imported.first(), imported.last()) {
             header.import_span = Extent { offset: first.slot, count: (last.slot + 8 - first.slot) as u32 };
         }
-        header.package_checksum = checksum([&parts[0], &parts[1], &parts[2], &parts[3], &parts[4]]);
+        header.package_checksum =
+            checksum([&parts[0], &parts[1], &parts[2], &parts[3], &references, &parts[4]]);
         header.header_checksum = header_checksum(&header);
         let mut bytes = file.bytes().to_vec();
         let mut put = |at: u64, new: &[u8]| {
@@ -252,6 +315,7 @@ impl PackageSample {
         };
         put(exports_at, &[&parts[0][..], &parts[1]].concat());
         put(imports_at, &[&parts[2][..], &parts[3]].concat());
+        put(references_at, &references);
         put(base, bytes_of(&header));
         std::fs::write(path, bytes).expect("the image is writable");
     }
@@ -263,6 +327,23 @@ pub fn merged_header(file: &ElfFile) -> (u64, ImageHeader, Vec<u64>) {
     let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
     let slots = merged.table.slots().expect("slots").map(at).collect();
     (merged.address, *merged.table.header(), slots)
+}
+
+/// The checksum of the lists that a header at `at` in `bytes` tells of; of one that is not there it counts nothing.
+pub fn lists_checksum(bytes: &[u8], at: usize, header: &ImageHeader) -> u64 {
+    let list = |extent: Extent, item: usize| {
+        let start = at.wrapping_add_signed(extent.offset as isize);
+        let end = start.checked_add((extent.count as usize).saturating_mul(item));
+        end.and_then(|end| bytes.get(start..end)).unwrap_or(&[])
+    };
+    checksum([
+        list(header.exports, IDENTITY_SIZE),
+        list(header.export_values, size_of::<ExportValue>()),
+        list(header.imports, size_of::<Import>()),
+        list(header.import_identities, IDENTITY_SIZE),
+        list(header.references, size_of::<Reference>()),
+        list(header.dependencies, size_of::<Dependency>()),
+    ])
 }
 
 /// Changes a built image: `change` gets the bytes, the file offset of its header, and the header, which is written back
