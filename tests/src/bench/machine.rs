@@ -25,8 +25,28 @@ pub fn describe() -> String {
     )
 }
 
+/// The same as one line, for the end of a table.
+pub fn in_a_line(description: &str) -> String {
+    let lines = description.lines().map(|line| line.trim_start_matches("- "));
+    lines.collect::<Vec<_>>().join("; ") + "."
+}
+
 fn first_line(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
     text.lines().next().unwrap_or("unknown").trim().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_in_a_line() {
+        assert_eq!(
+            in_a_line("- CPU: a, 2 CPUs\n- Kernel: b; C library: c\n"),
+            "CPU: a, 2 CPUs; Kernel: b; C library: c."
+        );
+        assert_eq!(describe().lines().count(), 3);
+    }
 }

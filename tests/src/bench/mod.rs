@@ -33,8 +33,10 @@ pub enum Part {
     Load,
     /// A call into an image.
     Entry,
-    /// Package images: the load of many, and calls between them.
+    /// Package images: the load of many, references and calls between them.
     Packages,
+    /// Real libraries above a common image: what they leave out, and what that saves.
+    Siblings,
     /// Emission in shards: four targets, rebuilds, more cores.
     Emission,
     /// Julia's system image, against Julia's own build; only where it is asked for, as Julia has to be fetched.
@@ -42,10 +44,8 @@ pub enum Part {
 }
 
 /// What is measured when no part is named.
-const ALL: [Part; 6] =
-    [Part::Libraries, Part::Calls, Part::Load, Part::Entry, Part::Packages, Part::Emission];
-const EVERY: [Part; 7] =
-    [Part::Libraries, Part::Calls, Part::Load, Part::Entry, Part::Packages, Part::Emission, Part::Julia];
+const ALL: [Part; 7] =
+    [Part::Libraries, Part::Calls, Part::Load, Part::Entry, Part::Packages, Part::Siblings, Part::Emission];
 
 /// Stands beside BENCHMARKS.md.
 const EMISSION_PLOT: &str = "BENCHMARKS-emission.svg";
@@ -59,6 +59,7 @@ impl Part {
             Part::Load => "load",
             Part::Entry => "entry",
             Part::Packages => "packages",
+            Part::Siblings => "siblings",
             Part::Emission => "emission",
             Part::Julia => "julia",
         }
@@ -76,11 +77,15 @@ impl Part {
             Part::Calls => section("Calls between clones", calls::measure(tools, folder)?, calls::LEGEND),
             Part::Load => section("Loading", load::measure(tools, folder)?, load::LEGEND),
             Part::Entry => section("Calls into an image", entry::measure(tools, folder)?, entry::LEGEND),
-            Part::Packages => {
+            Part::Packages => format!("### Package images\n\n{}", packages::measure(tools, folder)?),
+            Part::Siblings => {
                 let above = siblings::measure(tools, folder)?;
-                let images = packages::measure(tools, folder)?;
                 let notes = above.notes.first().map_or("", String::as_str);
-                format!("### Package images\n\n{}\n{} {notes}\n\n{images}", above.table, siblings::LEGEND)
+                section(
+                    "Libraries above a common image",
+                    above.table,
+                    &format!("{} {notes}", siblings::LEGEND),
+                )
             }
             Part::Emission => {
                 let text = emission::measure(tools, folder, &plots.join(EMISSION_PLOT))?;
@@ -132,66 +137,42 @@ pub fn demo_packages() -> Result<()> {
     Ok(())
 }
 
-/// All numbers, or the parts asked for; `write` puts them into BENCHMARKS.md.
+/// All numbers, or the parts asked for; `write` puts them into BENCHMARKS.md, each with the machine that it is of: a part can be
+/// measured again without the others, wherever.
 pub fn numbers(parts: &[Part], write: bool) -> Result<()> {
     let parts = if parts.is_empty() { &ALL } else { parts };
-    let all = ALL.iter().all(|p| parts.contains(p));
     let machine = machine::describe();
-    if write && !all {
-        check_machine(&machine)?;
-    }
     let tools = Tools::find()?;
     let folder = work_folder()?;
     let plots = if write { workspace() } else { folder.clone() };
     println!("{machine}");
     let mut sections = Vec::new();
-    for part in EVERY.iter().filter(|p| parts.contains(p)) {
+    for part in ALL.iter().chain(&[Part::Julia]).filter(|p| parts.contains(p)) {
         let text = part.measure(&tools, &folder, &plots)?;
         println!("{text}");
-        sections.push((part.name(), text));
+        sections.push((
+            part.name(),
+            format!("{}\n\n{MEASURED_ON} {}", text.trim(), machine::in_a_line(&machine)),
+        ));
     }
     if write {
-        if all {
-            sections.push((MACHINE, machine));
-        }
         write_benchmarks(&sections)?;
     }
     Ok(())
 }
 
-/// Where the description of the machine stands.
-const MACHINE: &str = "machine";
+/// How the line begins that ends each part.
+const MEASURED_ON: &str = "Measured on:";
 
 /// The lines of BENCHMARKS.md around what is written into it under a name.
 fn marks(name: &str) -> [String; 2] {
     [format!("<!-- scripts/bench --write: {name} -->\n"), format!("<!-- end of {name} -->\n")]
 }
 
-fn benchmarks() -> Result<(PathBuf, String)> {
-    let path = workspace().join("BENCHMARKS.md");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok((path, text))
-}
-
-/// Parts of two machines must not stand under the description of one.
-fn check_machine(machine: &str) -> Result<()> {
-    let (path, text) = benchmarks()?;
-    let [begin, end] = marks(MACHINE);
-    let known = text.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end));
-    let (known, _) = known.with_context(|| format!("{} lacks the lines\n{begin}{end}", path.display()))?;
-    if known.trim() != machine.trim() {
-        bail!(
-            "the numbers in {} are of another machine, found\n{}\nand this one is\n{machine}\
-             Write all parts together: without --only.",
-            path.display(),
-            known.trim()
-        );
-    }
-    Ok(())
-}
-
 fn write_benchmarks(sections: &[(&str, String)]) -> Result<()> {
-    let (path, mut text) = benchmarks()?;
+    let path = workspace().join("BENCHMARKS.md");
+    let mut text =
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     for (name, new) in sections {
         let [begin, end] = marks(name);
         text = replace_between(&text, &begin, &end, new)

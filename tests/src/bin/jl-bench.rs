@@ -21,7 +21,7 @@ enum Job {
     DemoPackages,
     /// The numbers of BENCHMARKS.md
     Numbers {
-        /// Put the tables into BENCHMARKS.md: all of them, or the parts measured if this is the machine of the others
+        /// Put the tables of the parts measured into BENCHMARKS.md, each with a line about this machine
         #[arg(long)]
         write: bool,
         /// Measure only this part; may be given more than once

@@ -1,9 +1,10 @@
-//! Package images: the time to load many of them, and a call through an import slot.
+//! Package images: the time to load many of them, references to data, and calls through import slots.
 
+mod calls;
 mod object;
+mod references;
 
-use super::calls::parse;
-use super::measure::{Spread, interleave, median, paired};
+use super::measure::{interleave, median, paired};
 use super::table::Table;
 use crate::command::run_ok;
 use crate::tools::{CLANG, Tools, workspace};
@@ -22,7 +23,8 @@ const OWN: usize = 334;
 const COMMON: usize = 1000;
 const LEVELS: usize = 5;
 const LOAD_ROUNDS: usize = 31;
-const CALL_ROUNDS: usize = 21;
+/// Loads libraries and times that.
+const DRIVER: &str = "packages";
 
 /// Who takes functions from whom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,45 +94,58 @@ fn value(image: usize, function: usize) -> usize {
 pub fn measure(tools: &Tools, folder: &Path) -> Result<String> {
     let folder = folder.join("packages");
     let loads = measure_loads(tools, &folder)?;
-    let calls = measure_calls(tools, &folder)?;
-    Ok(format!("{loads}\n{LOAD_LEGEND}\n\n{calls}\n{CALL_LEGEND}\n"))
+    let references = references::measure(tools, &folder)?;
+    let calls = calls::measure(tools, &folder)?;
+    let (refer, call) = (references::LEGEND, calls::LEGEND);
+    Ok(format!("{loads}\n{LOAD_LEGEND}\n\n{references}\n{refer}\n\n{calls}\n{call}\n"))
 }
 
 const LOAD_LEGEND: &str = "\
 300 dlopens with RTLD_NOW, dependencies first, in a fresh process each. The images take 100,000 functions in all from each \
 other, each through a slot of its own; the plain shared objects export the same functions, and have copies of those in place of \
-taking them; nothing is cloned, as the time per cloned function stands under Loading. Built by the same compiler driver with the \
+taking them; those with DT_NEEDED ask the dynamic linker for the same libraries as the images do, which is what that alone costs. Nothing is cloned, as the time per cloned function stands under Loading. Built by the same compiler driver with the \
 same options.";
 
-const CALL_LEGEND: &str = "\
-ns per call, by a loop in a library to a function of another library that adds one: through an import slot, and through the \
-procedure linkage table of a plain shared object, bound at load.";
-
 fn measure_loads(tools: &Tools, folder: &Path) -> Result<Table> {
-    let driver = program(folder, "packages")?;
-    let mut table = Table::new(&["300 libraries", "plain, ms", "images, ms", "images : plain", "at most"]);
+    let driver = program(folder, DRIVER)?;
+    let mut table = Table::new(&[
+        "300 libraries",
+        "plain, ms",
+        "plain with DT_NEEDED, ms",
+        "images, ms",
+        "plain with DT_NEEDED : plain",
+        "images : plain",
+        "at most",
+    ]);
     for shape in [Shape::Star, Shape::Levels] {
         let folder = folder.join(shape.folder());
         let variants = build_libraries(tools, &folder, shape)?;
         let samples = interleave(&format!("load, {}", shape.words()), LOAD_ROUNDS, &variants, |variant| {
-            let ran = run_ok(Command::new(&driver).arg(variant).arg(IMAGES.to_string()))?;
-            ran.stdout.trim().parse::<f64>().with_context(|| format!("no number from {}", ran.describe()))
+            load_time(Command::new(&driver).arg(variant).arg(IMAGES.to_string()))
         })?;
-        let ratio: Spread = paired(&samples[1], &samples[0], |image, plain| image / plain);
+        let ratio = |kind: usize| paired(&samples[kind], &samples[0], |this, plain| this / plain).show(2);
         table.row(vec![
             shape.words().into(),
             format!("{:.1}", median(&samples[0]) / 1e6),
             format!("{:.1}", median(&samples[1]) / 1e6),
-            ratio.show(2),
+            format!("{:.1}", median(&samples[2]) / 1e6),
+            ratio(1),
+            ratio(2),
             "1.50".into(),
         ]);
     }
     Ok(table)
 }
 
-/// The folders with plain libraries and with images.
-fn build_libraries(tools: &Tools, folder: &Path, shape: Shape) -> Result<[PathBuf; 2]> {
-    let folders = [folder.join("plain"), folder.join("image")];
+/// Nanoseconds, as the driver prints them.
+fn load_time(command: &mut Command) -> Result<f64> {
+    let ran = run_ok(command)?;
+    ran.stdout.trim().parse::<f64>().with_context(|| format!("no number from {}", ran.describe()))
+}
+
+/// The folders with plain libraries, with plain ones that ask for others as the images do, and with images.
+fn build_libraries(tools: &Tools, folder: &Path, shape: Shape) -> Result<[PathBuf; 3]> {
+    let folders = ["plain", "needing", "image"].map(|name| folder.join(name));
     let stamp = stamp(tools)?;
     let stamp_file = folder.join("stamp");
     if fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp) {
@@ -141,8 +156,9 @@ fn build_libraries(tools: &Tools, folder: &Path, shape: Shape) -> Result<[PathBu
     }
     for turn in shape.turns() {
         turn.par_iter().try_for_each(|image| {
-            plain_library(&folders[0], shape, *image)?;
-            image_library(tools, &folders[1], shape, *image)
+            plain_library(&folders[0], shape, *image, false)?;
+            plain_library(&folders[1], shape, *image, true)?;
+            image_library(tools, &folders[2], shape, *image)
         })?;
     }
     fs::write(&stamp_file, stamp)?;
@@ -168,24 +184,36 @@ fn result(shape: Shape, image: usize) -> (usize, usize) {
     shape.imports(image).first().copied().unwrap_or((image, 0))
 }
 
-fn plain_library(folder: &Path, shape: Shape, image: usize) -> Result<()> {
+/// With copies of what images take from others; `needs` those others all the same.
+fn plain_library(folder: &Path, shape: Shape, image: usize, needs: bool) -> Result<()> {
     let copies = shape.imports(image);
     let mut object = Object::new(own_functions(shape, image));
     object.copies = copies.iter().map(|(i, k)| Export { name: name(*i, *k), value: value(*i, *k) }).collect();
     object.result(image, result(shape, image));
     let source = folder.join(format!("p{image}.s"));
     fs::write(&source, object.plain())?;
-    link(Command::new(CLANG).arg("-fuse-ld=lld"), &source, image, &[])
+    let needed = if needs { lenders(&copies) } else { Vec::new() };
+    let libraries: Vec<PathBuf> = needed.into_iter().map(|image| library(folder, image)).collect();
+    link(plain_linker().arg("-Wl,--no-as-needed"), &source, image, &libraries)
+}
+
+/// The images of imports, each once.
+fn lenders(imports: &[(usize, usize)]) -> Vec<usize> {
+    let mut from: Vec<usize> = imports.iter().map(|(image, _)| *image).collect();
+    from.sort_unstable();
+    from.dedup();
+    from
+}
+
+fn library(folder: &Path, image: usize) -> PathBuf {
+    folder.join(format!("libp{image}.so"))
 }
 
 fn image_library(tools: &Tools, folder: &Path, shape: Shape, image: usize) -> Result<()> {
-    let library = |image: usize| folder.join(format!("libp{image}.so"));
     let mut object = Object::new(own_functions(shape, image));
     let wanted = shape.imports(image);
-    let mut from: Vec<usize> = wanted.iter().map(|(image, _)| *image).collect();
-    from.sort_unstable();
-    from.dedup();
-    let dependencies: Vec<PathBuf> = from.iter().map(|image| library(*image)).collect();
+    let from = lenders(&wanted);
+    let dependencies: Vec<PathBuf> = from.iter().map(|image| library(folder, *image)).collect();
     for path in &dependencies {
         object.depend_on(path)?;
     }
@@ -198,6 +226,12 @@ fn image_library(tools: &Tools, folder: &Path, shape: Shape, image: usize) -> Re
     let source = folder.join(format!("p{image}.s"));
     fs::write(&source, object.package())?;
     link(&mut Command::new(tools.jl_cc()), &source, image, &dependencies)
+}
+
+fn plain_linker() -> Command {
+    let mut command = Command::new(CLANG);
+    command.arg("-fuse-ld=lld");
+    command
 }
 
 /// Assembles a source and links `libpN.so` of it beside it.
@@ -220,49 +254,6 @@ fn program(folder: &Path, name: &str) -> Result<PathBuf> {
     let source = workspace().join("scripts/bench.d").join(format!("{name}.c"));
     run_ok(Command::new(CLANG).args(["-O2", "-fuse-ld=lld"]).arg(source).arg("-o").arg(&output))?;
     Ok(output)
-}
-
-fn measure_calls(tools: &Tools, folder: &Path) -> Result<Table> {
-    let driver = program(folder, "slot")?;
-    let folders = [folder.join("call-plain"), folder.join("call-image")];
-    for folder in &folders {
-        fs::create_dir_all(folder)?;
-    }
-    let [plain, image] = &folders;
-    let callee = Object::new(vec![]);
-    fs::write(plain.join("p0.s"), callee.clone().with_callee().plain())?;
-    link(Command::new(CLANG).arg("-fuse-ld=lld"), &plain.join("p0.s"), 0, &[])?;
-    fs::write(plain.join("p1.s"), object::caller("call callee@PLT"))?;
-    link(Command::new(CLANG).arg("-fuse-ld=lld"), &plain.join("p1.s"), 1, &[plain.join("libp0.so")])?;
-
-    fs::write(image.join("p0.s"), callee.with_callee().package())?;
-    link(&mut Command::new(tools.jl_cc()), &image.join("p0.s"), 0, &[])?;
-    let library = image.join("libp0.so");
-    let mut user = Object::new(vec![]);
-    user.depend_on(&library)?;
-    user.imports = vec![Import { name: "callee".into(), dependency: 0 }];
-    let source = user.package() + &object::caller("call *callee.import_slot(%rip)");
-    fs::write(image.join("p1.s"), source)?;
-    link(&mut Command::new(tools.jl_cc()), &image.join("p1.s"), 1, &[library])?;
-
-    let mut table = Table::new(&["calls", "PLT, ns", "import slot, ns", "import slot : PLT", "at most"]);
-    for (loop_name, words) in
-        [("waiting", "each waits for the last one's result"), ("independent", "of one another independent")]
-    {
-        let samples = interleave(&format!("calls, {words}"), CALL_ROUNDS, &folders, |folder| {
-            let ran = run_ok(Command::new(&driver).arg(folder.join("libp1.so")).arg(loop_name))?;
-            let measured = parse(&ran.stdout);
-            measured.map(|m| m.0).with_context(|| format!("no measurement from {}", ran.describe()))
-        })?;
-        table.row(vec![
-            words.into(),
-            format!("{:.2}", median(&samples[0])),
-            format!("{:.2}", median(&samples[1])),
-            paired(&samples[1], &samples[0], |slot, plt| slot / plt).show(2),
-            "0.60".into(),
-        ]);
-    }
-    Ok(table)
 }
 
 #[cfg(test)]

@@ -33,8 +33,8 @@ pub struct Object {
     pub copies: Vec<Export>,
     pub imports: Vec<Import>,
     dependencies: Vec<Dependency>,
-    /// Further text.
-    more: String,
+    /// Functions that add one to what they get.
+    callees: Vec<String>,
     /// Prefix of the symbols that the driver looks for, and the function that is called.
     result: Option<(usize, usize, usize)>,
 }
@@ -42,7 +42,7 @@ pub struct Object {
 impl Object {
     pub fn new(exports: Vec<Export>) -> Object {
         let (copies, imports, dependencies) = (Vec::new(), Vec::new(), Vec::new());
-        Object { exports, copies, imports, dependencies, more: String::new(), result: None }
+        Object { exports, copies, imports, dependencies, callees: Vec::new(), result: None }
     }
 
     pub fn depend_on(&mut self, path: &Path) -> Result<()> {
@@ -55,10 +55,9 @@ impl Object {
         self.result = Some((image, from, function));
     }
 
-    /// With the function that [`caller`] calls, exported as others are.
-    pub fn with_callee(mut self) -> Object {
-        self.more = export_record("callee");
-        self.more += &function("callee", "", "leal 1(%rdi), %eax\nret\n");
+    /// With functions that [`callers`] call, exported as others are.
+    pub fn with_callees(mut self, names: impl Iterator<Item = String>) -> Object {
+        self.callees.extend(names);
         self
     }
 
@@ -71,8 +70,8 @@ impl Object {
         for Export { name, value } in &self.copies {
             text += &function(name, &format!(".hidden {name}\n"), &returning(*value));
         }
-        let callee = self.more.find(".section .text").map_or("", |at| &self.more[at..]);
-        text + callee + &self.result_text(|name| format!("jmp {name}")) + END
+        self.callees.iter().for_each(|name| text += &adding(name));
+        text + &self.result_text(|name| format!("jmp {name}")) + END
     }
 
     /// With records, for jl-link.
@@ -82,7 +81,10 @@ impl Object {
             text += &export_record(name);
             text += &function(name, "", &returning(*value));
         }
-        text += &self.more;
+        for name in &self.callees {
+            text += &export_record(name);
+            text += &adding(name);
+        }
         for (i, dependency) in self.dependencies.iter().enumerate() {
             let symbol = format!("jl_dependency.{i}");
             let _ = write!(
@@ -119,11 +121,7 @@ impl Object {
         let Some((image, from, number)) = self.result else { return String::new() };
         let expected = super::value(from, number);
         let jump = jump(super::name(from, number));
-        function(&format!("p{image}_result"), "", &format!("{jump}\n"))
-            + &format!(
-                ".data\n.p2align 2\n.globl p{image}_expected\n.type p{image}_expected,@object\n\
-                 .size p{image}_expected, 4\np{image}_expected: .long {expected}\n"
-            )
+        counted(image, &format!("{jump}\n"), expected)
     }
 }
 
@@ -186,14 +184,73 @@ fn numbers(bytes: &[u8]) -> String {
     bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// `waiting` and `independent`: loops of so many calls as their argument says, by the instruction `call`.
-pub fn caller(call: &str) -> String {
-    let looped = |name: &str, argument: &str| {
+/// As far apart as lines of the cache are, so that no two share an entry of any predictor.
+fn adding(name: &str) -> String {
+    function(name, ".p2align 6\n", "endbr64\nleal 1(%rdi), %eax\nret\n")
+}
+
+/// `waiting` and `independent`: loops of so many calls as their argument says, to the first callee, by the instruction `call`
+/// gives for one; and `in_turn`, to all of `callees`, whose number divides the argument.
+pub fn callers(callees: usize, call: impl Fn(usize) -> String) -> String {
+    let looped = |name: &str, step: usize, calls: &str| {
         let body = format!(
-            "pushq %rbx\nmovl %edi, %ebx\nxorl %eax, %eax\n.p2align 5\n2: {argument}\n{call}\ndecl %ebx\njne 2b\n\
+            "pushq %rbx\nmovl %edi, %ebx\nxorl %eax, %eax\n.p2align 5\n2: {calls}\nsubl ${step}, %ebx\njne 2b\n\
              popq %rbx\nret\n"
         );
         function(name, "", &body)
     };
-    looped("waiting", "movl %eax, %edi") + &looped("independent", "movl %ebx, %edi") + END
+    let all: String = (0..callees).map(|n| format!("movl %eax, %edi\n{}\n", call(n))).collect();
+    looped("waiting", 1, &format!("movl %eax, %edi\n{}", call(0)))
+        + &looped("independent", 1, &format!("movl %ebx, %edi\n{}", call(0)))
+        + &looped("in_turn", callees, &all)
+        + END
+}
+
+/// Bytes of an object in a linkage blob.
+const DATA_SIZE: usize = 16;
+
+fn datum(image: usize, number: usize) -> String {
+    format!("p{image}_d{number}")
+}
+
+/// Library `image` with objects in its linkage blob that begin with their number.
+pub fn lender(image: usize, objects: usize) -> String {
+    let mut text = ".section jl_linkage,\"awR\",@progbits\n.p2align 4\n".to_owned();
+    for number in 0..objects {
+        let name = datum(image, number);
+        let _ = write!(
+            text,
+            ".globl {name}\n.protected {name}\n.type {name},@object\n{name}: .quad {number}, 0\n\
+             .size {name}, {DATA_SIZE}\n"
+        );
+    }
+    text += &counted(image, "xorl %eax, %eax\nret\n", 0);
+    text + END
+}
+
+/// Library `image` with words in RELRO: pointers to these objects of library `from`, or a number where there is none.
+pub fn pointers(image: usize, from: usize, objects: impl Iterator<Item = Option<usize>>) -> String {
+    let mut text = ".section .data.rel.ro,\"aw\",@progbits\n.p2align 3\n".to_owned();
+    let mut last = (0, 0);
+    for (index, object) in objects.enumerate() {
+        match object {
+            Some(number) => {
+                let _ = writeln!(text, "cell{index}: .quad {}", datum(from, number));
+                last = (index, number);
+            }
+            None => text += ".quad 1\n",
+        }
+    }
+    let (index, number) = last;
+    text += &counted(image, &format!("movq cell{index}(%rip), %rax\nmovl (%rax), %eax\nret\n"), number);
+    text + END
+}
+
+/// What the driver calls, and what it expects.
+fn counted(image: usize, body: &str, expected: usize) -> String {
+    let symbol = format!("p{image}_expected");
+    function(&format!("p{image}_result"), "", body)
+        + &format!(
+            ".data\n.p2align 2\n.globl {symbol}\n.type {symbol},@object\n.size {symbol}, 4\n{symbol}: .long {expected}\n"
+        )
 }

@@ -1,0 +1,107 @@
+//! Calls through import slots, against calls through the procedure linkage table.
+
+use super::object::{self, Import, Object};
+use super::{link, plain_linker, program};
+use crate::bench::calls::parse;
+use crate::bench::measure::{interleave, median, paired};
+use crate::bench::table::Table;
+use crate::command::run_ok;
+use crate::tools::Tools;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const ROUNDS: usize = 21;
+/// Callees that are called in turn: more than a few, and what a function of a large program may well call.
+const CALLEES: usize = 500;
+
+pub const LEGEND: &str = "\
+ns per call, by a loop in a library to functions of another library that add one and return: through the procedure linkage table of a \
+plain shared object, bound at load; through one with landing pads for indirect branches (-z force-ibt), as distributions have that \
+compile with -fcf-protection; and through import slots. One callee: each call waits for the last one's result, or none does. \
+Many: 500 callees, each in a line of its own, one after the other. Ratios are to the plain table.";
+
+/// A kind of caller.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plt,
+    IbtPlt,
+    Slot,
+}
+
+pub fn measure(tools: &Tools, folder: &Path) -> Result<Table> {
+    let driver = program(folder, "slot")?;
+    let kinds = [Kind::Plt, Kind::IbtPlt, Kind::Slot];
+    let mut folders = Vec::new();
+    for (kind, name) in kinds.into_iter().zip(["call-plt", "call-ibt", "call-slot"]) {
+        folders.push(build(tools, &folder.join(name), kind)?);
+    }
+    let mut table = Table::new(&[
+        "calls",
+        "PLT, ns",
+        "PLT for IBT, ns",
+        "import slot, ns",
+        "PLT for IBT : PLT",
+        "import slot : PLT",
+        "at most",
+    ]);
+    for (loop_name, words) in [
+        ("waiting", "one callee, each waits for the last one's result"),
+        ("independent", "one callee, independent of each other"),
+        ("in_turn", "many callees in turn"),
+    ] {
+        let samples = interleave(&format!("calls, {words}"), ROUNDS, &folders, |folder| {
+            let ran = run_ok(Command::new(&driver).arg(folder.join("libp1.so")).arg(loop_name))?;
+            let measured = parse(&ran.stdout);
+            measured.map(|m| m.0).with_context(|| format!("no measurement from {}", ran.describe()))
+        })?;
+        let ratio = |kind: usize| paired(&samples[kind], &samples[0], |this, plt| this / plt).show(2);
+        table.row(vec![
+            words.into(),
+            format!("{:.2}", median(&samples[0])),
+            format!("{:.2}", median(&samples[1])),
+            format!("{:.2}", median(&samples[2])),
+            ratio(1),
+            ratio(2),
+            "0.60".into(),
+        ]);
+    }
+    Ok(table)
+}
+
+fn callee(number: usize) -> String {
+    format!("callee{number}")
+}
+
+/// `libp0.so` with the callees and `libp1.so` with the loops.
+fn build(tools: &Tools, folder: &Path, kind: Kind) -> Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let callees = (0..CALLEES).map(callee);
+    let [lender, user] = ["p0.s", "p1.s"].map(|name| folder.join(name));
+    let callee_text = Object::new(vec![]).with_callees(callees);
+    if kind == Kind::Slot {
+        fs::write(&lender, callee_text.package())?;
+        link(&mut Command::new(tools.jl_cc()), &lender, 0, &[])?;
+        let library = folder.join("libp0.so");
+        let mut object = Object::new(vec![]);
+        object.depend_on(&library)?;
+        object.imports = (0..CALLEES).map(|n| Import { name: callee(n), dependency: 0 }).collect();
+        let call = |n: usize| format!("call *{}.import_slot(%rip)", callee(n));
+        fs::write(&user, object.package() + &object::callers(CALLEES, call))?;
+        link(&mut Command::new(tools.jl_cc()), &user, 1, &[library])?;
+    } else {
+        let linker = || {
+            let mut command = plain_linker();
+            if kind == Kind::IbtPlt {
+                command.arg("-Wl,-z,force-ibt");
+            }
+            command
+        };
+        fs::write(&lender, callee_text.plain())?;
+        link(&mut linker(), &lender, 0, &[])?;
+        fs::write(&user, object::callers(CALLEES, |n| format!("call {}@PLT", callee(n))))?;
+        link(&mut linker(), &user, 1, &[folder.join("libp0.so")])?;
+    }
+    Ok(folder.to_owned())
+}
