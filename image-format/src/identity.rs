@@ -45,6 +45,35 @@ impl std::fmt::Display for Identity {
     }
 }
 
+/// Before the identity in a name: LLVM's own mark for local functions that become global under a name of their own, which
+/// demanglers know and leave out, with digits that they take for such a mark.
+const GLOBAL: &str = ".llvm.";
+
+/// The name of a function whose front end made it local, for all objects that have the same one. Of the front end's name
+/// the hash that Rust puts at the end is left out, which depends on the crate.
+pub fn global_name(local: &str, identity: &Identity) -> String {
+    format!("{}{GLOBAL}{}", without_hash(local), identity.to_string().to_uppercase())
+}
+
+/// Whether this is a name by [`global_name`].
+pub fn is_global_name(name: &str) -> bool {
+    let identity = name.rsplit_once(GLOBAL).map(|(_, identity)| identity);
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte);
+    identity.is_some_and(|identity| identity.len() == 32 && identity.bytes().all(is_digit))
+}
+
+/// `_ZN3foo17h0123456789abcdefE` is `_ZN3fooE` with 16 digits of a hash.
+fn without_hash(name: &str) -> std::borrow::Cow<'_, str> {
+    let hashed = name.strip_suffix('E').filter(|_| name.starts_with("_ZN"));
+    let split = hashed.and_then(|hashed| hashed.split_at_checked(hashed.len().checked_sub(19)?));
+    match split {
+        Some((rest, hash)) if hash.starts_with("17h") && hash[3..].bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("{rest}E").into()
+        }
+        _ => name.into(),
+    }
+}
+
 /// The hash of canonical bytes; `parts` are told apart.
 pub fn hash_bytes(parts: &[&[u8]]) -> Hash {
     let mut hasher = blake3::Hasher::new_derive_key(BYTES);
@@ -147,6 +176,24 @@ mod tests {
     }
 
     /// What this version of the format says, for other implementations; a change here needs a new [`VERSION`].
+    #[test]
+    fn global_names_keep_the_source_and_lose_the_crate() {
+        let identity = Identity([0xa5; 16]);
+        let digits = "A5".repeat(16);
+        for (local, kept) in [
+            ("_ZN5alloc3vec12Vec$LT$T$GT$4push17h0123456789abcdefE", "_ZN5alloc3vec12Vec$LT$T$GT$4pushE"),
+            ("_ZN5alloc3vec17h0123456789abcdeE", "_ZN5alloc3vec17h0123456789abcdeE"),
+            ("_RNvCs1_5alloc3one", "_RNvCs1_5alloc3one"),
+            ("_ZL3onev", "_ZL3onev"),
+            ("E", "E"),
+        ] {
+            let name = global_name(local, &identity);
+            assert_eq!(name, format!("{kept}.llvm.{digits}"));
+            assert!(is_global_name(&name) && !is_global_name(local), "{name}");
+        }
+        assert!(!is_global_name("one.llvm.13017883462586295322"), "LLVM's own");
+    }
+
     #[test]
     fn test_vectors() {
         assert_eq!(VERSION, 1);

@@ -19,6 +19,7 @@ use crate::require;
 use crate::response;
 use crate::retarget;
 use crate::scan::{self, Inputs};
+use crate::separate::Separate;
 use image_format::cpu::Arch;
 use image_format::package_report;
 use image_format::report::Line;
@@ -83,17 +84,27 @@ fn link(invocation: &Invocation) -> anyhow::Result<ExitCode> {
     if let Some(reason) = invocation.plain_reason() {
         return plain(&lld, invocation, reason);
     }
+    let separate = invocation.own.separately.then(|| Separate::new(invocation)).transpose()?;
+    let result = link_objects(&lld, separate.as_ref().map_or(invocation, |separate| &separate.invocation));
+    if let Some(separate) = separate.filter(|_| invocation.own.keep_temps) {
+        eprintln!("jl-link: compiled bitcode is kept in {}", separate.keep().display());
+    }
+    result
+}
+
+/// Links what is no bitcode, or what lld is to make of it.
+fn link_objects(lld: &Lld, invocation: &Invocation) -> anyhow::Result<ExitCode> {
     let inputs = scan::scan(invocation)?;
     if !inputs.has_clones() && !inputs.has_julia_shards() {
         packages::base::no_image(invocation)?;
-        return Ok(without_clones(&lld, invocation, &inputs, &[], &[])?);
+        return Ok(without_clones(lld, invocation, &inputs, &[], &[])?);
     }
     let stage = Stage::beside(&invocation.output())?;
     let result = if inputs.has_clones() {
-        image(&lld, invocation, &inputs, &stage)
+        image(lld, invocation, &inputs, &stage)
     } else {
         let room = first_room(&inputs, &invocation.output())?;
-        julia_image(&lld, invocation, &inputs, &stage, room)
+        julia_image(lld, invocation, &inputs, &stage, room)
     };
     if invocation.own.keep_temps {
         eprintln!("jl-link: temporary files are kept in {}", stage.keep().display());

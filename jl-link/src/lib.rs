@@ -42,6 +42,7 @@ pub mod require;
 pub mod response;
 pub mod retarget;
 pub mod scan;
+pub mod separate;
 pub mod shims;
 pub mod tail;
 

@@ -221,7 +221,7 @@ impl Stage {
     }
 
     /// Writes a file into the directory.
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         let path = self.path(name);
         std::fs::write(&path, bytes).map_err(|cause| Error::Write { path: path.clone(), cause })?;
         Ok(path)

@@ -69,14 +69,14 @@ pub fn merge(
     let mut merged = match section {
         Some(section) => merge_functions(elf, &section, inputs, members)?,
         None => {
-            package.drop_own_data(&elf, &[]);
+            package.drop_own_data(&elf, &[], &inputs.copies);
             if package.is_empty() {
                 return Ok(None);
             }
             without_functions(elf)?
         }
     };
-    package.drop_own_data(&merged.elf, &merged.functions);
+    package.drop_own_data(&merged.elf, &merged.functions, &inputs.copies);
     package.keep_copies(&merged.elf, &mut merged.functions, dependencies)?;
     Ok(Some(with_lists(merged, &package)?))
 }

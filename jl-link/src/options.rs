@@ -29,6 +29,8 @@ pub struct OwnOptions {
     pub keep_fallback: bool,
     /// The output takes nothing from other images.
     pub base: bool,
+    /// Bitcode is compiled file by file before the link.
+    pub separately: bool,
     pub summary: bool,
     pub verbose: bool,
     pub keep_temps: bool,
@@ -54,6 +56,9 @@ USAGE: clang-22 --ld-path=/path/to/jl-link ... (or jl-cc, which does that), with
   --jl-keep-fallback what objects of jl-cc --jl-package have in common with a dependency stays, and runs where the
                      dependency is missing or another one; the image does not ask for it to be loaded
   --jl-base          make a base image: it takes nothing from other images, and its load verifies its header alone
+  --jl-separately    compile each file of bitcode among the inputs for itself, where lld would optimise all of them together:
+                     so packages work with it. Package images among the inputs are dependencies, and an output with Rust's
+                     metadata, which crates are compiled against, is a package itself (cargo jl --jl-package asks for this)
   --jl-summary       print a short summary on stderr (also: environment JL_LINK_SUMMARY=1)
   --jl-verbose       print the lld command line on stderr
   --jl-tunable       leave all calls between clones on their slots, so that each can be changed at run time
@@ -147,6 +152,7 @@ impl OwnOptions {
             }
             b"cache-clear" => return Err(Error::Option { option, problem: "takes no value" }),
             b"help" => &mut self.help,
+            b"separately" => &mut self.separately,
             b"summary" => &mut self.summary,
             b"verbose" => &mut self.verbose,
             b"keep-temps" => &mut self.keep_temps,

@@ -10,6 +10,7 @@ use crate::notes;
 use crate::packages::copies::{self, Copies};
 use crate::packages::references;
 use image_format::cpu::{Arch, EM_AARCH64, EM_X86_64};
+use image_format::identity::is_global_name;
 use image_format::julia::TableName;
 use image_format::layout::{
     DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, HEADER_SECTION, IMPORT_SECTION, LINKAGE_SECTION,
@@ -89,8 +90,11 @@ pub struct Inputs {
     pub libraries: Vec<PathBuf>,
     /// Pointers to data by the name that they ask for, where dependencies are given that may have it.
     pub pointers: HashMap<String, usize>,
-    /// What objects define, where dependencies are given that may have the same.
+    /// What objects define, where dependencies are given that may have the same, or functions are offered that had a name of their
+    /// object's only.
     pub copies: Vec<Copies>,
+    /// There are such functions.
+    pub has_named: bool,
 }
 
 impl Inputs {
@@ -133,6 +137,12 @@ pub fn scan(invocation: &Invocation) -> Result<Inputs> {
         }
         scan_member(invocation, machine.flatten(), member, &mut found)
     })?;
+    if found.has_named && found.copies.is_empty() {
+        inputs::for_each(invocation, &mut |member| {
+            note_copies(&member, &mut found);
+            Ok(())
+        })?;
+    }
     found.arch = machine.unwrap_or(Some(Arch::HOST));
     check_lists(&found)?;
     Ok(found)
@@ -183,6 +193,15 @@ fn scan_member(
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+fn note_copies(member: &Member<'_>, found: &mut Inputs) {
+    let Ok(header) = Header::parse(member.bytes) else { return };
+    if let Ok(sections) = header.sections(LittleEndian, member.bytes)
+        && header.e_type.get(LittleEndian) == elf::ET_REL
+    {
+        found.copies.push(copies::read(member.name.clone(), member.certain, member.bytes, &sections));
     }
 }
 
@@ -254,7 +273,7 @@ fn scan_object(
     }
     note_symbols(member, machine, sections, found);
     if !invocation.own.dependencies.is_empty() {
-        found.copies.push(copies::read(member.name.clone(), member.certain, member.bytes, sections));
+        note_copies(member, found);
         if let Some(arch) = Arch::from_elf_machine(machine.into()) {
             for (name, count) in references::pointers(arch, member.bytes, sections) {
                 found.has_packages = true;
@@ -351,6 +370,8 @@ fn note_symbols(member: &Member<'_>, machine: u16, sections: &SectionTable<'_, H
     let Ok(symbols) = sections.symbols(LittleEndian, member.bytes, elf::SHT_SYMTAB) else { return };
     for symbol in symbols.iter() {
         let Ok(name) = symbols.symbol_name(LittleEndian, symbol) else { continue };
+        found.has_named |=
+            symbol.st_bind() == elf::STB_WEAK && std::str::from_utf8(name).is_ok_and(is_global_name);
         if symbol.st_type() == elf::STT_GNU_IFUNC {
             found.ifuncs.insert(String::from_utf8_lossy(name).into_owned());
         } else if name.starts_with(b"jl_") && symbol.st_shndx.get(LittleEndian) != elf::SHN_UNDEF {

@@ -19,6 +19,9 @@ cargo jl is cargo with one addition: programs, libraries and tests that it links
 and choose among it at start. All of cargo's subcommands and options work; these are added:
   --jl-targets=LIST  the CPUs, separated by ';', baseline first, in Julia's grammar
                      (default: JULIA_CPU_TARGET, or else 'x86-64;x86-64-v3')
+  --jl-package       let libraries use functions of dylib crates in place of their own: these export what they have, and
+                     what is linked with them takes it. The standard library is linked dynamically, so that there
+                     is one for all; a crate is compiled in one piece
   --jl-summary       print what each link made of it (this and jl-link's other options go to jl-link)
   --jl-help          print this text
 Files are in target/TRIPLE/, as with cargo's --target: so build scripts and procedural macros stay as they are.
@@ -115,7 +118,7 @@ fn set_flags(
     targets: Option<&str>,
     request: &Request,
 ) -> anyhow::Result<()> {
-    let ours = our_flags(&beside("jl-cc")?, targets, &request.for_linker)?;
+    let ours = our_flags(&beside("jl-cc")?, targets, request)?;
     let all = |users: Option<Flags>| -> anyhow::Result<String> {
         let mut flags = users.unwrap_or_default();
         ours.iter().for_each(|flag| flags.push(flag));
@@ -131,21 +134,30 @@ fn set_flags(
 
 /// Flags of rustc. The linker stands here and not in cargo's configuration, where it would hold for build
 /// scripts too. A link gets the target list as an option, so that cargo sees another list as another build.
-fn our_flags(linker: &Path, targets: Option<&str>, for_linker: &[OsString]) -> anyhow::Result<Vec<String>> {
+fn our_flags(linker: &Path, targets: Option<&str>, request: &Request) -> anyhow::Result<Vec<String>> {
     let linker = linker.to_str().with_context(|| format!("{} is not UTF-8", linker.display()))?;
     let mut flags = vec!["-Clinker-plugin-lto".to_string(), format!("-Clinker={linker}")];
     // After what the user may have chosen: only lld takes the plugin.
     flags.push("-Clink-arg=-fuse-ld=lld".into());
+    if request.packages {
+        // What the front end wrote is what identities are of.
+        let packages = ["-Cno-prepopulate-passes", "-Cprefer-dynamic", "-Clink-arg=--jl-separately"];
+        flags.extend(packages.map(String::from));
+    }
     flags.extend(targets.map(|list| format!("-Clink-arg=--jl-targets={list}")));
-    flags.extend(for_linker.iter().map(|option| format!("-Clink-arg={}", option.to_string_lossy())));
+    flags.extend(request.for_linker.iter().map(|option| format!("-Clink-arg={}", option.to_string_lossy())));
     Ok(flags)
 }
 
-/// rustc's own link-time optimisation would vectorise before anything is cloned, and be done twice.
+/// rustc's own link-time optimisation would vectorise before anything is cloned, and be done twice. In packages a crate is one
+/// module: between several, instances of generic code are no longer local, and nothing is inlined.
 fn set_profiles(command: &mut Command, request: &Request) {
     for profile in ["dev", "test", "release", "bench"].into_iter().chain(request.profile.as_deref()) {
         let name = profile.to_uppercase().replace('-', "_");
         command.env(format!("CARGO_PROFILE_{name}_LTO"), "off");
+        if request.packages {
+            command.env(format!("CARGO_PROFILE_{name}_CODEGEN_UNITS"), "1");
+        }
     }
 }
 
@@ -178,10 +190,13 @@ mod tests {
 
     #[test]
     fn flags_name_the_linker_and_the_targets() {
-        let flags =
-            our_flags(Path::new("/opt/jl-cc"), Some("x86-64;haswell"), &["--jl-summary".into()]).unwrap();
+        let request =
+            |packages| Request { packages, for_linker: vec!["--jl-summary".into()], ..Request::default() };
+        let flags = |packages| {
+            our_flags(Path::new("/opt/jl-cc"), Some("x86-64;haswell"), &request(packages)).unwrap()
+        };
         assert_eq!(
-            flags,
+            flags(false),
             [
                 "-Clinker-plugin-lto",
                 "-Clinker=/opt/jl-cc",
@@ -190,6 +205,10 @@ mod tests {
                 "-Clink-arg=--jl-summary",
             ]
         );
+        let of_packages = flags(true);
+        for flag in ["-Cno-prepopulate-passes", "-Cprefer-dynamic", "-Clink-arg=--jl-separately"] {
+            assert!(of_packages.iter().any(|found| found == flag), "{flag}: {of_packages:?}");
+        }
     }
 
     #[test]

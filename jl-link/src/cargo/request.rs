@@ -11,6 +11,8 @@ pub struct Request {
     pub targets: Option<String>,
     /// Options for jl-link as they were written.
     pub for_linker: Vec<OsString>,
+    /// Dylib crates lend functions to what is linked with them.
+    pub packages: bool,
     pub help: bool,
     /// `--target`: LLVM's names of the platforms.
     pub triples: Vec<String>,
@@ -40,6 +42,10 @@ impl Request {
             let text = arg.to_string_lossy().into_owned();
             if let Some(list) = text.strip_prefix("--jl-targets=") {
                 request.targets = Some(list.into());
+                continue;
+            }
+            if text == "--jl-package" {
+                request.packages = true;
                 continue;
             }
             if text == "--jl-targets" {
@@ -124,6 +130,7 @@ mod tests {
             "test",
             "--release",
             "--jl-targets=x86-64;haswell",
+            "--jl-package",
             "--jl-summary",
             "--target",
             "x86_64-unknown-linux-gnu",
@@ -132,6 +139,7 @@ mod tests {
         ]);
         let found = found.unwrap();
         assert_eq!(found.targets.as_deref(), Some("x86-64;haswell"));
+        assert!(found.packages);
         assert_eq!(found.for_linker, ["--jl-summary"]);
         assert_eq!(found.triples, ["x86_64-unknown-linux-gnu"]);
         assert_eq!(found.profile.as_deref(), Some("release"));

@@ -40,7 +40,7 @@ impl Late {
             return BTreeSet::new();
         }
         let own = Bindings::new(linked).own_among(&self.needs.others);
-        self.needs.who_needs(&own).intersection(&self.replaced).cloned().collect()
+        self.needs.who_needs(&own).into_keys().filter(|function| self.replaced.contains(function)).collect()
     }
 }
 
@@ -63,6 +63,9 @@ pub fn plan(
     bound: &BTreeSet<String>,
 ) -> Result<Planned> {
     let lenders = dependencies.lenders()?;
+    if lenders.is_empty() {
+        return Ok(Planned::Late(Late::default()));
+    }
     if invocation.own.keep_fallback {
         return room(invocation, inputs, &lenders).map(Planned::Late);
     }

@@ -7,8 +7,11 @@ use crate::elf::{Elf, Section};
 use crate::error::{Error, Result};
 use crate::merge::{Function, SLOT_SIZE, offset_from};
 use crate::packages::bindings::Bindings;
+use crate::packages::copies::Copies;
+use crate::packages::needs::Needs;
 use crate::packages::sizes::Exports;
 use crate::packages::stand_ins;
+use image_format::identity::is_global_name;
 use image_format::layout::{
     DEPENDENCY_FALLBACK, DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, ExportValue, Extent, IDENTITY_SIZE,
     IMPORT_SECTION, IMPORT_SLOT_SUFFIX, ImageHeader, Import, NOT_CLONED, REFERENCE_SECTION, SLOT_SUFFIX,
@@ -48,7 +51,7 @@ pub struct PackageCounts {
     /// Functions that are not offered, because records of different identities lead to them.
     pub exports_in_doubt: usize,
     /// Functions that are not offered, because they use data that this image keeps to itself where others leave it to the
-    /// dynamic linker (-Bsymbolic, a version script): by name, with the data's name.
+    /// dynamic linker (-Bsymbolic, a version script), in Rust code too: by name, with the other's name.
     pub exports_with_own_data: BTreeMap<String, String>,
     /// Bytes of data that other images may refer to.
     pub linkage: u64,
@@ -238,12 +241,16 @@ impl Lists {
         self.dependencies.len() as u32 - 1
     }
 
-    /// Functions that use data of which the dynamic linker does not make one with that of other images are offered to nobody.
-    pub fn drop_own_data(&mut self, elf: &Elf, functions: &[Function]) {
+    /// Functions that use data of which the dynamic linker does not make one with that of other images are offered to nobody. Nor
+    /// are such that had a name of their object's only (`copies` tells what those need) and need what the image keeps to itself: where
+    /// Rust's standard library is part of the image, there is another one in each, with an allocator and panics of its own.
+    pub fn drop_own_data(&mut self, elf: &Elf, functions: &[Function], copies: &[Copies]) {
         if self.exports.is_empty() {
             return;
         }
-        let own_data = Bindings::new(elf).own_data();
+        let bindings = Bindings::new(elf);
+        let (own_data, needs) = (bindings.own_data(), Needs::new(copies));
+        let own_needs = needs.who_needs(&bindings.own_among(&needs.others));
         let by_slot: HashMap<u64, &Function> = functions.iter().map(|f| (f.slot, f)).collect();
         let names: HashMap<u64, &str> = elf
             .symbols
@@ -255,8 +262,10 @@ impl Lists {
         self.exports.retain(|identity, address| {
             let cloned = arch::trampoline(elf.arch, elf, *address).and_then(|slot| by_slot.get(&slot));
             let starts = cloned.map_or_else(|| vec![*address], |function| function.bodies.clone());
-            let Some(data) = starts.iter().find_map(|start| own_data.get(start)) else { return true };
             let name = names.get(address).map_or_else(|| hex(identity), |name| name.to_string());
+            let needed = own_needs.get(&name).filter(|_| is_global_name(&name));
+            let own = starts.iter().find_map(|start| own_data.get(start)).or(needed);
+            let Some(data) = own else { return true };
             counts.exports_with_own_data.insert(name, data.clone());
             false
         });

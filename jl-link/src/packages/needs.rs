@@ -35,20 +35,21 @@ impl Needs {
         needs
     }
 
-    /// The functions that need one of `names`, by themselves or because of others of known content that they call.
-    pub fn who_needs(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+    /// The functions that need one of `names`, by themselves or because of others of known content that they call; and which one.
+    pub fn who_needs(&self, names: &BTreeSet<String>) -> BTreeMap<String, String> {
         let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (function, needs) in &self.of {
             for name in needs {
                 users.entry(name).or_default().push(function);
             }
         }
-        let mut found: BTreeSet<String> = BTreeSet::new();
-        let mut work: Vec<&str> = names.iter().map(String::as_str).collect();
-        while let Some(name) = work.pop() {
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
+        let mut work: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+        while let Some((name, cause)) = work.pop() {
             for user in users.get(name).into_iter().flatten() {
-                if found.insert(user.to_string()) {
-                    work.push(user);
+                if !found.contains_key(*user) {
+                    found.insert(user.to_string(), cause.to_string());
+                    work.push((user, cause));
                 }
             }
         }
@@ -83,8 +84,12 @@ mod tests {
         ];
         let needs = Needs::new(&[Copies { groups, alone: set(&["strong", "main"]), ..Copies::default() }]);
         assert_eq!(needs.others, set(&["strong", "x"]));
-        assert_eq!(needs.who_needs(&set(&["x"])), set(&["f", "g", "h"]));
-        assert_eq!(needs.who_needs(&set(&["strong"])), set(&["f", "g"]));
-        assert_eq!(needs.who_needs(&set(&[])), set(&[]));
+        let who = |names: &[&str]| needs.who_needs(&set(names)).into_iter().collect::<Vec<_>>();
+        let because_of = |name: &str, who: &[&str]| {
+            who.iter().map(|function| (function.to_string(), name.to_string())).collect::<Vec<_>>()
+        };
+        assert_eq!(who(&["x"]), because_of("x", &["f", "g", "h"]));
+        assert_eq!(who(&["strong"]), because_of("strong", &["f", "g"]));
+        assert_eq!(who(&[]), []);
     }
 }

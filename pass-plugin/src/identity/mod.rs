@@ -28,7 +28,15 @@ use image_format::sharing::Sharing;
 pub struct Identified {
     pub function: Function,
     pub identity: Identity,
-    pub sharing: Sharing,
+    /// Whether another image may use it, if it has a name by which others know it.
+    pub content: Sharing,
+}
+
+impl Identified {
+    /// Whether another image may use it.
+    pub fn sharing(&self) -> Sharing {
+        if self.function.is_local() { Sharing::Local } else { self.content }
+    }
 }
 
 /// The identities of all functions that are defined in the module, in its order. `compiled` is what else their code
@@ -42,7 +50,7 @@ pub fn identify(module: Module, compiled: &str) -> Vec<Identified> {
     let functions = read.functions.iter().map(|(function, symbol)| Identified {
         function: *function,
         identity: Identity::of(&hashes[*symbol], &environment),
-        sharing: verdicts[*symbol],
+        content: verdicts[*symbol],
     });
     functions.collect()
 }

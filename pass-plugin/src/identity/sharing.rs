@@ -15,7 +15,7 @@ pub struct Facts {
     pub exact: bool,
 }
 
-/// The verdict on each node, in their order; what is no function's definition has none of use.
+/// The verdict on each node, in their order, but for whether it is local; what is no function's definition has none of use.
 pub fn decide(nodes: &[Node], facts: &[Facts], components: &Components) -> Vec<Sharing> {
     let inherited = inherited(nodes, facts, components);
     facts.iter().zip(inherited).map(|(facts, inherited)| verdict(facts, inherited)).collect()
@@ -25,7 +25,6 @@ pub fn decide(nodes: &[Node], facts: &[Facts], components: &Components) -> Vec<S
 fn verdict(facts: &Facts, inherited: Option<Sharing>) -> Sharing {
     let symbol = facts.symbol;
     let own = [
-        (symbol.has(Symbol::LOCAL), Sharing::Local),
         (symbol.has(Symbol::AVAILABLE_EXTERNALLY), Sharing::Elsewhere),
         (symbol.has(Symbol::REPLACEABLE), Sharing::Replaceable),
         (symbol.has(Symbol::NAKED), Sharing::Naked),

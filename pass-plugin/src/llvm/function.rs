@@ -153,6 +153,15 @@ impl Function {
         llvm!(LLVMSetUnnamedAddress(self.0.0, LLVMUnnamedAddr::LLVMGlobalUnnamedAddr));
     }
 
+    /// Makes a local function one of which every object that uses it has a copy, hidden in its image, in a group of its own.
+    pub fn make_inline(self, module: Module, name: &str) {
+        self.set_name(name);
+        llvm!(LLVMSetLinkage(self.0.0, Linkage::LLVMLinkOnceODRLinkage));
+        llvm!(LLVMSetVisibility(self.0.0, LLVMVisibility::LLVMHiddenVisibility));
+        self.set_dso_local();
+        self.set_own_comdat(module);
+    }
+
     /// A copy of the function in the same module, with a debug-info subprogram of its own.
     pub fn clone_body(self) -> Function {
         Function(Value(llvm!(shim::jl_cpp_clone_function(self.0.0))))

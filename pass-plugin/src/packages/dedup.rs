@@ -7,7 +7,7 @@
 use super::carrier;
 use super::dependencies::{Dependencies, Offer};
 use super::plan::{Candidate, Decision, at_once, plan};
-use super::weight::{self, Body};
+use super::{naming, weight};
 use crate::annotate;
 use crate::llvm::{Function, Linkage, Module, OtherUses, SymbolFacts, Value};
 use crate::packages::carrier::Known;
@@ -72,14 +72,10 @@ impl Found {
 
     /// Those that nobody will inline.
     fn large(&self, module: Module) -> Vec<bool> {
-        let defined: Vec<Function> = module.functions().filter(|f| !f.is_declaration()).collect();
-        let places: HashMap<Value, usize> = defined.iter().enumerate().map(|(i, f)| (**f, i)).collect();
-        let body = |function: &Function| {
-            let (calls, own) = function.weigh();
-            Body { own, calls: calls.iter().filter_map(|callee| places.get(callee).copied()).collect() }
-        };
-        let large = weight::large(&defined.iter().map(body).collect::<Vec<_>>());
-        self.functions.iter().map(|function| large[places[&**function]]).collect()
+        let (defined, bodies) = naming::weighed(module);
+        let large: HashMap<Value, bool> =
+            defined.iter().map(|function| **function).zip(weight::large(&bodies)).collect();
+        self.functions.iter().map(|function| large[&**function]).collect()
     }
 
     /// Leaves out those that are `leaving` if they can, with the report: of all, or of these if some stay for now.

@@ -64,6 +64,11 @@ impl Dependencies {
         self.0.is_empty()
     }
 
+    /// Whether one of them exports this identity.
+    pub fn has(&self, identity: &Identity) -> bool {
+        self.0.iter().any(|named| named.image.package().find(&identity.0).is_some())
+    }
+
     /// What a function's own name and identity find; the first dependency that has it counts.
     pub fn offer(&self, name: &str, identity: &Identity) -> Offer {
         let found = |named: &Named| named.image.package().find(&identity.0).is_some();

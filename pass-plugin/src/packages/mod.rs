@@ -1,7 +1,7 @@
 //! Packages: functions that other images may use, and functions of other images that are used in place of own ones.
 //!
-//! [`identify`] (before anything is changed: identities, kept with the functions by [`carrier`]) -> [`dedup`] of what is too
-//! large to be inlined ([`weight`]) -> LLVM simplifies, and inlines what it wants -> [`dedup`] (what a dependency has leaves
+//! [`identify`] (before anything is changed: identities, kept with the functions by [`carrier`]; [`naming`] of local ones) ->
+//! [`dedup`] of what is too large to be inlined ([`weight`]) -> LLVM simplifies, and inlines what it wants -> [`dedup`] (what a dependency has leaves
 //! the module; [`plan`] is the pure decision) -> clones -> [`export`] (a record for each function that others may use).
 //!
 //! Nothing of this happens under link-time optimisation: what is inlined into what is known only when all objects are
@@ -11,6 +11,7 @@ pub mod carrier;
 pub mod dedup;
 pub mod dependencies;
 pub mod export;
+pub mod naming;
 pub mod plan;
 pub mod weight;
 
@@ -20,6 +21,7 @@ use crate::identity::{self, Identified};
 use crate::llvm::Module;
 use crate::settings::Settings;
 use carrier::Known;
+use dependencies::Dependencies;
 use image_format::layout::IMPORT_SECTION;
 use image_format::sharing::Sharing;
 
@@ -54,21 +56,23 @@ pub fn identify_if_asked(module: Module, settings: &EmitSettings) -> Result<bool
     Ok(identified)
 }
 
-/// Keeps the identity, or the reason why nobody else may use it, with each function that is not local.
+/// Keeps the identity, or the reason why nobody else may use it, with each function that is not local, or need not be.
 ///
 /// # Errors
 /// As [`annotate::compiled_for`].
 pub fn identify(module: Module, settings: &EmitSettings) -> Result<bool, String> {
-    if module.has_flag(IDENTIFIED) || annotate::image_arch(module).is_none() {
+    let Some(arch) = annotate::image_arch(module).filter(|_| !module.has_flag(IDENTIFIED)) else {
         return Ok(false);
+    };
+    let identified = identities(module, settings)?;
+    for found in identified.iter().filter(|found| !found.function.is_local()) {
+        let known = match found.content {
+            Sharing::Shareable => Known::Identity(found.identity),
+            other => Known::Unshareable(other),
+        };
+        carrier::write(module, found.function, known);
     }
-    for found in identities(module, settings)? {
-        if found.sharing == Sharing::Shareable {
-            carrier::write(module, found.function, Known::Identity(found.identity));
-        } else if !found.function.is_local() {
-            carrier::write(module, found.function, Known::Unshareable(found.sharing));
-        }
-    }
+    naming::name(module, &identified, &Dependencies::open(arch)?, is_package());
     module.set_flag(IDENTIFIED, 1);
     Ok(true)
 }
@@ -88,7 +92,7 @@ pub fn run(module: Module, parameters: &str) -> Result<bool, String> {
         return identify(module, &settings);
     }
     for found in identities(module, &settings)? {
-        println!("{} {} {}", found.identity, found.sharing.word(), found.function.name());
+        println!("{} {} {}", found.identity, found.sharing().word(), found.function.name());
     }
     Ok(true)
 }

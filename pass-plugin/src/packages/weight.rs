@@ -1,7 +1,7 @@
 //! How much code a function will be once it is simplified, roughly, before it is; pure.
 //!
 //! What a dependency has leaves the module late, so that callers may inline it. What is too large for that can leave at
-//! once, and need not be simplified.
+//! once, and need not be simplified. And what is so small that it is inlined wherever it is called need not be offered to others.
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -9,6 +9,8 @@ use petgraph::graph::{DiGraph, NodeIndex};
 /// From here on a function is inlined nowhere: four times what LLVM's inliner takes at most without a profile, as it counts
 /// (threshold 225, an instruction is 5), because what is counted here is not simplified.
 const LARGE: u32 = 180;
+/// From here on a function may be too large to be inlined everywhere.
+const LASTING: u32 = LARGE / 4;
 /// A call that stays, in instructions, as the inliner counts it: 25 for the call, and its arguments.
 const CALL: u32 = 6;
 
@@ -23,6 +25,15 @@ pub struct Body {
 
 /// Which functions are too large to be inlined, what they inline themselves included.
 pub fn large(bodies: &[Body]) -> Vec<bool> {
+    weights(bodies).into_iter().map(|weight| weight >= LARGE).collect()
+}
+
+/// Which functions may be left when all is simplified.
+pub fn lasting(bodies: &[Body]) -> Vec<bool> {
+    weights(bodies).into_iter().map(|weight| weight >= LASTING).collect()
+}
+
+fn weights(bodies: &[Body]) -> Vec<u32> {
     let mut graph: DiGraph<(), (), usize> = DiGraph::default();
     for _ in bodies {
         graph.add_node(());
@@ -41,7 +52,7 @@ pub fn large(bodies: &[Body]) -> Vec<bool> {
             weights[member.index()] = calls.fold(body.own, u32::saturating_add).min(LARGE);
         }
     }
-    weights.into_iter().map(|weight| weight >= LARGE).collect()
+    weights
 }
 
 #[cfg(test)]
@@ -57,6 +68,7 @@ mod tests {
         // 0 inlines 1 twice; 2 calls 0, which is large by then.
         let bodies = [body(10, &[1, 1]), body(40, &[]), body(80, &[0]), body(LARGE - CALL, &[0])];
         assert_eq!(large(&bodies), [true, false, false, true]);
+        assert_eq!(lasting(&bodies), [true, false, true, true]);
     }
 
     #[test]

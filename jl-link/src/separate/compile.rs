@@ -1,0 +1,121 @@
+//! Bitcode becomes objects by jl-cc, as many at a time as there are cores.
+
+use super::units::Unit;
+use crate::arch;
+use crate::args::Invocation;
+use crate::error::{Error, Result};
+use crate::llvm::beside_self;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// How everything in one link is compiled.
+pub struct Compiler {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(&'static str, Option<OsString>)>,
+    verbose: bool,
+}
+
+impl Compiler {
+    /// # Errors
+    /// jl-cc is not beside this program, or a dependency's name cannot stand in a list.
+    pub fn new(invocation: &Invocation, dependencies: &[PathBuf], is_package: bool) -> Result<Compiler> {
+        let program = beside_self("jl-cc").unwrap_or_else(|| "jl-cc".into());
+        let list = std::env::join_paths(dependencies).map_err(|_| Error::Option {
+            option: "--jl-dep".into(),
+            problem: "names a file with ':' in its name, which separates files in the list JL_DEPS; rename it",
+        })?;
+        // Copies are to stay: what they have in common with an image is the linker's to find.
+        let list = (!dependencies.is_empty() && !invocation.own.keep_fallback).then_some(list);
+        let asked = is_package || invocation.own.keep_fallback;
+        let mut environment = vec![("JL_DEPS", list)];
+        if asked {
+            environment.push(("JL_PACKAGE", Some("1".into())));
+        }
+        let arguments = arguments(invocation);
+        Ok(Compiler { program, arguments, environment, verbose: invocation.own.verbose })
+    }
+
+    /// # Errors
+    /// The first of the list that cannot be compiled; clang has said why.
+    pub fn compile(&self, units: &[Unit]) -> Result<()> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let workers = cores.min(units.len());
+        // A single large unit is taken apart by the plugin instead.
+        let threads = (cores / workers.max(1)).max(1);
+        let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let work = || {
+            while let Some((place, unit)) =
+                Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|place| Some((place, units.get(place)?)))
+            {
+                if let Err(error) = self.one(unit, threads)
+                    && let Ok(mut failed) = failed.lock()
+                {
+                    next.store(units.len(), Ordering::Relaxed);
+                    failed.push((place, error));
+                }
+            }
+        };
+        thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
+        let mut failed = failed.into_inner().unwrap_or_default();
+        failed.sort_by_key(|(place, _)| *place);
+        failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    fn one(&self, unit: &Unit, threads: usize) -> Result<()> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(&unit.bitcode).arg("-o").arg(&unit.object);
+        for (name, value) in &self.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if std::env::var_os("JULIA_IMAGE_THREADS").is_none() {
+            command.env("JULIA_IMAGE_THREADS", threads.to_string());
+        }
+        if self.verbose {
+            eprintln!("jl-link: {}: {command:?}", unit.name);
+        }
+        let status = command.status();
+        let status = status.map_err(|cause| Error::Spawn { program: self.program.clone(), cause })?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Error::Input {
+            file: unit.name.clone(),
+            problem: "the bitcode could not be compiled".into(),
+            found: status.to_string(),
+            advice: "clang says above what is wrong with it",
+        })
+    }
+}
+
+/// What the linker was told for its own code generation, in clang's words.
+fn arguments(invocation: &Invocation) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = ["-c", "-x", "ir"].map(OsString::from).into();
+    arguments.push(format!("-O{}", level(invocation)).into());
+    // A module says itself whether it is for one; sections are what rustc and others ask for as a rule.
+    arguments.extend(["-fPIC", "-ffunction-sections", "-fdata-sections"].map(OsString::from));
+    if let Some(arch) = invocation.emulation.as_deref().and_then(arch::of_emulation) {
+        arguments.push(format!("--target={}-unknown-linux-gnu", arch.name()).into());
+    }
+    // Vendor and C library of a triple mean nothing for code.
+    arguments.push("-Wno-override-module".into());
+    arguments
+}
+
+/// The last of lld's options for the level of its optimisation; lld's own default is 2.
+fn level(invocation: &Invocation) -> String {
+    let words = invocation.plain.iter().map(|word| word.to_string_lossy());
+    let levels = words.filter_map(|word| {
+        let word = word.trim_start_matches('-').to_string();
+        let level = word.strip_prefix("plugin-opt=O").or_else(|| word.strip_prefix("lto-O"))?;
+        level.chars().all(|c| c.is_ascii_digit()).then(|| level.to_string())
+    });
+    levels.last().unwrap_or_else(|| "2".into())
+}

@@ -1,0 +1,134 @@
+//! Which inputs are bitcode, and what takes their place in the link.
+
+use crate::args::{InputName, Invocation};
+use crate::error::{Error, Result};
+use crate::inputs::is_bitcode;
+use crate::lld::Stage;
+use image_format::dependency::DependencyImage;
+use object::LittleEndian as LE;
+use object::elf;
+use object::read::archive::ArchiveFile;
+use object::read::elf::FileHeader;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+type Header = elf::FileHeader64<LE>;
+
+/// Where rustc puts what other crates are compiled against.
+const RUST_METADATA: &[u8] = b".rustc";
+
+/// A file of bitcode, to become an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// As messages name it.
+    pub name: String,
+    pub bitcode: PathBuf,
+    pub object: PathBuf,
+}
+
+/// What the inputs are.
+#[derive(Default)]
+pub struct Units {
+    pub bitcode: Vec<Unit>,
+    /// The words that take a file's place.
+    replaced: BTreeMap<OsString, Vec<OsString>>,
+    /// Images that offer functions.
+    pub packages: Vec<PathBuf>,
+    /// Other crates are compiled against the output: they should find its functions.
+    pub is_package: bool,
+}
+
+impl Units {
+    /// Looks at the files on the command line; what `-l` finds is left as it is. Members of archives are written into `stage`.
+    ///
+    /// # Errors
+    /// A file cannot be written, or an archive is damaged.
+    pub fn find(invocation: &Invocation, stage: &Stage) -> Result<Units> {
+        let mut units = Units::default();
+        for input in &invocation.inputs {
+            let InputName::File(path) = &input.what else { continue };
+            // A file that is not there is lld's to tell of.
+            let Ok(bytes) = std::fs::read(path) else { continue };
+            let word = path.clone().into_os_string();
+            if units.replaced.contains_key(&word) {
+                continue;
+            }
+            if bytes.starts_with(b"!<arch>\n") {
+                let words = units.archive(path, &bytes, input.whole_archive, stage)?;
+                units.replaced.extend(words.map(|words| (word, words)));
+            } else if is_bitcode(&bytes) {
+                let object = units.add(path.display().to_string(), path.clone(), stage);
+                units.replaced.insert(word, vec![object.into()]);
+            } else {
+                units.note(path, &bytes);
+            }
+        }
+        Ok(units)
+    }
+
+    pub fn in_place_of(&self, word: &OsStr) -> Option<Vec<OsString>> {
+        self.replaced.get(word).cloned()
+    }
+
+    fn add(&mut self, name: String, bitcode: PathBuf, stage: &Stage) -> PathBuf {
+        let object = stage.path(&format!("{}.o", self.bitcode.len()));
+        self.bitcode.push(Unit { name, bitcode, object: object.clone() });
+        object
+    }
+
+    /// The members of an archive that holds bitcode, as files that are linked where they would have been.
+    fn archive(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        whole: bool,
+        stage: &Stage,
+    ) -> Result<Option<Vec<OsString>>> {
+        let damaged = |cause: object::Error| Error::Input {
+            file: path.display().to_string(),
+            problem: "the archive is damaged".into(),
+            found: cause.to_string(),
+            advice: "build it again",
+        };
+        let mut members = Vec::new();
+        for member in ArchiveFile::parse(bytes).map_err(damaged)?.members() {
+            let member = member.map_err(damaged)?;
+            members.push((member.name(), member.data(bytes).map_err(damaged)?));
+        }
+        if !members.iter().any(|(_, data)| is_bitcode(data)) {
+            return Ok(None);
+        }
+        let mut words = Vec::new();
+        for (name, data) in members {
+            let name = OsStr::from_bytes(name);
+            let file = stage.write(&format!("{}-{}.member", self.replaced.len(), words.len()), data)?;
+            if is_bitcode(data) {
+                let object = self.add(format!("{}({})", path.display(), name.display()), file, stage);
+                words.push(object.into());
+            } else if data.starts_with(&elf::ELFMAG) {
+                words.push(file.into());
+            }
+        }
+        if !whole {
+            words.insert(0, "--start-lib".into());
+            words.push("--end-lib".into());
+        }
+        Ok(Some(words))
+    }
+
+    fn note(&mut self, path: &Path, bytes: &[u8]) {
+        let Ok(header) = Header::parse(bytes) else { return };
+        if header.e_type.get(LE) == elf::ET_DYN {
+            let offers = |image: DependencyImage| !image.package().exports.is_empty();
+            if DependencyImage::open(path).is_ok_and(offers) {
+                self.packages.push(path.to_owned());
+            }
+        } else if let Ok(sections) = header.sections(LE, bytes) {
+            let is_metadata =
+                |s: &elf::SectionHeader64<LE>| sections.section_name(LE, s) == Ok(RUST_METADATA);
+            self.is_package |= sections.iter().any(is_metadata);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+; Local functions that nobody tells apart become ones of which a package offers its copy, and a borrower of which leaves out its own.
+; RUN: JL_PACKAGE=1 opt '-passes=jl-identity<O2>' -S %s | FileCheck %s
+; RUN: opt '-passes=jl-identity<O2>' -S %s | FileCheck %s --check-prefix=ALONE
+target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
+target triple = "x86_64-unknown-linux-gnu"
+
+@counter = internal global i64 0
+declare i64 @elsewhere(i64)
+
+; CHECK: $_ZN4core4hashE.llvm.[[HASH:[0-9A-F]+]] = comdat any
+; ALONE-NOT: comdat
+
+; Of two that are the same one is left.
+; CHECK: define i64 @user(
+; CHECK: call i64 @_ZN4core4hashE.llvm.[[HASH]](i64 %x)
+; CHECK: call i64 @_ZN4core4hashE.llvm.[[HASH]](i64 %a)
+; CHECK: call i64 @small(
+; CHECK: call i64 @compared(
+; CHECK: call i64 @own_data(
+define i64 @user(i64 %x) {
+  %a = call i64 @_ZN4core4hash17h0123456789abcdefE(i64 %x)
+  %b = call i64 @_ZN5other4hash17hfedcba9876543210E(i64 %a)
+  %c = call i64 @small(i64 %b)
+  %d = call i64 @compared(i64 %c)
+  %e = call i64 @own_data(i64 %d)
+  ret i64 %e
+}
+
+; CHECK: define linkonce_odr hidden i64 @_ZN4core4hashE.llvm.[[HASH]](i64 %x) unnamed_addr #[[KNOWN:[0-9]+]] comdat {
+; ALONE: define internal i64 @_ZN4core4hash17h0123456789abcdefE(
+define internal i64 @_ZN4core4hash17h0123456789abcdefE(i64 %x) unnamed_addr {
+  %a = call i64 @elsewhere(i64 %x)
+  %b = call i64 @elsewhere(i64 %a)
+  %c = call i64 @elsewhere(i64 %b)
+  %d = call i64 @elsewhere(i64 %c)
+  %e = call i64 @elsewhere(i64 %d)
+  %f = call i64 @elsewhere(i64 %e)
+  %g = call i64 @elsewhere(i64 %f)
+  %h = call i64 @elsewhere(i64 %g)
+  ret i64 %h
+}
+
+; CHECK-NOT: _ZN5other4hash
+; ALONE: define internal i64 @_ZN5other4hash17hfedcba9876543210E(
+define internal i64 @_ZN5other4hash17hfedcba9876543210E(i64 %x) unnamed_addr {
+  %a = call i64 @elsewhere(i64 %x)
+  %b = call i64 @elsewhere(i64 %a)
+  %c = call i64 @elsewhere(i64 %b)
+  %d = call i64 @elsewhere(i64 %c)
+  %e = call i64 @elsewhere(i64 %d)
+  %f = call i64 @elsewhere(i64 %e)
+  %g = call i64 @elsewhere(i64 %f)
+  %h = call i64 @elsewhere(i64 %g)
+  ret i64 %h
+}
+
+; Inlined wherever it is called.
+; CHECK: define internal i64 @small(
+define internal i64 @small(i64 %x) unnamed_addr {
+  %y = add i64 %x, 1
+  ret i64 %y
+}
+
+; Its address may be compared, as the front end knows.
+; CHECK: define internal i64 @compared(
+define internal i64 @compared(i64 %x) {
+  %a = call i64 @elsewhere(i64 %x)
+  %b = call i64 @elsewhere(i64 %a)
+  %c = call i64 @elsewhere(i64 %b)
+  %d = call i64 @elsewhere(i64 %c)
+  %e = call i64 @elsewhere(i64 %d)
+  %f = call i64 @elsewhere(i64 %e)
+  %g = call i64 @elsewhere(i64 %f)
+  %h = call i64 @elsewhere(i64 %g)
+  ret i64 %h
+}
+
+; CHECK: define internal i64 @own_data(
+define internal i64 @own_data(i64 %x) unnamed_addr {
+  %y = load i64, ptr @counter
+  %a = call i64 @elsewhere(i64 %y)
+  %b = call i64 @elsewhere(i64 %a)
+  %c = call i64 @elsewhere(i64 %b)
+  %d = call i64 @elsewhere(i64 %c)
+  %e = call i64 @elsewhere(i64 %d)
+  %f = call i64 @elsewhere(i64 %e)
+  %g = call i64 @elsewhere(i64 %f)
+  %h = call i64 @elsewhere(i64 %g)
+  store i64 %h, ptr @counter
+  ret i64 %h
+}
+
+; CHECK: attributes #[[KNOWN]] = { {{.*}}"jl.identity"="{{[0-9a-f]+ [0-9a-f]+}}"
