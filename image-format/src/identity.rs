@@ -10,7 +10,7 @@
 //! identity the first 16 of its hash: 2^64 functions before two that differ are likely to have the same one.
 
 /// Bumped whenever the same function would get another identity.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const SYMBOL: &str = "Julienne 2026 identity: symbol";
 const COMPONENT: &str = "Julienne 2026 identity: component";
@@ -55,11 +55,12 @@ pub fn global_name(local: &str, identity: &Identity) -> String {
     format!("{}{GLOBAL}{}", without_hash(local), identity.to_string().to_uppercase())
 }
 
-/// Whether this is a name by [`global_name`].
-pub fn is_global_name(name: &str) -> bool {
-    let identity = name.rsplit_once(GLOBAL).map(|(_, identity)| identity);
+/// The identity in a name by [`global_name`]; `None` for other names.
+pub fn of_global_name(name: &str) -> Option<Identity> {
+    let (_, digits) = name.rsplit_once(GLOBAL)?;
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte);
-    identity.is_some_and(|identity| identity.len() == 32 && identity.bytes().all(is_digit))
+    let digits = Some(digits).filter(|digits| digits.len() == 32 && digits.bytes().all(is_digit))?;
+    u128::from_str_radix(digits, 16).ok().map(|bits| Identity(bits.to_be_bytes()))
 }
 
 /// `_ZN3foo17h0123456789abcdefE` is `_ZN3fooE` with 16 digits of a hash.
@@ -189,9 +190,9 @@ mod tests {
         ] {
             let name = global_name(local, &identity);
             assert_eq!(name, format!("{kept}.llvm.{digits}"));
-            assert!(is_global_name(&name) && !is_global_name(local), "{name}");
+            assert_eq!((of_global_name(&name), of_global_name(local)), (Some(identity), None), "{name}");
         }
-        assert!(!is_global_name("one.llvm.13017883462586295322"), "LLVM's own");
+        assert_eq!(of_global_name("one.llvm.13017883462586295322"), None, "LLVM's own");
     }
 
     #[test]

@@ -313,7 +313,7 @@ fn add_plugin(llvm: Llvm, args: &mut Vec<OsString>) {
     // The key of a ThinLTO cache entry says nothing of pass plugins (LLVM 22): objects that were generated
     // without the plugin, by another one or for other targets would be taken for ours.
     let targets = std::env::var_os("JULIA_CPU_TARGET").unwrap_or_default();
-    let identity = blake3::hash(&[&plugin_identity(&plugin)[..], targets.as_bytes()].concat());
+    let identity = blake3::hash(&[&tool_identity(&plugin)[..], targets.as_bytes()].concat());
     for arg in args.iter_mut().filter(|a| a.as_bytes().starts_with(b"--thinlto-cache-dir=")) {
         arg.push(format!("/julienne-{}", &identity.to_hex()[..16]));
     }
@@ -322,10 +322,10 @@ fn add_plugin(llvm: Llvm, args: &mut Vec<OsString>) {
     args.push(option);
 }
 
-/// Changes whenever the plugin is built anew.
-fn plugin_identity(plugin: &Path) -> Vec<u8> {
-    let times = std::fs::metadata(plugin).map(|m| (m.len(), m.mtime(), m.mtime_nsec())).unwrap_or_default();
-    format!("{} {times:?} ", plugin.display()).into_bytes()
+/// Changes whenever a tool is built anew.
+pub fn tool_identity(tool: &Path) -> Vec<u8> {
+    let times = std::fs::metadata(tool).map(|m| (m.len(), m.mtime(), m.mtime_nsec())).unwrap_or_default();
+    format!("{} {times:?} ", tool.display()).into_bytes()
 }
 
 /// lld wrote the name of the staged file, and objects of ours, which no build system can make.

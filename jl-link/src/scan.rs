@@ -10,7 +10,7 @@ use crate::notes;
 use crate::packages::copies::{self, Copies};
 use crate::packages::references;
 use image_format::cpu::{Arch, EM_AARCH64, EM_X86_64};
-use image_format::identity::is_global_name;
+use image_format::identity::of_global_name;
 use image_format::julia::TableName;
 use image_format::layout::{
     DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, HEADER_SECTION, IMPORT_SECTION, LINKAGE_SECTION,
@@ -370,8 +370,8 @@ fn note_symbols(member: &Member<'_>, machine: u16, sections: &SectionTable<'_, H
     let Ok(symbols) = sections.symbols(LittleEndian, member.bytes, elf::SHT_SYMTAB) else { return };
     for symbol in symbols.iter() {
         let Ok(name) = symbols.symbol_name(LittleEndian, symbol) else { continue };
-        found.has_named |=
-            symbol.st_bind() == elf::STB_WEAK && std::str::from_utf8(name).is_ok_and(is_global_name);
+        found.has_named |= symbol.st_bind() == elf::STB_WEAK
+            && std::str::from_utf8(name).is_ok_and(|name| of_global_name(name).is_some());
         if symbol.st_type() == elf::STT_GNU_IFUNC {
             found.ifuncs.insert(String::from_utf8_lossy(name).into_owned());
         } else if name.starts_with(b"jl_") && symbol.st_shndx.get(LittleEndian) != elf::SHN_UNDEF {

@@ -3,12 +3,28 @@
 #pragma once
 #include "llvm/ADT/APInt.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/IR/Attributes.h"
 #include "llvm/IR/DerivedTypes.h"
+#include "llvm/IR/GlobalValue.h"
 #include <string>
 
 namespace jl {
+
+// A symbol of Rust's that other crates know: its name has a hash of the crate (with version and features) and of the types that
+// it is an instance for. So the name stands for the definition, whether that is in this module or not.
+inline bool isNamedByCrate(const llvm::GlobalValue &G) {
+  if (!G.hasExternalLinkage() || !G.hasDefaultVisibility())
+    return false;
+  llvm::StringRef Name = G.getName();
+  if (Name.starts_with("_R"))
+    return true;
+  llvm::StringRef Hash = Name.take_back(20);
+  return Name.starts_with("_ZN") && Hash.size() == 20 && Hash.starts_with("17h") && Hash.ends_with("E") &&
+         llvm::all_of(Hash.slice(3, 19), llvm::isHexDigit);
+}
 
 class Bytes {
 protected:

@@ -453,7 +453,7 @@ public:
   }
 
   // What every symbol has. The name is part of what is not local.
-  void head(const GlobalValue &G) {
+  void head(const GlobalValue &G, bool Whole) {
     number(G.getValueID());
     if (!G.hasLocalLinkage())
       string(isa<Function>(G) && cast<Function>(G).isIntrinsic()
@@ -468,7 +468,9 @@ public:
     string(G.getPartition());
     if (auto *F = dyn_cast<Function>(&G)) {
       number(F->getCallingConv());
-      attributes(F->getAttributes());
+      // Where the definition is known, more is known of it.
+      if (Whole || !isNamedByCrate(G))
+        attributes(F->getAttributes());
     } else if (auto *V = dyn_cast<GlobalVariable>(&G)) {
       number(V->isConstant());
     }
@@ -490,7 +492,7 @@ public:
   }
 
   void definition(const GlobalValue &G) {
-    head(G);
+    head(G, /*Whole=*/true);
     if (auto *F = dyn_cast<Function>(&G)) {
       object(*F);
       align(F->getAlign());
@@ -570,7 +572,8 @@ unsigned jl_cpp_identity_facts(LLVMValueRef Symbol) {
          (V && V->isConstant() && !V->isExternallyInitialized()) << 5 | (V != nullptr) << 6 |
          G.isThreadLocal() << 7 | G.hasGlobalUnnamedAddr() << 8 | (F && F->isIntrinsic()) << 9 |
          (F && F->hasFnAttribute(Attribute::Naked)) << 10 | G.hasAvailableExternallyLinkage() << 11 |
-         (F && (F->hasPrefixData() || F->hasPrologueData())) << 12 | G.hasSection() << 13;
+         (F && (F->hasPrefixData() || F->hasPrologueData())) << 12 | G.hasSection() << 13 |
+         isNamedByCrate(G) << 14;
 }
 
 // The canonical bytes of a symbol: with its definition, or as who knows only its declaration sees it. Then each
@@ -584,7 +587,7 @@ unsigned jl_cpp_identity_symbol(void *State, LLVMValueRef Symbol, bool Whole, vo
   if (Whole)
     D.definition(G);
   else
-    D.head(G);
+    D.head(G, Whole);
   for (auto &[Named, Uses] : D.named())
     Names(Data, wrap(const_cast<GlobalValue *>(Named)), Uses);
   std::string Bytes = D.take();

@@ -2,6 +2,7 @@
 // throw by `invoke` until it has emitted it and found that out; a function of the C library has the attributes of the
 // header that came first. Here a module gets what it would have had in the best of orders, so that one source has
 // one identity. LLVM would do all of this a little later.
+#include "canonical.h"
 #include "version.h"
 #include "llvm-c/Types.h"
 #include "llvm/ADT/SetVector.h"
@@ -15,9 +16,10 @@ using namespace jl;
 
 namespace {
 // clang's own rule for what it has emitted. A definition of the same name by another compile stems from the same
-// source, as no optimisation has been here yet.
+// source, as no optimisation has been here yet. Of Rust's functions that others see only the declaration of, those who have the
+// definition should not know more.
 bool mayBeMarked(const Function &F) {
-  return !F.isDeclaration() && !F.doesNotThrow() && !F.isInterposable() && !F.isPresplitCoroutine() && !F.hasOptNone();
+  return !F.isDeclaration() && !isNamedByCrate(F) && !F.doesNotThrow() && !F.isInterposable() && !F.isPresplitCoroutine() && !F.hasOptNone();
 }
 
 bool mayThrow(const Function &F) {

@@ -11,7 +11,7 @@ use crate::packages::copies::Copies;
 use crate::packages::needs::Needs;
 use crate::packages::sizes::Exports;
 use crate::packages::stand_ins;
-use image_format::identity::is_global_name;
+use image_format::identity::of_global_name;
 use image_format::layout::{
     DEPENDENCY_FALLBACK, DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, ExportValue, Extent, IDENTITY_SIZE,
     IMPORT_SECTION, IMPORT_SLOT_SUFFIX, ImageHeader, Import, NOT_CLONED, REFERENCE_SECTION, SLOT_SUFFIX,
@@ -250,7 +250,9 @@ impl Lists {
         }
         let bindings = Bindings::new(elf);
         let (own_data, needs) = (bindings.own_data(), Needs::new(copies));
-        let own_needs = needs.who_needs(&bindings.own_among(&needs.others));
+        let own_needs = needs.who_needs(&bindings.own_among(&needs.others)).into_iter();
+        let own_needs: HashMap<Identity, String> =
+            own_needs.filter_map(|(function, needed)| Some((of_global_name(&function)?.0, needed))).collect();
         let by_slot: HashMap<u64, &Function> = functions.iter().map(|f| (f.slot, f)).collect();
         let names: HashMap<u64, &str> = elf
             .symbols
@@ -263,8 +265,7 @@ impl Lists {
             let cloned = arch::trampoline(elf.arch, elf, *address).and_then(|slot| by_slot.get(&slot));
             let starts = cloned.map_or_else(|| vec![*address], |function| function.bodies.clone());
             let name = names.get(address).map_or_else(|| hex(identity), |name| name.to_string());
-            let needed = own_needs.get(&name).filter(|_| is_global_name(&name));
-            let own = starts.iter().find_map(|start| own_data.get(start)).or(needed);
+            let own = starts.iter().find_map(|start| own_data.get(start)).or(own_needs.get(identity));
             let Some(data) = own else { return true };
             counts.exports_with_own_data.insert(name, data.clone());
             false

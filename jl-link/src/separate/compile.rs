@@ -1,10 +1,15 @@
-//! Bitcode becomes objects by jl-cc, as many at a time as there are cores.
+//! Bitcode becomes objects by jl-cc, as many at a time as there are cores. What was compiled before comes out of the cache, as
+//! crates that several libraries hold do.
 
 use super::units::Unit;
 use crate::arch;
 use crate::args::Invocation;
 use crate::error::{Error, Result};
-use crate::llvm::beside_self;
+use crate::lld::tool_identity;
+use crate::llvm::{Llvm, beside_self};
+use image_format::cache::{Cache, Key, KeyBuilder, Kind};
+use image_format::dependency::DependencyImage;
+use image_format::pod::bytes_of;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,6 +23,9 @@ pub struct Compiler {
     arguments: Vec<OsString>,
     environment: Vec<(&'static str, Option<OsString>)>,
     verbose: bool,
+    cache: Option<Cache>,
+    /// All that an object depends on besides its bitcode.
+    key: Vec<Vec<u8>>,
 }
 
 impl Compiler {
@@ -31,13 +39,55 @@ impl Compiler {
         })?;
         // Copies are to stay: what they have in common with an image is the linker's to find.
         let list = (!dependencies.is_empty() && !invocation.own.keep_fallback).then_some(list);
-        let asked = is_package || invocation.own.keep_fallback;
+        // Who says that it is none, or is one, has the last word.
+        let asked = is_package && std::env::var_os("JL_PACKAGE").is_none();
         let mut environment = vec![("JL_DEPS", list)];
         if asked {
             environment.push(("JL_PACKAGE", Some("1".into())));
         }
         let arguments = arguments(invocation);
-        Ok(Compiler { program, arguments, environment, verbose: invocation.own.verbose })
+        let warn = Box::new(|text: &str| eprintln!("jl-link: warning: {text}"));
+        let mut compiler = Compiler {
+            program,
+            arguments,
+            environment,
+            verbose: invocation.own.verbose,
+            cache: Cache::from_environment(warn),
+            key: Vec::new(),
+        };
+        compiler.key = compiler.key(invocation, dependencies)?;
+        Ok(compiler)
+    }
+
+    fn key(&self, invocation: &Invocation, dependencies: &[PathBuf]) -> Result<Vec<Vec<u8>>> {
+        let llvm = Llvm::choose(invocation.own.llvm)?;
+        let mut key = vec![
+            tool_identity(&self.program),
+            tool_identity(&llvm.plugin()?),
+            tool_identity(&llvm.tool("JL_CLANG", "clang", "clang")?),
+        ];
+        let value = |name: &str| match self.environment.iter().find(|(variable, _)| *variable == name) {
+            Some((_, value)) => value.clone(),
+            None => std::env::var_os(name),
+        };
+        for variable in ["JULIA_CPU_TARGET", "JL_PACKAGE"] {
+            key.push(value(variable).unwrap_or_default().into_encoded_bytes());
+        }
+        for dependency in dependencies {
+            let image = DependencyImage::open(dependency).map_err(|cause| Error::Dependency { cause })?;
+            key.push(bytes_of(&image.record(0)).to_vec());
+        }
+        key.extend(self.arguments.iter().map(|word| word.as_encoded_bytes().to_vec()));
+        Ok(key)
+    }
+
+    fn cached(&self, unit: &Unit) -> Result<Option<(&Cache, Key)>> {
+        let Some(cache) = &self.cache else { return Ok(None) };
+        let bitcode = std::fs::read(&unit.bitcode);
+        let bitcode = bitcode.map_err(|cause| Error::Read { path: unit.bitcode.clone(), cause })?;
+        let mut key = KeyBuilder::new(Kind::Image);
+        key.bytes("separately", bitcode).list("compiled by", &self.key);
+        Ok(Some((cache, key.finish())))
     }
 
     /// # Errors
@@ -67,6 +117,20 @@ impl Compiler {
     }
 
     fn one(&self, unit: &Unit, threads: usize) -> Result<()> {
+        let cached = self.cached(unit)?;
+        if let Some(object) = cached.as_ref().and_then(|(cache, key)| cache.get(key)) {
+            let written = std::fs::write(&unit.object, object);
+            return written.map_err(|cause| Error::Write { path: unit.object.clone(), cause });
+        }
+        self.run(unit, threads)?;
+        if let Some((cache, key)) = cached {
+            let object = std::fs::read(&unit.object);
+            cache.put(&key, &object.map_err(|cause| Error::Read { path: unit.object.clone(), cause })?);
+        }
+        Ok(())
+    }
+
+    fn run(&self, unit: &Unit, threads: usize) -> Result<()> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(&unit.bitcode).arg("-o").arg(&unit.object);
         for (name, value) in &self.environment {
@@ -118,4 +182,23 @@ fn level(invocation: &Invocation) -> String {
         level.chars().all(|c| c.is_ascii_digit()).then(|| level.to_string())
     });
     levels.last().unwrap_or_else(|| "2".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_linker_s_words_are_clang_s() {
+        let words = |args: &[&str]| {
+            let invocation = Invocation::parse(args.iter().map(OsString::from).collect()).unwrap();
+            arguments(&invocation).iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        let rustc = words(&["-m", "elf_x86_64", "a.o", "-plugin-opt=O3", "-plugin-opt=mcpu=x86-64", "-O1"]);
+        for word in ["-O3", "-fPIC", "-ffunction-sections", "--target=x86_64-unknown-linux-gnu"] {
+            assert!(rustc.iter().any(|found| found == word), "{word}: {rustc:?}");
+        }
+        assert!(words(&["--lto-O1", "a.o"]).contains(&"-O1".into()));
+        assert!(words(&["a.o"]).contains(&"-O2".into()));
+    }
 }

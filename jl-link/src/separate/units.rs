@@ -132,3 +132,61 @@ impl Units {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BITCODE: &[u8] = b"BC\xc0\xde";
+
+    fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut bytes = b"!<arch>\n".to_vec();
+        for (name, data) in members {
+            let head = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 644, data.len());
+            bytes.extend_from_slice(head.as_bytes());
+            bytes.extend_from_slice(data);
+            bytes.resize(bytes.len().next_multiple_of(2), b'\n');
+        }
+        bytes
+    }
+
+    #[test]
+    fn objects_take_the_place_of_bitcode() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path.into_os_string()
+        };
+        let crates = archive(&[("lib.rmeta/", b"\x7fELF"), ("a.o/", BITCODE), ("notes/", b"text")]);
+        let inputs = [
+            file("a.bc", BITCODE),
+            file("liba.rlib", &crates),
+            file("libb.a", &archive(&[("b.o/", b"\x7fELF")])),
+            file("c.o", b"\x7fELF"),
+            "missing.o".into(),
+        ];
+        let mut args = vec![OsString::from("--whole-archive")];
+        args.extend(inputs.iter().cloned());
+        for whole in [true, false] {
+            let invocation = Invocation::parse(args[usize::from(!whole)..].to_vec()).unwrap();
+            let stage = Stage::beside(&folder.path().join("out.so")).unwrap();
+            let units = Units::find(&invocation, &stage).unwrap();
+            let names: Vec<&str> = units.bitcode.iter().map(|unit| unit.name.as_str()).collect();
+            assert!(names[0].ends_with("/a.bc") && names[1].ends_with("/liba.rlib(a.o)"), "{names:?}");
+            assert_eq!(names.len(), 2);
+            let objects: Vec<OsString> =
+                units.bitcode.iter().map(|unit| unit.object.clone().into_os_string()).collect();
+            assert_eq!(units.in_place_of(&inputs[0]), Some(vec![objects[0].clone()]));
+            let words = units.in_place_of(&inputs[1]).unwrap();
+            let lazy = words.first().is_some_and(|word| word == "--start-lib")
+                && words.last().is_some_and(|word| word == "--end-lib");
+            assert_eq!(
+                (lazy, words.len(), words.contains(&objects[1])),
+                (!whole, 2 + 2 * usize::from(!whole), true)
+            );
+            assert!(inputs[2..].iter().all(|input| units.in_place_of(input).is_none()));
+            assert!(!units.is_package && units.packages.is_empty());
+        }
+    }
+}

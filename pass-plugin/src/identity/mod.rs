@@ -11,6 +11,8 @@
 //!
 //! * What is defined in the module and cannot be replaced counts with its content, a local one without its name. So a
 //!   callee whose body may be inlined is never another one, even if it has the same name.
+//! * What Rust lets other crates see counts by name, which has a hash of the crate and the types in it: whoever knows the
+//!   definition, and whoever knows only the declaration, call the same function.
 //! * What is only declared, may be replaced, or is data that somebody writes to counts by name and declaration.
 //! * Local variables that somebody writes to count with their initial value; who uses them is not shareable.
 

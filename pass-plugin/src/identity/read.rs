@@ -68,10 +68,10 @@ fn is_exact(facts: SymbolFacts) -> bool {
     !facts.has(SymbolFacts::DECLARATION) && !facts.has(SymbolFacts::REPLACEABLE)
 }
 
-/// Whether code that refers to the symbol may depend on its content. Somebody may have written to a variable by the time
+/// Whether code that refers to the symbol may depend on its content, beyond what its name says. Somebody may have written to a variable by the time
 /// that code runs, and which one it is, its name says; a local one has no name to go by.
 fn counts_with_content(symbol: Value) -> bool {
     let facts = symbol.symbol_facts();
     let variable = facts.has(SymbolFacts::VARIABLE) && !facts.has(SymbolFacts::CONSTANT);
-    is_exact(facts) && (!variable || facts.has(SymbolFacts::LOCAL))
+    is_exact(facts) && !facts.has(SymbolFacts::NAMED_BY_CRATE) && (!variable || facts.has(SymbolFacts::LOCAL))
 }

@@ -65,6 +65,8 @@ impl SymbolFacts {
     pub const PREFIX_DATA: SymbolFacts = SymbolFacts(1 << 12);
     /// Placed in a section by the source.
     pub const SECTION: SymbolFacts = SymbolFacts(1 << 13);
+    /// Its name stands for its definition: Rust's names have a hash of the crate in them.
+    pub const NAMED_BY_CRATE: SymbolFacts = SymbolFacts(1 << 14);
 
     pub fn has(self, other: SymbolFacts) -> bool {
         self.0 & other.0 != 0

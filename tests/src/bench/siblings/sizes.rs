@@ -24,14 +24,15 @@ pub fn code(file: &Elf) -> Result<u64> {
     Ok(functions(file)?.values().sum())
 }
 
-/// Code of functions that the common image has as well, by name: what the language takes to be the same.
+/// Bytes of functions that the common image has as well.
 pub struct Duplicates {
     pub before: u64,
     pub after: u64,
 }
 
 impl Duplicates {
-    pub fn of(common: &Elf, without: &Elf, with: &Elf) -> Result<Duplicates> {
+    /// By name: what the language takes to be the same.
+    pub fn by_name(common: &Elf, without: &Elf, with: &Elf) -> Result<Duplicates> {
         // Local symbols are each file's own, and so are those of the start files.
         let is_weak =
             |s: &crate::elf::Symbol| s.defined && s.kind == STT_FUNC && s.binding == object::elf::STB_WEAK;

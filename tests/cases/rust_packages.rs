@@ -1,0 +1,139 @@
+//! Rust libraries above a common one: instances of generic code that it has they do not hold again, and all do the same.
+
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use tempfile::TempDir;
+use tests::command::{run, run_ok};
+use tests::elf::Elf;
+use tests::tools::{CLANG, Tools, in_tests};
+
+const TARGETS: &str = "--jl-targets=x86-64;x86-64-v3,clone_all";
+
+struct Work {
+    folder: TempDir,
+    tools: Tools,
+}
+
+impl Work {
+    fn new() -> Result<Work> {
+        let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
+        run_ok(
+            Command::new("cp").arg("-R").arg(in_tests("packages/rust")).arg(folder.path().join("project")),
+        )?;
+        Ok(Work { folder, tools: Tools::find()? })
+    }
+
+    /// `cargo jl build`, with `arguments` besides, into a folder of this name.
+    fn build(&self, output: &str, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(self.tools.jl_cc().with_file_name("cargo-jl"));
+        command.args(["jl", "build", "--release", "--offline", TARGETS, "--target-dir"]);
+        command.arg(self.folder.path().join(output)).args(arguments);
+        command.current_dir(self.folder.path().join("project"));
+        // What the cargo that runs this test has put there.
+        for variable in [
+            "CARGO",
+            "CARGO_TARGET_DIR",
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_BUILD_TARGET",
+            "JL_PACKAGE",
+        ] {
+            command.env_remove(variable);
+        }
+        command.env("JL_CACHE_DIR", self.folder.path().join("cache")).env_remove("JL_CACHE");
+        Ok(command)
+    }
+
+    fn built(&self, output: &str) -> PathBuf {
+        let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        self.folder.path().join(output).join(triple).join("release")
+    }
+
+    /// A C program with both libraries, as it runs at a target.
+    fn program(&self, output: &str, target: &str) -> Result<Command> {
+        let (program, libraries) = (self.folder.path().join(format!("{output}-program")), self.built(output));
+        if !program.exists() {
+            let mut link = Command::new(CLANG);
+            link.arg(in_tests("packages/rust/main.c")).arg("-fuse-ld=lld").arg("-L").arg(&libraries);
+            link.args(["-Wl,--allow-shlib-undefined", "-lone", "-ltwo", "-o"]).arg(&program);
+            run_ok(&mut link)?;
+        }
+        let standard = run_ok(Command::new("rustc").args(["--print", "target-libdir"]))?.stdout;
+        let paths = [libraries, PathBuf::from(standard.trim())];
+        let mut command = Command::new(program);
+        command.env("LD_LIBRARY_PATH", std::env::join_paths(paths)?).env("JL_LOAD_TARGET", target);
+        Ok(command)
+    }
+
+    /// The functions that a library takes.
+    fn imports(&self, output: &str, library: &str) -> Result<u64> {
+        let mut command = Command::new(self.tools.jl_load());
+        command.args(["explain", "--deps", "--json"]).arg(self.built(output).join(library));
+        let found: serde_json::Value = serde_json::from_str(&run_ok(&mut command)?.stdout)?;
+        found["images"][0]["imports"].as_u64().context("no number of imports")
+    }
+}
+
+#[test]
+fn libraries_above_a_common_one_do_the_same_with_less_code() -> Result<()> {
+    let work = Work::new()?;
+    let packages = ["--jl-package", "-p", "one", "-p", "two"];
+    run_ok(&mut work.build("with", &packages)?)?;
+    run_ok(work.build("without", &packages)?.env("JL_PACKAGE", "0"))?;
+    let mut outputs = Vec::new();
+    for (output, target) in [("without", "0"), ("without", "1"), ("with", "0"), ("with", "1")] {
+        outputs.push(run_ok(&mut work.program(output, target)?)?.stdout);
+    }
+    ensure!(outputs[0].lines().count() == 5 && outputs.iter().all(|o| *o == outputs[0]), "{outputs:?}");
+    // The instance that throws is in the common image alone, under its name in the source; what counts by itself stays.
+    for (output, expected) in [("without", [true, true]), ("with", [false, true])] {
+        let symbols = Elf::read(&work.built(output).join("libone.so"))?.symbols()?;
+        let has_code = |part: &str| {
+            let is_code = |s: &&tests::elf::Symbol| s.defined && s.kind == object::elf::STT_FUNC;
+            symbols.iter().filter(is_code).any(|s| s.name.contains(part))
+        };
+        ensure!(["6common6picked", "3one5tally"].map(has_code) == expected, "{output}");
+    }
+    let taken = [work.imports("with", "libone.so")?, work.imports("with", "libtwo.so")?];
+    ensure!(taken.iter().all(|count| *count >= 3), "{taken:?} functions taken");
+    ensure!(work.imports("without", "libone.so")? == 0);
+    run_ok(Command::new(work.tools.jl_load()).arg("check").arg(work.built("with").join("libone.so")))?;
+
+    // Another common image than the one that was linked against.
+    for name in ["libcommon.so", "deps/libcommon.so"] {
+        fs::copy(work.built("without").join("libcommon.so"), work.built("with").join(name))?;
+    }
+    let refused = run(&mut work.program("with", "0")?)?;
+    ensure!(refused.status.code() == Some(127), "{}", refused.describe());
+    ensure!(refused.stderr.contains("takes functions from libcommon.so"), "{}", refused.describe());
+    Ok(())
+}
+
+#[test]
+fn what_needs_an_image_s_own_standard_library_is_not_offered() -> Result<()> {
+    let work = Work::new()?;
+    let report = work.folder.path().join("report.json");
+    let flags =
+        ["-Cno-prepopulate-passes", "-Clink-arg=--jl-separately", "-Clink-arg=--jl-package"].join(" ");
+    let flags = format!("{flags} -Clink-arg=--jl-report={}", report.display());
+    run_ok(work.build("alone", &["-p", "alone"])?.env("RUSTFLAGS", &flags))?;
+    let report: serde_json::Value = serde_json::from_str(&fs::read_to_string(report)?)?;
+    let own = report["package"]["exports_with_own_data"].as_object().context("no functions with own data")?;
+    ensure!(own.keys().any(|name| name.contains("btree")), "{own:?}");
+    ensure!(!own.keys().any(|name| name.contains("mixed")), "needs its arguments only: {own:?}");
+    let exports = report["package"]["exports"].as_u64().context("no number of exports")?;
+    // It, and the function for C that nobody else can have.
+    ensure!((1..=2).contains(&exports), "{exports} exports");
+
+    // What was compiled once comes out of the cache, and is the same.
+    run_ok(work.build("again", &["-p", "alone"])?.env("RUSTFLAGS", &flags))?;
+    let [first, second] = ["alone", "again"].map(|output| fs::read(work.built(output).join("libalone.so")));
+    ensure!(first? == second?, "the library is another one");
+    let mut stats = Command::new(work.tools.jl_link());
+    stats.arg("--jl-cache-stats=json").env("JL_CACHE_DIR", work.folder.path().join("cache"));
+    let stats: serde_json::Value = serde_json::from_str(&run_ok(stats.env_remove("JL_CACHE"))?.stdout)?;
+    ensure!(stats["hits"].as_u64().is_some_and(|hits| hits > 0), "{stats}");
+    Ok(())
+}
