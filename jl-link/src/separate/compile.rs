@@ -175,13 +175,13 @@ fn arguments(invocation: &Invocation) -> Vec<OsString> {
 
 /// The last of lld's options for the level of its optimisation; lld's own default is 2.
 fn level(invocation: &Invocation) -> String {
-    let words = invocation.plain.iter().map(|word| word.to_string_lossy());
-    let levels = words.filter_map(|word| {
-        let word = word.trim_start_matches('-').to_string();
+    let mut words = invocation.plain.iter().rev().map(|word| word.to_string_lossy());
+    let level = words.find_map(|word| {
+        let word = word.trim_start_matches('-');
         let level = word.strip_prefix("plugin-opt=O").or_else(|| word.strip_prefix("lto-O"))?;
         level.chars().all(|c| c.is_ascii_digit()).then(|| level.to_string())
     });
-    levels.last().unwrap_or_else(|| "2".into())
+    level.unwrap_or_else(|| "2".into())
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Part {
             Part::Entry => section("Calls into an image", entry::measure(tools, folder)?, entry::LEGEND),
             Part::Packages => format!("### Package images\n\n{}", packages::measure(tools, folder)?),
             Part::Siblings => {
-                let above = siblings::measure(tools, folder)?;
+                let above = siblings::measure(tools, folder, None)?;
                 let notes = above.notes.first().map_or("", String::as_str);
                 section(
                     "Libraries above a common image",
@@ -122,9 +122,9 @@ pub fn demo() -> Result<()> {
 }
 
 /// Real libraries above a common image. Fails when a result differs.
-pub fn demo_packages() -> Result<()> {
+pub fn demo_packages(only: Option<siblings::Language>) -> Result<()> {
     let tools = Tools::find()?;
-    let outcome = siblings::measure(&tools, &work_folder()?)?;
+    let outcome = siblings::measure(&tools, &work_folder()?, only)?;
     println!("{}", machine::describe());
     println!("{}\n{}\n", outcome.table, siblings::LEGEND);
     outcome.notes.iter().for_each(|note| println!("{note}\n"));

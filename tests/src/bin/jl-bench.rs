@@ -18,7 +18,11 @@ enum Job {
     /// Real libraries: one table of times, sizes and load times
     Demo,
     /// Real libraries above a common image: what is left out, and what that saves
-    DemoPackages,
+    DemoPackages {
+        /// Only the libraries in this language
+        #[arg(long, value_enum)]
+        only: Option<bench::siblings::Language>,
+    },
     /// The numbers of BENCHMARKS.md
     Numbers {
         /// Put the tables of the parts measured into BENCHMARKS.md, each with a line about this machine
@@ -40,7 +44,7 @@ enum Job {
 fn main() -> std::process::ExitCode {
     let result = match Arguments::parse().job {
         Job::Demo => bench::demo(),
-        Job::DemoPackages => bench::demo_packages(),
+        Job::DemoPackages { only } => bench::demo_packages(only),
         Job::Numbers { write, only } => bench::numbers(&only, write),
         Job::Usage { file, command } => bench::usage::wait_for(&file, &command),
     };

@@ -27,6 +27,13 @@ const TARGETS: [&str; 3] = ["x86-64", "x86-64-v3", "x86-64-v4"];
 const COMPILE_ROUNDS: usize = 5;
 const RUN_ROUNDS: usize = 15;
 
+/// The languages that there are families of libraries in, in the order of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Language {
+    Cpp,
+    Rust,
+}
+
 /// A library, with a front end of ours that does some work on an input.
 struct Library {
     name: &'static str,
@@ -69,11 +76,11 @@ pub struct Outcome {
     pub identical: bool,
 }
 
-/// Builds, measures and compares everything.
+/// Builds, measures and compares everything, or what is in one language.
 ///
 /// # Errors
 /// A tool fails, sources are missing, or a check of the images does not hold.
-pub fn measure(tools: &Tools, folder: &Path) -> Result<Outcome> {
+pub fn measure(tools: &Tools, folder: &Path, only: Option<Language>) -> Result<Outcome> {
     let folder = folder.join("siblings");
     let table = Table::new(&[
         "library",
@@ -86,11 +93,19 @@ pub fn measure(tools: &Tools, folder: &Path) -> Result<Outcome> {
         "results",
     ]);
     let mut outcome = Outcome { table, notes: Vec::new(), identical: true };
-    let families: [&dyn Family; 2] = [&Cpp::new(tools, &folder)?, &Rust::new(tools, &folder)?];
+    let is_asked = |language: &Language| only.is_none_or(|only| only == *language);
+    let build = |language: Language| -> Result<Box<dyn Family + '_>> {
+        Ok(match language {
+            Language::Cpp => Box::new(Cpp::new(tools, &folder)?),
+            Language::Rust => Box::new(Rust::new(tools, &folder)?),
+        })
+    };
+    let asked = [Language::Cpp, Language::Rust].into_iter().filter(is_asked);
+    let families: Vec<Box<dyn Family + '_>> = asked.map(build).collect::<Result<_>>()?;
     let sources: Vec<String> = families.iter().map(|family| family.sources()).collect::<Result<_>>()?;
     outcome.notes.push(sources.join(" "));
-    for family in families {
-        measure_family(tools, &folder, family, &mut outcome)?;
+    for family in &families {
+        measure_family(tools, &folder, &**family, &mut outcome)?;
     }
     Ok(outcome)
 }
