@@ -10,7 +10,8 @@ use crate::tools::Tools;
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -25,6 +26,18 @@ const LIBRARIES: [Library; 3] = [
 const CRATES: [&str; 5] = ["serde_json", "json-patch", "serde_json_path", "indexmap", "serde"];
 /// Downloads and builds all crates.
 const LIMIT: Duration = Duration::from_secs(1200);
+
+/// rustc, for crates of the workspace.
+const WRAPPER: &str = r#"#!/bin/sh
+for word; do
+    [ "$before" = --crate-name ] && name=$word
+    before=$word
+done
+case $name in
+    '' | ___) exec "$@" ;;
+esac
+exec "$@" --print "link-args=$JL_LINK_ARGS/$name.link"
+"#;
 
 /// serde_json's generic code, and three libraries above it.
 pub struct Rust<'a> {
@@ -42,7 +55,7 @@ impl<'a> Rust<'a> {
     /// A tool fails, or a crate cannot be had.
     pub fn new(tools: &'a Tools, folder: &Path) -> Result<Rust<'a>> {
         let folder = folder.join("rust");
-        // What is up to date is not linked again, and rustc says nothing then.
+        // What is up to date is not linked again, and rustc says nothing then of how it was.
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
         }
@@ -52,9 +65,9 @@ impl<'a> Rust<'a> {
         let printed = run_ok(Command::new("rustc").args(["--print", "target-libdir"]))?.stdout;
         let standard_library = printed.trim().to_string();
         let mut family = Rust { tools, folder, links: HashMap::new(), standard_library };
+        family.build()?;
         for name in LIBRARIES.iter().map(|library| library.name).chain([COMMON]) {
-            let words = family.build(name)?;
-            family.links.insert(name, words);
+            family.links.insert(name, family.linker_words(name)?);
         }
         let mut plain = family.link_again(COMMON, &family.common_of(Build::Without), Build::Without)?;
         run_ok(plain.env("JL_PACKAGE", "0"))?;
@@ -62,20 +75,28 @@ impl<'a> Rust<'a> {
         Ok(family)
     }
 
-    /// Builds a crate; what rustc told the linker. The objects are kept.
-    fn build(&self, name: &str) -> Result<Vec<String>> {
+    /// Builds all crates. The objects are kept, and what rustc tells the linker.
+    fn build(&self) -> Result<()> {
+        let wrapper = self.folder.join("rustc");
+        fs::write(&wrapper, WRAPPER)?;
+        fs::set_permissions(&wrapper, Permissions::from_mode(0o755))?;
         let mut command = Command::new(self.tools.jl_cc().with_file_name("cargo-jl"));
-        command.args(["jl", "rustc", "--release", "--locked", "--jl-package", "-p", name, "--manifest-path"]);
+        command.args(["jl", "build", "--release", "--locked", "--jl-package", "--manifest-path"]);
         command.arg(our_source("demo-packages.d").join("rust/Cargo.toml"));
         command.arg(format!("--jl-targets={}", TARGETS.join(";")));
         command.arg("--target-dir").arg(self.folder.join("target"));
-        command.args(["--", "--print", "link-args"]);
         for variable in ["CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "JL_PACKAGE"] {
             command.env_remove(variable);
         }
+        command.env("RUSTC_WORKSPACE_WRAPPER", &wrapper).env("JL_LINK_ARGS", &self.folder);
         command.env("RUSTFLAGS", "-Csave-temps").env("JL_CACHE", "0");
-        let printed = run_within(&mut command, LIMIT)?.success()?.stdout;
-        let line = printed.lines().rfind(|line| line.contains("jl-cc")).context("rustc shows no link")?;
+        run_within(&mut command, LIMIT)?.success()?;
+        Ok(())
+    }
+
+    fn linker_words(&self, name: &str) -> Result<Vec<String>> {
+        let file = self.folder.join(format!("{name}.link"));
+        let line = fs::read_to_string(&file).with_context(|| format!("rustc shows no link of {name}"))?;
         // The shell takes apart what rustc wrote for it: the environment, the linker, and its arguments.
         let words = run_ok(Command::new("sh").arg("-c").arg(format!("printf '%s\\n' {line}")))?.stdout;
         let words = words.lines().skip_while(|word| !word.ends_with("/jl-cc")).skip(1);
