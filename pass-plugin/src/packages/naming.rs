@@ -3,6 +3,9 @@
 //!
 //! The name is made of the identity, so it says what the function means, and the function is inline and hidden: every object that
 //! uses it has a copy, which a dependency's may replace. Only where the front end says that nobody compares the address.
+//!
+//! LLVM inlines the only call of a local function whatever its size. So of a function with one use that use stays, and others are
+//! offered a copy, which calls copies in turn.
 
 use super::carrier::{self, Known};
 use super::dependencies::Dependencies;
@@ -24,6 +27,10 @@ pub fn name(module: Module, found: &[Identified], dependencies: &Dependencies, i
     let lasting = if is_package { lasting(module) } else { HashMap::new() };
     let is_offered = |identity: &Identity| dependencies.has(identity);
     let mut first: HashMap<Identity, Function> = HashMap::new();
+    let mut copies: HashMap<Value, Function> = HashMap::new();
+    // Copies are users, too.
+    let uses: HashMap<Value, usize> =
+        named.iter().map(|found| (*found.function, found.function.users().len())).collect();
     for Identified { function, identity, .. } in named {
         if !is_offered(identity) && !lasting.get(&**function).is_some_and(|lasting| *lasting) {
             continue;
@@ -33,9 +40,29 @@ pub fn name(module: Module, found: &[Identified], dependencies: &Dependencies, i
             function.erase();
             continue;
         }
-        function.make_inline(module, &global_name(function.name(), identity));
-        carrier::write(module, *function, Known::Identity(*identity));
+        let has_one_use = uses[&**function] == 1;
+        let offered = if has_one_use && !is_offered(identity) { function.clone_body() } else { *function };
+        offered.make_inline(module, &global_name(function.name(), identity));
+        if offered != *function {
+            // Nobody here calls it.
+            offered.keep_unused();
+            copies.insert(**function, offered);
+        }
+        carrier::write(module, offered, Known::Identity(*identity));
         first.insert(*identity, *function);
+    }
+    copies.values().for_each(|copy| call_copies(*copy, &copies));
+}
+
+fn call_copies(copy: Function, copies: &HashMap<Value, Function>) {
+    for instruction in copy.instructions() {
+        let operands: Vec<Value> = instruction.operands().collect();
+        for (place, operand) in (0u32..).zip(operands) {
+            // Operands that are no values are left out of the list.
+            if let Some(other) = copies.get(&operand).filter(|_| instruction.operand(place) == operand) {
+                instruction.set_operand(place, **other);
+            }
+        }
     }
 }
 

@@ -54,6 +54,34 @@ define internal i64 @_ZN5other4hash17hfedcba9876543210E(i64 %x) unnamed_addr {
   ret i64 %h
 }
 
+; The only use of a function keeps it, for LLVM will inline it there; others get a copy.
+; CHECK: call i64 @once(
+; CHECK: define internal i64 @once(
+define i64 @only_user(i64 %x) {
+  %a = call i64 @once(i64 %x)
+  ret i64 %a
+}
+
+define internal i64 @once(i64 %x) unnamed_addr {
+  %a = call i64 @_ZN4core4hash17h0123456789abcdefE(i64 %x)
+  %b = call i64 @within(i64 %a)
+  ret i64 %b
+}
+
+; CHECK: define internal i64 @within(
+define internal i64 @within(i64 %x) unnamed_addr {
+  %a = call i64 @elsewhere(i64 %x)
+  %b = call i64 @elsewhere(i64 %a)
+  %c = call i64 @elsewhere(i64 %b)
+  %d = call i64 @elsewhere(i64 %c)
+  %e = call i64 @elsewhere(i64 %d)
+  %f = call i64 @elsewhere(i64 %e)
+  %g = call i64 @elsewhere(i64 %f)
+  %h = call i64 @elsewhere(i64 %g)
+  %i = call i64 @elsewhere(i64 %h)
+  ret i64 %i
+}
+
 ; Inlined wherever it is called.
 ; CHECK: define internal i64 @small(
 define internal i64 @small(i64 %x) unnamed_addr {
@@ -89,5 +117,10 @@ define internal i64 @own_data(i64 %x) unnamed_addr {
   store i64 %h, ptr @counter
   ret i64 %h
 }
+
+; CHECK: define weak_odr hidden i64 @once.llvm.{{[0-9A-F]+}}(i64 %x) unnamed_addr {{.*}}comdat {
+; CHECK: call i64 @_ZN4core4hashE.llvm.[[HASH]](
+; CHECK: call i64 @within.llvm.[[WITHIN:[0-9A-F]+]](
+; CHECK: define weak_odr hidden i64 @within.llvm.[[WITHIN]](
 
 ; CHECK: attributes #[[KNOWN]] = { {{.*}}"jl.identity"="{{[0-9a-f]+ [0-9a-f]+}}"
