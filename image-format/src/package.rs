@@ -8,7 +8,7 @@ use crate::layout::{
     DEPENDENCY_FLAGS_KNOWN, Dependency, ExportRecord, ExportValue, Extent, IDENTITY_SIZE, ImageHeader,
     Import, ImportRecord, Reference, ReferenceRecord,
 };
-use crate::pod::{Pod, read_at};
+use crate::pod::{Pod, item_at, read_at};
 use core::mem::{offset_of, size_of};
 
 /// Why bytes are not a package's lists.
@@ -191,7 +191,7 @@ impl<'a, T: Pod> List<'a, T> {
     }
 
     pub fn get(&self, index: usize) -> Option<T> {
-        read_at(self.bytes, index.checked_mul(size_of::<T>())?)
+        item_at(self.bytes, index)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = T> + use<'a, T> {

@@ -28,6 +28,15 @@ pub fn read_at<T: Pod>(bytes: &[u8], offset: usize) -> Option<T> {
     Some(unsafe { core::ptr::read_unaligned(slice.as_ptr().cast::<T>()) })
 }
 
+/// Copies the `T` with this index out of values that stand back to back in `bytes`; `None` behind the last whole one.
+pub fn item_at<T: Pod>(bytes: &[u8], index: usize) -> Option<T> {
+    if index >= bytes.len() / size_of::<T>() {
+        return None;
+    }
+    // SAFETY: as in `read_at`: item `index` ends at or before the last byte, as there are more items than `index`.
+    Some(unsafe { core::ptr::read_unaligned(bytes.as_ptr().cast::<T>().add(index)) })
+}
+
 /// The bytes of `value`, in this machine's order (images are little-endian, as are all hosts we support).
 pub fn bytes_of<T: Pod>(value: &T) -> &[u8] {
     // SAFETY: `T: Pod` has no padding, so all size_of::<T>() bytes are initialised; the lifetime

@@ -6,14 +6,13 @@
 
 use crate::cells::{ImportSlots, ReferenceCells};
 use crate::objects::{Entry, Object, Objects};
-use core::mem::size_of;
 use core::ops::Range;
 use image_format::layout::{
     DEPENDENCY_FALLBACK, Dependency, ExportValue, Extent, IDENTITY_SIZE, Import, NOT_CLONED, Reference,
     image_state,
 };
 use image_format::package::{List, Package};
-use image_format::pod::read_at;
+use image_format::pod::item_at;
 
 /// Why a dependency cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,11 +73,16 @@ impl Surroundings {
     /// Looks for several dependencies, in one walk over the objects. Nearly all are files of the name that they are asked for by:
     /// what others call themselves, which takes a walk through each one's dynamic section, is asked after that.
     fn find(&self, wanted: &mut Batch) {
-        self.find_by(wanted, |entry, name| entry.file_name() == name);
-        self.find_by(wanted, |entry, name| entry.soname() == name);
+        self.find_by(wanted, |entry| entry.path().to_bytes(), is_file_name);
+        self.find_by(wanted, |entry| entry.soname(), |soname, name| soname == name);
     }
 
-    fn find_by(&self, wanted: &mut Batch, is_called: impl Fn(&Entry, &[u8]) -> bool) {
+    fn find_by(
+        &self,
+        wanted: &mut Batch,
+        known_as: impl Fn(&Entry) -> &[u8],
+        is_called: impl Fn(&[u8], &[u8]) -> bool,
+    ) {
         let Some(objects) = self.objects else { return };
         let mut missing = wanted.iter().flatten().filter(|wanted| wanted.found.is_none()).count();
         for entry in objects.iter() {
@@ -88,8 +92,9 @@ impl Surroundings {
             if entry.is(objects.own().dynamic()) {
                 continue;
             }
+            let known = known_as(&entry);
             for wanted in wanted.iter_mut().flatten().filter(|wanted| wanted.found.is_none()) {
-                if is_called(&entry, wanted.name()) {
+                if is_called(known, wanted.name()) {
                     wanted.look_at(&entry);
                     missing -= usize::from(wanted.found.is_some());
                 }
@@ -101,6 +106,11 @@ impl Surroundings {
     fn is_kept(&self, wanted: &Wanted) -> bool {
         wanted.fault == Fault::Missing && self.objects.is_some_and(|all| all.own().needs(wanted.name()))
     }
+}
+
+/// Whether `name` is the last part of a path.
+fn is_file_name(path: &[u8], name: &[u8]) -> bool {
+    path.strip_suffix(name).is_some_and(|folder| folder.last().is_none_or(|last| *last == b'/'))
 }
 
 /// A dependency that is looked for.
@@ -197,7 +207,7 @@ impl<'a> Provider<'a> {
         }
         let offset = match value.function {
             NOT_CLONED => value.offset,
-            function => read_at(self.bodies, (function as usize).checked_mul(size_of::<i32>())?)?,
+            function => item_at(self.bodies, function as usize)?,
         };
         let address = self.base.wrapping_add_signed(offset as isize);
         if !self.code.contains(&address) {
@@ -294,15 +304,15 @@ struct Lenders<'a> {
 }
 
 impl Lenders<'_> {
-    /// A dependency by its index; `None` for one that is in another batch. That the image has no such dependency is an error, which
-    /// is about entry `number` of a list.
-    #[inline(never)]
-    fn get(&mut self, index: u32, what: Taken, number: usize) -> Result<Option<&mut Wanted>, Unusable> {
-        if index as usize >= self.count {
-            return Err(nothing(index, what, number));
-        }
-        let place = (index as usize).checked_sub(self.first).and_then(|index| self.batch.get_mut(index));
-        Ok(place.and_then(Option::as_mut))
+    /// A dependency by its index; `None` for one that is in another batch, or not there at all.
+    fn get(&mut self, index: u32) -> Option<&mut Wanted> {
+        self.batch.get_mut((index as usize).wrapping_sub(self.first)).and_then(Option::as_mut)
+    }
+
+    /// That the image has no such dependency is an error, which is about entry `number` of a list.
+    #[cold]
+    fn is_elsewhere(&self, index: u32, what: Taken, number: usize) -> Result<(), Unusable> {
+        if (index as usize) < self.count { Ok(()) } else { Err(nothing(index, what, number)) }
     }
 }
 
@@ -312,15 +322,17 @@ fn nothing(index: u32, what: Taken, number: usize) -> Unusable {
 
 /// Fills the slots of imports from the dependencies of a batch.
 fn fill_slots(package: &Package, lenders: &mut Lenders, slots: &mut ImportSlots) -> Result<(), Unusable> {
-    for (number, import) in package.imports.iter().enumerate() {
+    for (number, (import, identity)) in
+        package.imports.iter().zip(package.import_identities.iter()).enumerate()
+    {
         let Import { slot, dependency: index, export } = import;
-        let Some(Wanted { found, dependency, .. }) = lenders.get(index, Taken::Import, number)? else {
+        let Some(Wanted { found, dependency, .. }) = lenders.get(index) else {
+            lenders.is_elsewhere(index, Taken::Import, number)?;
             continue;
         };
         let Some((_, provider)) = found else { continue };
         let is_own = dependency.flags & DEPENDENCY_FALLBACK != 0;
-        let identity = package.import_identities.get(number);
-        let function = identity.and_then(|identity| provider.function(export, &identity));
+        let function = provider.function(export, &identity);
         if !function.is_some_and(|function| slots.fill(slot, is_own, function)) {
             return Err(nothing(index, Taken::Import, number));
         }
@@ -336,7 +348,10 @@ fn fill_references(
 ) -> Result<(), Unusable> {
     for (number, reference) in package.references.iter().enumerate() {
         let index = reference.dependency;
-        let Some(Wanted { found, .. }) = lenders.get(index, Taken::Reference, number)? else { continue };
+        let Some(Wanted { found, .. }) = lenders.get(index) else {
+            lenders.is_elsewhere(index, Taken::Reference, number)?;
+            continue;
+        };
         let address = found.as_ref().and_then(|(_, provider)| provider.data(&reference));
         if !address.is_some_and(|address| cells.fill(reference.cell, address)) {
             return Err(nothing(index, Taken::Reference, number));

@@ -6,8 +6,7 @@
 use crate::arguments::Arguments;
 use crate::memory::Image;
 use crate::start::{
-    DT_NEEDED, LinkMap, PT_DYNAMIC, PT_GNU_RELRO, PT_LOAD, ProgramHeader, Strings, base_name,
-    first_map_beside, soname,
+    DT_NEEDED, LinkMap, PT_DYNAMIC, PT_GNU_RELRO, PT_LOAD, ProgramHeader, Strings, first_map_beside, soname,
 };
 use crate::sys;
 use core::ffi::CStr;
@@ -213,11 +212,6 @@ impl Entry {
     pub fn path(&self) -> &CStr {
         // SAFETY: an entry of the list, whose names are C strings or null.
         unsafe { if (*self.map).name.is_null() { c"" } else { CStr::from_ptr((*self.map).name) } }
-    }
-
-    /// The last part of its path.
-    pub fn file_name(&self) -> &[u8] {
-        base_name(self.path().to_bytes())
     }
 
     /// What it calls itself.

@@ -123,7 +123,7 @@ unsafe fn position(first: *const LinkMap, needed: &[u8]) -> Option<usize> {
     None
 }
 
-pub(crate) fn base_name(path: &[u8]) -> &[u8] {
+fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
