@@ -2,7 +2,7 @@
 
 use super::inputs::Input;
 use super::sizes::Duplicates;
-use super::{BUILDS, Build, Family, Library, TARGETS};
+use super::{BUILDS, Build, Family, Library, TARGETS, shuffled};
 use crate::bench::build::our_source;
 use crate::command::run_ok;
 use crate::elf::Elf;
@@ -111,9 +111,9 @@ impl Family for Cpp<'_> {
         Ok(command)
     }
 
-    fn link(&self, library: &Library, build: Build) -> Result<()> {
+    fn link(&self, library: &Library, build: Build, order: Option<u32>) -> Result<()> {
         let mut command = self.jl_cxx();
-        command.arg("-shared").arg(self.object(library, build));
+        command.arg("-shared").arg(self.object(library, build)).args(order.map(shuffled));
         if library.name == "jwt" {
             command.arg("-lcrypto");
         }

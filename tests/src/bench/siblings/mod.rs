@@ -26,6 +26,8 @@ use std::process::Command;
 const TARGETS: [&str; 3] = ["x86-64", "x86-64-v3", "x86-64-v4"];
 const COMPILE_ROUNDS: usize = 5;
 const RUN_ROUNDS: usize = 15;
+/// Orders of the functions that run time is taken over, because where code comes to lie is worth some percent by itself.
+const ORDERS: u32 = 5;
 
 /// The languages that there are families of libraries in, in the order of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -54,8 +56,8 @@ trait Family {
     fn library(&self, library: &Library, build: Build) -> PathBuf;
     /// The compilation that is measured, from the same bitcode for both builds.
     fn compile(&self, library: &Library, build: Build) -> Result<Command>;
-    /// What is left to do then.
-    fn link(&self, library: &Library, build: Build) -> Result<()>;
+    /// What is left to do then; where an order is given, again, with the functions in that random order.
+    fn link(&self, library: &Library, build: Build, order: Option<u32>) -> Result<()>;
     fn duplicates(&self, library: &Library) -> Result<Duplicates>;
     /// Links the common image, with objects besides.
     fn link_common(&self, more: &[&Path]) -> Result<()>;
@@ -66,8 +68,8 @@ Four C++ libraries that are headers only, each compiled to a shared object above
 `jl-c++` for the same targets (x86-64, v3, v4). Three Rust libraries above a dylib crate with serde_json's generic code, each linked \
 with it once by what it offers, and once where it offers nothing. Functions taken: what `jl-load explain --deps` counts; what only those called is gone as \
 well. Code: bytes of all functions in the symbol table, for all targets. Duplicates: those of functions that the common image has, in C++ \
-by name, in Rust by identity. Compile: optimisation and code generation from the same bitcode; in Rust with the link. Run: CPU time of the same work. Medians of ratios with \
-quartiles, of builds that take turns. Results are compared at every target that this machine can run.";
+by name, in Rust by identity. Compile: optimisation and code generation from the same bitcode; in Rust with the link. Run: CPU time of the same work, \
+over five random orders of each library's functions. Medians of ratios with quartiles, of builds that take turns. Results are compared at every target that this machine can run.";
 
 /// The table, and lines on what was tried on the images afterwards.
 pub struct Outcome {
@@ -131,6 +133,11 @@ enum Build {
     With,
 }
 
+/// For the linker.
+fn shuffled(order: u32) -> String {
+    format!("-Wl,--shuffle-sections=.text*={order}")
+}
+
 impl Build {
     fn word(self) -> &'static str {
         match self {
@@ -172,7 +179,7 @@ impl<'a> Work<'a> {
             paired(&times(1), &times(0), |with, without| with / without)
         };
         for build in BUILDS {
-            self.family.link(library, build)?;
+            self.family.link(library, build, None)?;
         }
         run_ok(
             Command::new(self.tools.jl_load()).arg("check").arg(self.family.library(library, Build::With)),
@@ -229,11 +236,19 @@ impl<'a> Work<'a> {
         Ok((format!("{word} at {} targets", runnable.len()), identical))
     }
 
-    /// With dedup against without.
+    /// With dedup against without, in several orders of the functions.
     fn run_times(&self, library: &Library) -> Result<Spread> {
-        let samples = interleave(&format!("run {}", library.name), RUN_ROUNDS, &BUILDS, |build| {
-            Ok(self.run(library, *build, None)?.workloads["run"].seconds)
-        })?;
+        let mut samples = BUILDS.map(|_| Vec::new());
+        for order in 1..=ORDERS {
+            for build in BUILDS {
+                self.family.link(library, build, Some(order))?;
+            }
+            let what = format!("run {}, order {order} of {ORDERS}", library.name);
+            let runs = interleave(&what, RUN_ROUNDS / ORDERS as usize, &BUILDS, |build| {
+                Ok(self.run(library, *build, None)?.workloads["run"].seconds)
+            })?;
+            samples.iter_mut().zip(runs).for_each(|(all, more)| all.extend(more));
+        }
         Ok(paired(&samples[1], &samples[0], |with, without| with / without))
     }
 

@@ -3,7 +3,7 @@
 
 use super::inputs::Input;
 use super::sizes::Duplicates;
-use super::{BUILDS, Build, Family, Library, TARGETS};
+use super::{BUILDS, Build, Family, Library, TARGETS, shuffled};
 use crate::bench::build::our_source;
 use crate::command::{run_ok, run_within};
 use crate::tools::Tools;
@@ -174,7 +174,13 @@ impl Family for Rust<'_> {
     }
 
     /// rustc hands all of a library to the linker, and so it is linked when it is compiled.
-    fn link(&self, _: &Library, _: Build) -> Result<()> {
+    fn link(&self, library: &Library, build: Build, order: Option<u32>) -> Result<()> {
+        // Compiling links as well.
+        let Some(order) = order else { return Ok(()) };
+        let mut link = self.compile(library, build)?;
+        // The objects are those of the order before.
+        link.env_remove("JL_CACHE").env("JL_CACHE_DIR", self.folder.join("cache")).arg(shuffled(order));
+        run_ok(&mut link)?;
         Ok(())
     }
 
