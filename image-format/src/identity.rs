@@ -49,10 +49,16 @@ impl std::fmt::Display for Identity {
 /// demanglers know and leave out, with digits that they take for such a mark.
 const GLOBAL: &str = ".llvm.";
 
-/// The name of a function whose front end made it local, for all objects that have the same one. Of the front end's name
-/// the hash that Rust puts at the end is left out, which depends on the crate.
+/// The name of a function whose front end made it local, for all objects that have the same one. The hash that Rust puts at
+/// the end of the front end's name depends on the crate; digits of the identity take its place, because it is by a hash that
+/// demanglers know a name of Rust's.
 pub fn global_name(local: &str, identity: &Identity) -> String {
-    format!("{}{GLOBAL}{}", without_hash(local), identity.to_string().to_uppercase())
+    let digits = identity.to_string();
+    let suffix = digits.to_uppercase();
+    match before_hash(local) {
+        Some(path) => format!("{path}{HASH}{}E{GLOBAL}{suffix}", &digits[..HASH_DIGITS]),
+        None => format!("{local}{GLOBAL}{suffix}"),
+    }
 }
 
 /// The identity in a name by [`global_name`]; `None` for other names.
@@ -63,16 +69,16 @@ pub fn of_global_name(name: &str) -> Option<Identity> {
     u128::from_str_radix(digits, 16).ok().map(|bits| Identity(bits.to_be_bytes()))
 }
 
-/// `_ZN3foo17h0123456789abcdefE` is `_ZN3fooE` with 16 digits of a hash.
-fn without_hash(name: &str) -> std::borrow::Cow<'_, str> {
-    let hashed = name.strip_suffix('E').filter(|_| name.starts_with("_ZN"));
-    let split = hashed.and_then(|hashed| hashed.split_at_checked(hashed.len().checked_sub(19)?));
-    match split {
-        Some((rest, hash)) if hash.starts_with("17h") && hash[3..].bytes().all(|b| b.is_ascii_hexdigit()) => {
-            format!("{rest}E").into()
-        }
-        _ => name.into(),
-    }
+/// How Rust's hash begins, which is a part of the path: its length, and the letter before the digits.
+const HASH: &str = "17h";
+const HASH_DIGITS: usize = 16;
+
+/// `_ZN3foo` of `_ZN3foo17h0123456789abcdefE`; `None` where there is no hash.
+fn before_hash(name: &str) -> Option<&str> {
+    let inner = name.strip_suffix('E').filter(|_| name.starts_with("_ZN"))?;
+    let (path, hash) = inner.split_at_checked(inner.len().checked_sub(HASH.len() + HASH_DIGITS)?)?;
+    let digits = hash.strip_prefix(HASH)?;
+    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(path)
 }
 
 /// The hash of canonical bytes; `parts` are told apart.
@@ -182,7 +188,10 @@ mod tests {
         let identity = Identity([0xa5; 16]);
         let digits = "A5".repeat(16);
         for (local, kept) in [
-            ("_ZN5alloc3vec12Vec$LT$T$GT$4push17h0123456789abcdefE", "_ZN5alloc3vec12Vec$LT$T$GT$4pushE"),
+            (
+                "_ZN5alloc3vec12Vec$LT$T$GT$4push17h0123456789abcdefE",
+                "_ZN5alloc3vec12Vec$LT$T$GT$4push17ha5a5a5a5a5a5a5a5E",
+            ),
             ("_ZN5alloc3vec17h0123456789abcdeE", "_ZN5alloc3vec17h0123456789abcdeE"),
             ("_RNvCs1_5alloc3one", "_RNvCs1_5alloc3one"),
             ("_ZL3onev", "_ZL3onev"),
@@ -197,7 +206,7 @@ mod tests {
 
     #[test]
     fn test_vectors() {
-        assert_eq!(VERSION, 1);
+        assert_eq!(VERSION, 2);
         let leaf = hash_symbol(&bytes(1), &[]);
         let caller = hash_symbol(&bytes(2), &[leaf, leaf]);
         let circle = hash_component(&[member(1, &[1]), member(2, &[0, 1])]);

@@ -7,13 +7,13 @@ target triple = "x86_64-unknown-linux-gnu"
 @counter = internal global i64 0
 declare i64 @elsewhere(i64)
 
-; CHECK: $_ZN4core4hashE.llvm.[[HASH:[0-9A-F]+]] = comdat any
+; CHECK: $_ZN4core4hash17h[[HEX:[0-9a-f]+]]E.llvm.[[HASH:[0-9A-F]+]] = comdat any
 ; ALONE-NOT: comdat
 
 ; Of two that are the same one is left.
 ; CHECK: define i64 @user(
-; CHECK: call i64 @_ZN4core4hashE.llvm.[[HASH]](i64 %x)
-; CHECK: call i64 @_ZN4core4hashE.llvm.[[HASH]](i64 %a)
+; CHECK: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](i64 %x)
+; CHECK: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](i64 %a)
 ; CHECK: call i64 @small(
 ; CHECK: call i64 @compared(
 ; CHECK: call i64 @own_data(
@@ -26,7 +26,7 @@ define i64 @user(i64 %x) {
   ret i64 %e
 }
 
-; CHECK: define linkonce_odr hidden i64 @_ZN4core4hashE.llvm.[[HASH]](i64 %x) unnamed_addr #[[KNOWN:[0-9]+]] comdat {
+; CHECK: define linkonce_odr hidden i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](i64 %x) unnamed_addr #[[KNOWN:[0-9]+]] comdat {
 ; ALONE: define internal i64 @_ZN4core4hash17h0123456789abcdefE(
 define internal i64 @_ZN4core4hash17h0123456789abcdefE(i64 %x) unnamed_addr {
   %a = call i64 @elsewhere(i64 %x)
@@ -119,7 +119,7 @@ define internal i64 @own_data(i64 %x) unnamed_addr {
 }
 
 ; CHECK: define weak_odr hidden i64 @once.llvm.{{[0-9A-F]+}}(i64 %x) unnamed_addr {{.*}}comdat {
-; CHECK: call i64 @_ZN4core4hashE.llvm.[[HASH]](
+; CHECK: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](
 ; CHECK: call i64 @within.llvm.[[WITHIN:[0-9A-F]+]](
 ; CHECK: define weak_odr hidden i64 @within.llvm.[[WITHIN]](
 
