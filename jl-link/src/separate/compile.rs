@@ -11,9 +11,9 @@ use image_format::cache::{Cache, Key, KeyBuilder, Kind};
 use image_format::dependency::DependencyImage;
 use image_format::pod::bytes_of;
 use std::ffi::OsString;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -91,29 +91,26 @@ impl Compiler {
     }
 
     /// # Errors
-    /// The first of the list that cannot be compiled; clang has said why.
+    /// One of the list cannot be compiled; clang has said why.
     pub fn compile(&self, units: &[Unit]) -> Result<()> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.min(units.len());
         // A single large unit is taken apart by the plugin instead.
         let threads = (cores / workers.max(1)).max(1);
-        let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        let work = || {
-            while let Some((place, unit)) =
-                Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|place| Some((place, units.get(place)?)))
-            {
-                if let Err(error) = self.one(unit, threads)
-                    && let Ok(mut failed) = failed.lock()
-                {
-                    next.store(units.len(), Ordering::Relaxed);
-                    failed.push((place, error));
-                }
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<()> {
+            while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
+                // After an error nothing more is begun.
+                self.one(unit, threads).inspect_err(|_| next.store(units.len(), Ordering::Relaxed))?;
             }
+            Ok(())
         };
-        thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
-        let mut failed = failed.into_inner().unwrap_or_default();
-        failed.sort_by_key(|(place, _)| *place);
-        failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            let results =
+                workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            results.collect()
+        })
     }
 
     fn one(&self, unit: &Unit, threads: usize) -> Result<()> {
@@ -159,9 +156,11 @@ impl Compiler {
     }
 }
 
-/// What the linker was told for its own code generation, in clang's words.
+/// What the linker was told for its own code generation, in jl-cc's words.
 fn arguments(invocation: &Invocation) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["-c", "-x", "ir"].map(OsString::from).into();
+    arguments.extend(invocation.own.llvm.map(|llvm| format!("--jl-llvm={llvm}").into()));
+    arguments.extend(invocation.own.tunable.then(|| "--jl-tunable".into()));
     arguments.push(format!("-O{}", level(invocation)).into());
     // A module says itself whether it is for one; sections are what rustc and others ask for as a rule.
     arguments.extend(["-fPIC", "-ffunction-sections", "-fdata-sections"].map(OsString::from));
@@ -200,5 +199,8 @@ mod tests {
         }
         assert!(words(&["--lto-O1", "a.o"]).contains(&"-O1".into()));
         assert!(words(&["a.o"]).contains(&"-O2".into()));
+        let own = words(&["a.o", "--jl-llvm=19", "--jl-tunable"]);
+        assert!(["--jl-llvm=19", "--jl-tunable"].iter().all(|word| own.iter().any(|found| found == word)));
+        assert!(!words(&["a.o"]).iter().any(|word| word.starts_with("--jl-")));
     }
 }

@@ -17,8 +17,7 @@ use image_format::sharing::Sharing;
 use std::collections::HashMap;
 
 /// Names those of the local functions that it pays for: what a dependency exports, and in a package what may be left when
-/// all is simplified. Of what stays local LLVM
-/// knows more.
+/// all is simplified. Of what stays local LLVM knows more.
 pub fn name(module: Module, found: &[Identified], dependencies: &Dependencies, is_package: bool) {
     let named: Vec<&Identified> = found.iter().filter(|found| may_be_named(found)).collect();
     if named.is_empty() {
