@@ -31,6 +31,31 @@ macro_rules! counting {
     };
 }
 
+/// A library above this one: what this one does as well, with numbers of its own.
+#[macro_export]
+macro_rules! library {
+    ($name:ident, $factor:literal, $share:literal) => {
+        $crate::counting!();
+
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $name(count: u64) -> u64 {
+            let mut names: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+            for number in 0..count {
+                names.insert(format!("number {}", number * $factor % 1000), number);
+            }
+            names.extend($crate::names(count / $share));
+            let list: Vec<(String, u64)> = names.into_iter().collect();
+            let found = $crate::picked(&list, 3);
+            // Thrown in the other image, if that has the function, and caught here.
+            let caught = std::panic::catch_unwind(|| $crate::picked(&list, list.len() / 2)).is_err();
+            let sum = list.iter().map(|(name, number)| name.len() as u64 * number).sum::<u64>();
+            let tallied = (0..3).map(tally::<u64>).sum::<u64>() + $crate::counted(count);
+            let calls = $crate::CALLS.load(std::sync::atomic::Ordering::Relaxed);
+            sum + found.len() as u64 + found[2].1 + u64::from(caught) + 1000 * tallied + calls
+        }
+    };
+}
+
 counting!();
 
 pub fn counted(value: u64) -> u64 {
