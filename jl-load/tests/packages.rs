@@ -7,27 +7,12 @@ use image_format::pod::{bytes_of, read_at};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::packages::{PackageSample, Use, alter, host, lists_checksum};
+use support::packages::{PackageSample, Setup, Use, alter, host, lists_checksum};
 use support::{Machine, compile_c, on_aarch64, run, text};
 
 const LEVELS: [&str; 3] = ["x86-64", "x86-64-v2", "x86-64-v3"];
 
-struct Setup {
-    folder: tempfile::TempDir,
-    host: PathBuf,
-}
-
 impl Setup {
-    fn new() -> Setup {
-        let folder = tempfile::tempdir().unwrap();
-        let host = host(folder.path(), Machine::X86_64);
-        Setup { folder, host }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// libf.so with cloned functions and others.
     fn library(&self) -> PathBuf {
         PackageSample { plain: 2, ..PackageSample::new("f", 3, &LEVELS) }.build(self.path())

@@ -7,38 +7,27 @@ use image_format::pod::{bytes_of, read_at};
 use jl_load::elf::ElfFile;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::packages::{PackageSample, alter, host, lists_checksum, merged_header};
+use support::packages::{PackageSample, Setup, alter, host, lists_checksum, merged_header};
 use support::{Machine, on_aarch64, text};
 
 const TARGETS: [&str; 2] = ["x86-64", "x86-64-v2"];
 
-struct Setup {
-    folder: tempfile::TempDir,
-    host: PathBuf,
-}
-
 impl Setup {
-    fn new() -> Setup {
-        let folder = tempfile::tempdir().unwrap();
-        let host = host(folder.path(), Machine::X86_64);
-        Setup { folder, host }
-    }
-
     /// libf.so with three numbers.
     fn lender(&self) -> PathBuf {
-        PackageSample { data: 3, ..PackageSample::new("f", 1, &TARGETS) }.build(self.folder.path())
+        PackageSample { data: 3, ..PackageSample::new("f", 1, &TARGETS) }.build(self.path())
     }
 
     /// libg.so, which refers to two of them and calls nothing of it.
     fn user(&self) -> PathBuf {
-        let f = self.folder.path().join("libf.so");
+        let f = self.path().join("libf.so");
         let refers = vec![(f.clone(), 2), (f, 0)];
-        PackageSample { refers, ..PackageSample::new("g", 1, &TARGETS) }.build(self.folder.path())
+        PackageSample { refers, ..PackageSample::new("g", 1, &TARGETS) }.build(self.path())
     }
 
     fn says(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(&self.host);
-        text(&command.args(arguments).current_dir(self.folder.path()).output().unwrap())
+        text(&command.args(arguments).current_dir(self.path()).output().unwrap())
     }
 }
 

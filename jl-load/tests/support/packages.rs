@@ -14,6 +14,24 @@ use jl_load::image::{Content, content};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+/// A folder with a program that loads images; each test program adds the images.
+pub struct Setup {
+    pub folder: tempfile::TempDir,
+    pub host: PathBuf,
+}
+
+impl Setup {
+    pub fn new() -> Setup {
+        let folder = tempfile::tempdir().unwrap();
+        let host = host(folder.path(), Machine::X86_64);
+        Setup { folder, host }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
 /// `lib{prefix}.so` with the sample's functions, and with `{prefix}plain0`, ..., which are not cloned and return
 /// 1000, 1001, ...; all of them are exported. `{prefix}use0`, ... are calls through import slots.
 pub struct PackageSample {
