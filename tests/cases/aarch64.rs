@@ -1,30 +1,18 @@
 //! What is aarch64's own in what jl-link makes: range-extension thunks, branch protection, its linker emulations.
 //! Programs for aarch64 are in `programs.rs`.
 
+mod work;
+
 use anyhow::{Context, Result, ensure};
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::{Ran, run, run_ok};
 use tests::machine::AARCH64;
 use tests::program::disassemble;
-use tests::tools::{LLVM_READELF, Tools};
-
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
+use tests::tools::LLVM_READELF;
+use work::Work;
 
 impl Work {
-    fn new() -> Result<Work> {
-        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// jl-cc for aarch64 in the folder; every function is cloned.
     fn cc(&self) -> Command {
         let mut command = Command::new(self.tools.jl_cc());

@@ -2,6 +2,8 @@
 //!
 //! The messages are golden files, so that a change of their words is a reviewable one.
 
+mod work;
+
 use anyhow::{Context, Result, bail, ensure};
 use image_format::layout::{HEADER_SECTION, ImageHeader, RECORD_SECTION, SPECS_SECTION};
 use std::fs;
@@ -9,11 +11,11 @@ use std::mem::offset_of;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::{Ran, run, run_ok};
 use tests::elf::Elf;
 use tests::golden;
-use tests::tools::{CLANG, Tools};
+use tests::tools::CLANG;
+use work::Work;
 
 const LEVELS: &str = "--jl-targets=x86-64;x86-64-v3;x86-64-v4";
 const SUM: &str =
@@ -22,21 +24,13 @@ const MAIN: &str = "int sum(const int *, int);\n\
                     int main(int c, char **v) { int d[4] = {1, 2, 3, c}; (void)v; return sum(d, 4) - 7; }\n";
 
 /// A folder with `sum.c` and `main.c` in it, and the tools.
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
-
 impl Work {
-    fn new() -> Result<Work> {
-        let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
-        fs::write(folder.path().join("sum.c"), SUM)?;
-        fs::write(folder.path().join("main.c"), MAIN)?;
-        Ok(Work { folder, tools: Tools::find()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+    /// With the sources of a library and a program.
+    fn with_sources() -> Result<Work> {
+        let work = Work::new()?;
+        fs::write(work.path("sum.c"), SUM)?;
+        fs::write(work.path("main.c"), MAIN)?;
+        Ok(work)
     }
 
     /// jl-cc in the folder; the file names in its messages are then always the same.
@@ -140,7 +134,7 @@ fn neutral_word(word: &str) -> String {
 // Target lists.
 
 fn wrong_targets(golden_name: &str, list: &str, words: &[&str]) -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     let flag = format!("--jl-targets={list}");
     let mut command = work.cc(&[&flag, "-c", "sum.c", "-o", "sum.o"]);
     work.refused(golden_name, &mut command, "sum.o", words)?;
@@ -224,7 +218,7 @@ fn too_many_targets() -> Result<()> {
 
 #[test]
 fn objects_with_different_target_lists() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.objects()?;
     run_ok(&mut work.cc(&["--jl-targets=x86-64;haswell", "-fPIC", "-c", "sum.c", "-o", "sum.o"]))?;
     // The object without clones has a list too only if something in it is cloned.
@@ -238,7 +232,7 @@ fn objects_with_different_target_lists() -> Result<()> {
 
 #[test]
 fn plugin_in_another_llvm() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     let symbols = Elf::read(&work.tools.plugin())?.dynamic_symbols()?;
     let mut stand_ins = String::from(
         "void LLVMGetVersion(unsigned *a, unsigned *b, unsigned *c) { *a = 19; *b = 1; *c = 7; }\n",
@@ -264,7 +258,7 @@ fn plugin_in_another_llvm() -> Result<()> {
 
 #[test]
 fn missing_input() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.objects()?;
     let mut command = work.cc(&["main.o", "no-such.o", "-o", "program"]);
     work.refused("missing-input", &mut command, "program", &["no-such.o"])?;
@@ -283,14 +277,14 @@ fn missing_input() -> Result<()> {
 
 #[test]
 fn undefined_symbol() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.objects()?;
     let mut command = work.cc(&["main.o", "-o", "program"]);
     work.refused("undefined-symbol", &mut command, "program", &["sum", "main.o"])
 }
 
 fn damaged_object(golden_name: &str, words: &[&str], damage: impl FnOnce(&Work) -> Result<()>) -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.objects()?;
     damage(&work)?;
     let mut command = work.cc(&["main.o", "sum.o", "-o", "program"]);
@@ -346,7 +340,7 @@ fn object_for_another_architecture() -> Result<()> {
 
 #[test]
 fn unknown_option() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     let mut command = work.cc(&["--jl-no-such-option", "main.c", "sum.c", "-o", "program"]);
     work.refused("unknown-option", &mut command, "program", &["--jl-no-such-option"])
 }
@@ -367,7 +361,7 @@ fn as_nobody(command: &Command) -> Result<Command> {
 
 #[test]
 fn read_only_output_folder() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.objects()?;
     fs::create_dir(work.path("out"))?;
     for (path, mode) in [("out", 0o555), (".", 0o755)] {
@@ -383,7 +377,7 @@ fn read_only_output_folder() -> Result<()> {
 
 #[test]
 fn full_output_folder() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.objects()?;
     fs::create_dir(work.path("out"))?;
     // A file system of 4 KiB, in a mount namespace of its own.
@@ -401,7 +395,7 @@ fn full_output_folder() -> Result<()> {
 
 #[test]
 fn a_failed_link_leaves_the_old_file() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.objects()?;
     fs::write(work.path("program"), "the old one")?;
     let ran = run(&mut work.cc(&["main.o", "-o", "program"]))?;
@@ -417,7 +411,7 @@ fn a_failed_link_leaves_the_old_file() -> Result<()> {
 // Images.
 
 fn damaged_image(golden_name: &str, words: &[&str], damage: impl FnOnce(&Work) -> Result<()>) -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.library()?;
     run_ok(&mut work.load(&["check", "libsum.so"]))?;
     damage(&work)?;
@@ -478,7 +472,7 @@ fn image_for_another_architecture() -> Result<()> {
 
 #[test]
 fn a_damaged_image_never_traps() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.objects()?;
     run_ok(&mut work.cc(&[LEVELS, "main.o", "sum.o", "-o", "good"]))?;
     run_ok(&mut Command::new(work.path("good")))?;
@@ -508,7 +502,7 @@ fn a_damaged_image_never_traps() -> Result<()> {
 
 #[test]
 fn explain_of_an_unknown_cpu() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.library()?;
     let mut command = work.load(&["explain", "libsum.so", "--cpu", "no-such-cpu"]);
     work.refused("explain-unknown-cpu", &mut command, "none", &["no-such-cpu", "haswell"])
@@ -516,20 +510,20 @@ fn explain_of_an_unknown_cpu() -> Result<()> {
 
 #[test]
 fn run_with_an_unknown_cpu() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     let mut command = work.load(&["run", "--cpu", "no-such-cpu", "--", "true"]);
     work.refused("run-unknown-cpu", &mut command, "none", &["no-such-cpu"])
 }
 
 #[test]
 fn run_of_a_missing_program() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     let mut command = work.load(&["run", "--", "./no-such-program"]);
     work.refused("run-missing", &mut command, "none", &["no-such-program"])
 }
 
 fn bad_environment(golden_name: &str, variable: &str, value: &str, words: &[&str]) -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::with_sources()?;
     work.objects()?;
     run_ok(&mut work.cc(&[LEVELS, "main.o", "sum.o", "-o", "program"]))?;
     let mut command = Command::new(work.path("program"));

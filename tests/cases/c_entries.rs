@@ -1,29 +1,18 @@
 //! Functions that a front end exports for C: a C program uses them by the header alone, and does not know of images.
 
+mod work;
+
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::{run, run_ok};
-use tests::tools::{CLANG, OPT, Tools, in_tests};
+use tests::tools::{CLANG, OPT, in_tests};
+use work::Work;
 
 const TARGETS: &str = "x86-64;x86-64-v3";
 
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
-
 impl Work {
-    fn new() -> Result<Work> {
-        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// An object of a module by opt's own pipeline, in which the entries are made first.
     fn object(&self, source: &Path, name: &str) -> Result<PathBuf> {
         let (bitcode, object) = (self.path(&format!("{name}.bc")), self.path(&format!("{name}.o")));

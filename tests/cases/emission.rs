@@ -1,29 +1,18 @@
 //! Emission by ourselves: what comes out depends on the module alone, and is what a whole compilation gives.
 
+mod work;
+
 use anyhow::{Context, Result, ensure};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use tempfile::TempDir;
 use tests::command::{Ran, run, run_ok};
-use tests::tools::{CLANG, CLANGXX, LLVM_AR, LLVM_DIS, LLVM_DWARFDUMP, LLVM_OBJCOPY, OPT, Tools, in_tests};
-
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
+use tests::tools::{CLANG, CLANGXX, LLVM_AR, LLVM_DIS, LLVM_DWARFDUMP, LLVM_OBJCOPY, OPT, in_tests};
+use work::Work;
 
 impl Work {
-    fn new() -> Result<Work> {
-        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// A test program as a front end leaves it, for three targets.
     fn bitcode(&self, program: &str) -> Result<PathBuf> {
         let output = self.path("input.bc");

@@ -1,5 +1,7 @@
 //! What a CPU must have to run an image: what its code uses, and nothing else.
 
+mod work;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::fs;
@@ -7,19 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tests::command::{run, run_ok};
 use tests::machine::{AARCH64, HOST, Machine, Setting};
-use tests::tools::Tools;
-
-struct Work {
-    tools: Tools,
-    folder: tempfile::TempDir,
-}
+use work::Work;
 
 impl Work {
-    fn new() -> Result<Work> {
-        let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
-        Ok(Work { tools: Tools::find()?, folder })
-    }
-
     /// Builds a program for x86-64 and x86-64-v3, and one that says which target was chosen.
     fn build(&self, name: &str, source: &str, flags: &[&str]) -> Result<PathBuf> {
         let (file, output) =

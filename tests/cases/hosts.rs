@@ -1,14 +1,16 @@
 //! The plugin in lld and rustc, its parameters in opt, and what it takes from LLVM. (clang and opt by name:
 //! `images.rs`.)
 
+mod work;
+
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::{Ran, run, run_ok};
 use tests::elf::Elf;
-use tests::tools::{ALL_LLVMS, DEFAULT_LLVM, Llvm, OPT, Tools, workspace};
+use tests::tools::{ALL_LLVMS, DEFAULT_LLVM, Llvm, OPT, workspace};
+use work::Work;
 
 /// A loop that pays, called from a program that prints its result.
 const C_SOURCE: &str = "
@@ -38,21 +40,7 @@ fn main() {
 }
 ";
 
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
-
 impl Work {
-    fn new() -> Result<Work> {
-        Work::with(DEFAULT_LLVM)
-    }
-
-    fn with(llvm: Llvm) -> Result<Work> {
-        let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
-        Ok(Work { folder, tools: Tools::find_for(llvm)? })
-    }
-
     /// A tool of LLVM's own, in the plugin's version.
     fn llvm(&self, tool: &str) -> String {
         self.tools.llvm.tool(tool)
@@ -62,10 +50,6 @@ impl Work {
         let path = self.folder.path().join(name);
         fs::write(&path, text)?;
         Ok(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 
     /// Runs a host; the target list comes by the environment, as Julia's users give it.

@@ -1,33 +1,22 @@
 //! What linked images look like, on disk and in a process.
 
+mod work;
+
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::{Ran, run, run_ok};
 use tests::elf::Elf;
 use tests::program::disassemble;
-use tests::tools::{CLANG, LLVM_AR, LLVM_READELF, OPT, Tools, in_tests};
+use tests::tools::{CLANG, LLVM_AR, LLVM_READELF, OPT, in_tests};
 use tests::{golden, host};
+use work::Work;
 
 const LEVELS: &str = "x86-64;x86-64-v3;x86-64-v4";
 
 /// A working folder, the tools, and what tests do with them.
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
-
 impl Work {
-    fn new() -> Result<Work> {
-        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// Writes a source of the test's own.
     fn source(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.path(name);

@@ -1,36 +1,23 @@
 //! Images in Julia's own format: jl-link makes one shard of many, and a loader sees the same; jl-load tells
 //! what Julia would do with them.
 
+mod work;
+
 use anyhow::{Context, Result, ensure};
 use image_format::cpu::Arch;
 use image_format::julia::features::Numbering;
 use image_format::julia::targets::Target;
 use image_format::julia::{Dialect, TableName};
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::{Ran, run, run_ok};
 use tests::elf::Elf;
 use tests::golden;
 use tests::julia::{Kind, Sample, plugin_shard};
-use tests::tools::{CLANG, LLVM_READELF, Tools, in_tests};
-
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
+use tests::tools::{CLANG, LLVM_READELF, in_tests};
+use work::Work;
 
 impl Work {
-    fn new() -> Result<Work> {
-        let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
-        Ok(Work { folder, tools: Tools::find()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     fn clang(&self, arguments: &[&str]) -> Result<Ran> {
         run_ok(Command::new(CLANG).args(arguments).current_dir(self.folder.path()))
     }

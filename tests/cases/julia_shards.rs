@@ -1,27 +1,20 @@
 //! Modules under Julia's protocol, from IR to a process: a loader as Julia's documents describe it finds in the
 //! tables what belongs to each target, and the right bodies run.
 
+mod work;
+
 use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::run_ok;
 use tests::julia::plugin_shard;
-use tests::tools::{CLANG, Tools, in_tests};
+use tests::tools::{CLANG, in_tests};
+use work::Work;
 
 /// What `level` in `tests/shards/near.ll` returns for each target.
 const LEVELS: [i32; 4] = [0, 1, 3, 7];
 
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
-
 impl Work {
-    fn new() -> Result<Work> {
-        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
-    }
-
     fn program(&self, autoinit: &str, options: &[&str]) -> Result<PathBuf> {
         let program = self.folder.path().join("walk");
         let mut clang = Command::new(CLANG);

@@ -1,32 +1,21 @@
 //! System images of Julia before 1.9: tables of 32-bit distances survive being taken apart into shards, and a loader that
 //! reads them as Julia's does finds each target's bodies.
 
+mod work;
+
 use anyhow::{Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::{run, run_ok};
-use tests::tools::{CLANG, OPT, Tools, in_tests};
+use tests::tools::{CLANG, OPT, in_tests};
+use work::Work;
 
 const TARGETS: &str = "x86-64;x86-64-v2;x86-64-v3";
 /// What `level` in `tests/julia/sysimg.ll` adds at each target.
 const LEVELS: [i64; 3] = [0, 1, 3];
 
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
-
 impl Work {
-    fn new() -> Result<Work> {
-        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// The image, as a shared library made by the tools that users have.
     fn image(&self, targets: &str, options: &str) -> Result<PathBuf> {
         let image = self.path("image.so");

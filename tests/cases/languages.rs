@@ -1,31 +1,20 @@
 //! Languages beside C and C++: a program of each, built as its users do, against the plain compiler's build.
 
+mod work;
+
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::{Ran, run, run_ok};
 use tests::elf::Elf;
 use tests::host;
-use tests::tools::{FLANG, Tools, in_tests};
+use tests::tools::{FLANG, in_tests};
+use work::Work;
 
 const LEVELS: &str = "x86-64,clone_all;x86-64-v3,clone_all;x86-64-v4,clone_all";
 
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
-
 impl Work {
-    fn new() -> Result<Work> {
-        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).env_remove("JULIA_CPU_TARGET");

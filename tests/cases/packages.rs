@@ -1,31 +1,19 @@
 //! Two C++ libraries above a common one: what that has compiled they do not hold again, and all do the same.
 
+mod work;
+
 use anyhow::{Context, Result, ensure};
 use image_format::layout::IMPORT_SLOT_SUFFIX;
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::{run, run_ok};
 use tests::elf::Elf;
-use tests::tools::{Tools, in_tests};
+use tests::tools::in_tests;
+use work::Work;
 
 const TARGETS: &str = "--jl-targets=x86-64;x86-64-v3,clone_all";
 
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
-
 impl Work {
-    fn new() -> Result<Work> {
-        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     fn jl_cxx(&self) -> Command {
         let mut command = Command::new(self.tools.jl_cxx());
         command.args([TARGETS, "-O2", "-fPIC"]).env("JL_CACHE", "0").current_dir(self.folder.path());

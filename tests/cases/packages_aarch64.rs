@@ -2,28 +2,16 @@
 //!
 //! No library of C++ for that machine is asked for, so that none need be there.
 
+mod work;
+
 use anyhow::{Result, ensure};
-use std::path::PathBuf;
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::run_ok;
 use tests::machine::AARCH64;
-use tests::tools::{Tools, in_tests};
-
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
+use tests::tools::in_tests;
+use work::Work;
 
 impl Work {
-    fn new() -> Result<Work> {
-        Ok(Work { folder: tempfile::Builder::new().prefix("jl-test-").tempdir()?, tools: Tools::find()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     fn jl_cxx(&self) -> Command {
         let mut command = Command::new(self.tools.jl_cxx());
         command.args(AARCH64.flags).args(["-O2", "-fPIC", "-nostdlib++"]);

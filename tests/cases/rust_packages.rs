@@ -1,28 +1,24 @@
 //! Rust libraries above a common one: instances of generic code that it has they do not hold again, and all do the same.
 
+mod work;
+
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use tempfile::TempDir;
 use tests::command::{run, run_ok};
 use tests::elf::Elf;
-use tests::tools::{CLANG, Tools, in_tests};
+use tests::tools::{CLANG, in_tests};
+use work::Work;
 
 const TARGETS: &str = "--jl-targets=x86-64;x86-64-v3,clone_all";
 
-struct Work {
-    folder: TempDir,
-    tools: Tools,
-}
-
 impl Work {
-    fn new() -> Result<Work> {
-        let folder = tempfile::Builder::new().prefix("jl-test-").tempdir()?;
-        run_ok(
-            Command::new("cp").arg("-R").arg(in_tests("packages/rust")).arg(folder.path().join("project")),
-        )?;
-        Ok(Work { folder, tools: Tools::find()? })
+    /// With a copy of the crates.
+    fn on_crates() -> Result<Work> {
+        let work = Work::new()?;
+        run_ok(Command::new("cp").arg("-R").arg(in_tests("packages/rust")).arg(work.path("project")))?;
+        Ok(work)
     }
 
     /// `cargo jl build`, with `arguments` besides, into a folder of this name.
@@ -78,7 +74,7 @@ impl Work {
 
 #[test]
 fn libraries_above_a_common_one_do_the_same_with_less_code() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::on_crates()?;
     let packages = ["--jl-package", "-p", "one", "-p", "two"];
     run_ok(&mut work.build("with", &packages)?)?;
     run_ok(work.build("without", &packages)?.env("JL_PACKAGE", "0"))?;
@@ -113,7 +109,7 @@ fn libraries_above_a_common_one_do_the_same_with_less_code() -> Result<()> {
 
 #[test]
 fn what_needs_an_image_s_own_standard_library_is_not_offered() -> Result<()> {
-    let work = Work::new()?;
+    let work = Work::on_crates()?;
     let report = work.folder.path().join("report.json");
     let flags =
         ["-Cno-prepopulate-passes", "-Clink-arg=--jl-separately", "-Clink-arg=--jl-package"].join(" ");
