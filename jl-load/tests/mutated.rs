@@ -1,7 +1,7 @@
-//! Package images with changed headers and lists: each is read in this process and loaded in another one. An error or a
-//! right load, never a crash, never a call into the wrong code.
+//! Ten thousand package images with changed headers and lists: each is read in this process and loaded in another one. An error
+//! or a right load, never a crash, never a call into the wrong code.
 //!
-//! A number of mutations with a fixed seed; `JL_FUZZ_SECONDS` and `JL_FUZZ_SEED` (scripts/fuzz) run it longer and from elsewhere.
+//! With a fixed seed; `JL_FUZZ_SECONDS` and `JL_FUZZ_SEED` (scripts/fuzz) run it longer and from elsewhere.
 
 mod support;
 
@@ -26,9 +26,7 @@ use support::{Machine, text};
 
 const TARGETS: [&str; 2] = ["x86-64", "x86-64-v2"];
 const SEED: u64 = 6;
-const MUTATIONS: u64 = 1500;
-/// Loads are processes: one of so many mutations is loaded where their number is fixed.
-const LOADED: u64 = 3;
+const MUTATIONS: u64 = 10_000;
 
 /// What a right load prints at target 1, call by call; the last ones are data of the other image.
 const CALLS: [&str; 6] = ["guse0=201", "guse1=1001", "guse2=1", "g1=101", "gdatum0=5002", "gdatum1=5000"];
@@ -180,8 +178,36 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|e| panic!("{variable}={text}: {e}")))
 }
 
-#[test]
-fn mutated_images() {
+/// What ends the rounds: their number, or a time.
+#[derive(Clone, Copy)]
+struct Rounds {
+    seed: u64,
+    end: Option<Instant>,
+    /// They are shared out among so many threads.
+    threads: u64,
+}
+
+impl Rounds {
+    fn new() -> Rounds {
+        let seconds = number("JL_FUZZ_SECONDS");
+        Rounds {
+            seed: number("JL_FUZZ_SEED").unwrap_or(SEED),
+            end: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
+            threads: std::thread::available_parallelism().map_or(1, |n| n.get() as u64),
+        }
+    }
+
+    fn of(self, thread: u64) -> impl Iterator<Item = u64> {
+        let is_over = move |round| self.end.map_or(round >= MUTATIONS, |end| Instant::now() >= end);
+        (thread..).step_by(self.threads as usize).take_while(move |round| !is_over(*round))
+    }
+}
+
+/// Counts of loads that were refused and of right ones.
+type Found = [u64; 2];
+
+/// The rounds of one thread, with images and files of its own.
+fn run(rounds: Rounds, thread: u64) -> Found {
     let folder = tempfile::tempdir().unwrap();
     let program = host(folder.path(), Machine::X86_64);
     let f = PackageSample { plain: 2, data: 3, ..PackageSample::new("f", 3, &TARGETS) }.build(folder.path());
@@ -199,30 +225,38 @@ fn mutated_images() {
     assert!(unchanged.status.success(), "{}", text(&unchanged));
     verdict(&unchanged).unwrap();
 
-    let seed = number("JL_FUZZ_SEED").unwrap_or(SEED);
-    let end = number("JL_FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let mut found = [0u64; 2];
-    for round in 0.. {
-        if end.map_or(round == MUTATIONS, |end| Instant::now() >= end) {
-            break;
-        }
+    let mut found = Found::default();
+    for round in rounds.of(thread) {
         // A seed for each: what failed is made again by its number.
+        let seed = rounds.seed;
         let mut random = Random((seed << 32 | round).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let subject = &subjects[random.below(2)];
         let bytes = subject.mutated(&mut random);
-        read(&subject.path, bytes.clone());
-        if end.is_some() || round % LOADED == 0 {
-            fs::write(&subject.path, &bytes).unwrap();
-            let output = load();
-            if let Err(wrong) = verdict(&output) {
-                let kept = std::env::temp_dir().join(format!("mutated-{seed}-{round}.so"));
-                fs::write(&kept, &bytes).unwrap();
-                panic!("seed {seed}, round {round} ({}): {wrong}\n{}", kept.display(), text(&output));
-            }
-            found[usize::from(output.status.success())] += 1;
-            fs::write(&subject.path, &subject.bytes).unwrap();
+        fs::write(&subject.path, &bytes).unwrap();
+        let output = load();
+        if let Err(wrong) = verdict(&output) {
+            let kept = std::env::temp_dir().join(format!("mutated-{seed}-{round}.so"));
+            fs::write(&kept, &bytes).unwrap();
+            panic!("seed {seed}, round {round} ({}): {wrong}\n{}", kept.display(), text(&output));
         }
+        found[usize::from(output.status.success())] += 1;
+        fs::write(&subject.path, &subject.bytes).unwrap();
+        read(&subject.path, bytes);
     }
-    println!("seed {seed}: {} loads were refused, {} were right", found[0], found[1]);
+    found
+}
+
+#[test]
+fn mutated_images() {
+    let rounds = Rounds::new();
+    let found = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..rounds.threads).map(|thread| scope.spawn(move || run(rounds, thread))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .fold(Found::default(), |sum, found| [sum[0] + found[0], sum[1] + found[1]])
+    });
+    println!("seed {}: {} loads were refused, {} were right", rounds.seed, found[0], found[1]);
     assert!(found[0] > 0, "no mutation was noticed");
 }
