@@ -5,7 +5,8 @@ use crate::layout::{
     MAX_ROWS,
 };
 use crate::pod::{bytes_of, read_at};
-use core::mem::size_of;
+use core::borrow::Borrow;
+use core::mem::{offset_of, size_of};
 use xxhash_rust::xxh64::Xxh64;
 
 /// Why a header or table is not one that we wrote.
@@ -87,11 +88,15 @@ impl core::fmt::Display for ImageError {
 #[cfg(feature = "std")]
 impl std::error::Error for ImageError {}
 
-/// The header at the start of `bytes`, with magic, version, layout hash, checksum and flags checked
-/// before anything else is believed.
+/// The header at the start of `bytes`, checked.
 pub fn parse_header(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
-    let header: ImageHeader = read_at(bytes, 0)
+    let header = read_at(bytes, 0)
         .ok_or(ImageError::Truncated { size: bytes.len(), needed: size_of::<ImageHeader>() })?;
+    check_header(&header).map(|()| header)
+}
+
+/// Magic, version, layout hash, checksum and flags: before anything else is believed.
+pub fn check_header(header: &ImageHeader) -> Result<(), ImageError> {
     if header.magic != IMAGE_MAGIC {
         return Err(ImageError::Magic { found: header.magic });
     }
@@ -104,7 +109,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
     if header.flags & IMAGE_MERGED == 0 {
         return Err(ImageError::NotMerged);
     }
-    let expected = header_checksum(&header);
+    let expected = header_checksum(header);
     if header.header_checksum != expected {
         let found = header.header_checksum;
         return Err(ImageError::Checksum { what: "header", found, expected });
@@ -115,13 +120,14 @@ pub fn parse_header(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
     if header.row_count == 0 || header.row_count as usize > MAX_ROWS {
         return Err(ImageError::RowCount { found: header.row_count });
     }
-    Ok(header)
+    Ok(())
 }
 
 /// xxh64 of a header as if its checksum field were zero.
 pub fn header_checksum(header: &ImageHeader) -> u64 {
-    let zeroed = ImageHeader { header_checksum: 0, ..*header };
-    xxh64([bytes_of(&zeroed)])
+    let (before, rest) = bytes_of(header).split_at(offset_of!(ImageHeader, header_checksum));
+    let (field, behind) = rest.split_at(size_of_val(&header.header_checksum));
+    xxh64([before, &[0; 8][..field.len()], behind])
 }
 
 /// xxh64 of an image table.
@@ -137,17 +143,18 @@ pub fn xxh64<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     hash.digest()
 }
 
-/// An image table whose extents have been checked against its header.
+/// An image table whose extents have been checked against its header (`H`: a copy, or where it stands).
 #[derive(Clone, Copy, Debug)]
-pub struct Table<'a> {
-    header: ImageHeader,
+pub struct Table<'a, H = ImageHeader> {
+    head: H,
     bytes: &'a [u8],
 }
 
-impl<'a> Table<'a> {
+impl<'a, H: Borrow<ImageHeader>> Table<'a, H> {
     /// `bytes` is what `header.table` describes. The checksum is compared when `verify` is set: it
     /// costs a pass over the table, which a load does not pay.
-    pub fn new(header: ImageHeader, bytes: &'a [u8], verify: bool) -> Result<Table<'a>, ImageError> {
+    pub fn new(head: H, bytes: &'a [u8], verify: bool) -> Result<Table<'a, H>, ImageError> {
+        let header = head.borrow();
         let needed = header.table.count as usize;
         let bytes = bytes.get(..needed).ok_or(ImageError::Truncated { size: bytes.len(), needed })?;
         if verify {
@@ -157,7 +164,8 @@ impl<'a> Table<'a> {
                 return Err(ImageError::Checksum { what: "table", found, expected });
             }
         }
-        let table = Table { header, bytes };
+        let table = Table { head, bytes };
+        let header = table.header();
         table.list(header.slots.offset).ok_or(ImageError::Extent {
             what: "slot list",
             offset: header.slots.offset,
@@ -180,37 +188,37 @@ impl<'a> Table<'a> {
 
     /// Number of functions.
     pub fn functions(&self) -> usize {
-        self.header.slots.count as usize
+        self.header().slots.count as usize
     }
 
     pub fn rows(&self) -> impl Iterator<Item = crate::layout::Row> + '_ {
-        self.header.rows.iter().take(self.header.row_count as usize).copied()
+        self.header().rows.iter().take(self.header().row_count as usize).copied()
     }
 
     /// Offset of a function's slot from the header.
     pub fn slot(&self, function: usize) -> Option<i32> {
-        read_at(self.list(self.header.slots.offset)?, function.checked_mul(4)?)
+        read_at(self.list(self.header().slots.offset)?, function.checked_mul(4)?)
     }
 
     /// Offset from the header of the body that a row gives a function.
     pub fn body(&self, row: usize, function: usize) -> Option<i32> {
-        let row = self.header.rows.get(row).filter(|_| row < self.header.row_count as usize)?;
+        let row = self.header().rows.get(row).filter(|_| row < self.header().row_count as usize)?;
         read_at(self.list(row.bodies)?, function.checked_mul(4)?)
     }
 
     /// Offsets of all slots from the header, by function.
-    pub fn slots(&self) -> Option<impl ExactSizeIterator<Item = i32> + use<'a>> {
-        self.list(self.header.slots.offset).map(offsets)
+    pub fn slots(&self) -> Option<impl ExactSizeIterator<Item = i32> + use<'a, H>> {
+        self.list(self.header().slots.offset).map(offsets)
     }
 
     /// Offsets from the header of all bodies of a row, by function.
-    pub fn bodies(&self, row: usize) -> Option<impl ExactSizeIterator<Item = i32> + use<'a>> {
-        let row = self.header.rows.get(row).filter(|_| row < self.header.row_count as usize)?;
+    pub fn bodies(&self, row: usize) -> Option<impl ExactSizeIterator<Item = i32> + use<'a, H>> {
+        let row = self.header().rows.get(row).filter(|_| row < self.header().row_count as usize)?;
         self.list(row.bodies).map(offsets)
     }
 
     /// What holds a function's address as a distance, by place.
-    pub fn distances(&self) -> impl ExactSizeIterator<Item = Distance> + use<'a> {
+    pub fn distances(&self) -> impl ExactSizeIterator<Item = Distance> + use<'a, H> {
         const SIZE: usize = size_of::<Distance>();
         let word = |bytes: &[u8], at| read_at(bytes, at).unwrap_or(0i32);
         self.distance_bytes().unwrap_or(&[]).chunks_exact(SIZE).map(move |bytes| Distance {
@@ -226,26 +234,25 @@ impl<'a> Table<'a> {
     }
 
     pub fn header(&self) -> &ImageHeader {
-        &self.header
+        self.head.borrow()
     }
 
     /// The `i32` per function at `offset` from the header.
     fn list(&self, offset: i32) -> Option<&'a [u8]> {
-        self.part(offset, (self.header.slots.count as usize).checked_mul(4)?)
+        self.part(offset, (self.header().slots.count as usize).checked_mul(4)?)
     }
 
     fn distance_bytes(&self) -> Option<&'a [u8]> {
-        match self.header.distances.count {
+        match self.header().distances.count {
             0 => Some(&[]),
-            count => {
-                self.part(self.header.distances.offset, (count as usize).checked_mul(size_of::<Distance>())?)
-            }
+            count => self
+                .part(self.header().distances.offset, (count as usize).checked_mul(size_of::<Distance>())?),
         }
     }
 
     /// `size` bytes at `offset` from the header.
     fn part(&self, offset: i32, size: usize) -> Option<&'a [u8]> {
-        let start = usize::try_from(i64::from(offset) - i64::from(self.header.table.offset)).ok()?;
+        let start = usize::try_from(i64::from(offset) - i64::from(self.header().table.offset)).ok()?;
         self.bytes.get(start..start.checked_add(size)?)
     }
 }

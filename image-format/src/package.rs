@@ -8,7 +8,7 @@ use crate::layout::{
     DEPENDENCY_FLAGS_KNOWN, Dependency, ExportRecord, ExportValue, Extent, IDENTITY_SIZE, ImageHeader,
     Import, ImportRecord, Reference, ReferenceRecord,
 };
-use crate::pod::{Pod, item_at, read_at};
+use crate::pod::{Pod, item_at, item_in, read_at};
 use core::mem::{offset_of, size_of};
 
 /// Why bytes are not a package's lists.
@@ -192,6 +192,11 @@ impl<'a, T: Pod> List<'a, T> {
 
     pub fn get(&self, index: usize) -> Option<T> {
         item_at(self.bytes, index)
+    }
+
+    /// The value itself; `None` also where the list is not aligned for such.
+    pub fn view(&self, index: usize) -> Option<&'a T> {
+        item_in(self.bytes, index)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = T> + use<'a, T> {

@@ -37,6 +37,17 @@ pub fn item_at<T: Pod>(bytes: &[u8], index: usize) -> Option<T> {
     Some(unsafe { core::ptr::read_unaligned(bytes.as_ptr().cast::<T>().add(index)) })
 }
 
+/// As [`item_at`], where it stands; `None` also where that is not aligned for a `T`.
+pub fn item_in<T: Pod>(bytes: &[u8], index: usize) -> Option<&T> {
+    let items = bytes.as_ptr().cast::<T>();
+    if index >= bytes.len() / size_of::<T>() || !items.is_aligned() {
+        return None;
+    }
+    // SAFETY: item `index` ends at or before the last byte and is aligned as the first one is, `T: Pod` makes every bit pattern a
+    // value, and the lifetime is that of `bytes`.
+    Some(unsafe { &*items.add(index) })
+}
+
 /// The bytes of `value`, in this machine's order (images are little-endian, as are all hosts we support).
 pub fn bytes_of<T: Pod>(value: &T) -> &[u8] {
     // SAFETY: `T: Pod` has no padding, so all size_of::<T>() bytes are initialised; the lifetime

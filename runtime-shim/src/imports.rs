@@ -85,18 +85,17 @@ impl Surroundings {
     ) {
         let Some(objects) = self.objects else { return };
         let mut missing = wanted.iter().flatten().filter(|wanted| wanted.found.is_none()).count();
+        if missing == 0 {
+            return;
+        }
         for entry in objects.iter() {
-            if missing == 0 {
-                return;
-            }
-            if entry.is(objects.own().dynamic()) {
-                continue;
-            }
             let known = known_as(&entry);
             for wanted in wanted.iter_mut().flatten().filter(|wanted| wanted.found.is_none()) {
-                if is_called(known, wanted.name()) {
-                    wanted.look_at(&entry);
-                    missing -= usize::from(wanted.found.is_some());
+                if is_called(known, wanted.name) && wanted.look_at(&entry) {
+                    missing -= 1;
+                    if missing == 0 {
+                        return;
+                    }
                 }
             }
         }
@@ -104,43 +103,48 @@ impl Surroundings {
 
     /// Whether the dynamic linker keeps what was found loaded for the image's sake: of several of one name it takes the first.
     fn is_kept(&self, wanted: &Wanted) -> bool {
-        wanted.fault == Fault::Missing && self.objects.is_some_and(|all| all.own().needs(wanted.name()))
+        wanted.fault == Fault::Missing && self.objects.is_some_and(|all| all.are_asked_for(wanted.name))
     }
 }
 
-/// Whether `name` is the last part of a path.
+/// Whether `name` is the last part of a path. It is asked of all objects, so that what ends otherwise should be told at once.
 fn is_file_name(path: &[u8], name: &[u8]) -> bool {
+    match (path.last_chunk(), name.last_chunk()) {
+        (Some(path), Some(name)) if u64::from_le_bytes(*path) != u64::from_le_bytes(*name) => return false,
+        _ => {}
+    }
     path.strip_suffix(name).is_some_and(|folder| folder.last().is_none_or(|last| *last == b'/'))
 }
 
 /// A dependency that is looked for.
-struct Wanted {
+struct Wanted<'a> {
     index: usize,
-    dependency: Dependency,
-    name_size: usize,
+    dependency: &'a Dependency,
+    name: &'a [u8],
     found: Option<(Entry, Provider<'static>)>,
     /// What is wrong with the first object of the name.
     fault: Fault,
 }
 
-impl Wanted {
-    fn new(package: &Package, index: usize) -> Option<Wanted> {
-        let dependency = package.dependencies.get(index)?;
-        let name_size = dependency.name().len();
-        Some(Wanted { index, dependency, name_size, found: None, fault: Fault::Missing })
+impl<'a> Wanted<'a> {
+    fn new(package: &Package<'a>, index: usize) -> Option<Wanted<'a>> {
+        let dependency = package.dependencies.view(index)?;
+        Some(Wanted { index, dependency, name: dependency.name(), found: None, fault: Fault::Missing })
     }
 
-    fn name(&self) -> &[u8] {
-        self.dependency.name.get(..self.name_size).unwrap_or(&[])
+    fn can_be_done_without(&self) -> bool {
+        self.dependency.flags & DEPENDENCY_FALLBACK != 0
     }
 
-    fn look_at(&mut self, entry: &Entry) {
+    /// Whether an object of the name is it.
+    fn look_at(&mut self, entry: &Entry) -> bool {
         let object = entry.object().ok_or(Fault::NoImage);
-        match object.and_then(|object| Provider::of(object, &self.dependency)) {
+        match object.and_then(|object| Provider::of(object, self.dependency)) {
             Ok(provider) => self.found = Some((*entry, provider)),
             Err(fault) if self.fault == Fault::Missing => self.fault = fault,
             Err(_) => {}
         }
+        self.found.is_some()
     }
 }
 
@@ -224,9 +228,9 @@ impl<'a> Provider<'a> {
     }
 }
 
-/// Dependencies that are looked for in one walk, and filled from in one pass over the imports.
+/// At most so many dependencies are looked for in one walk, and filled from in one pass over the imports.
 const BATCH: usize = 8;
-type Batch = [Option<Wanted>; BATCH];
+type Batch<'a> = [Option<Wanted<'a>>];
 
 /// What of the image is filled.
 pub struct Cells<'a> {
@@ -245,17 +249,17 @@ pub fn fill(
     mut without: impl FnMut(&Dependency, Fault),
 ) -> Result<(), Unusable> {
     each_batch(package, surroundings, |first, batch| {
-        for place in batch.iter_mut().flatten() {
-            let fault = match &place.found {
-                Some((entry, _)) if surroundings.is_kept(place) || hold(entry) => continue,
+        for wanted in batch.iter_mut().flatten() {
+            let fault = match &wanted.found {
+                Some((entry, _)) if surroundings.is_kept(wanted) || hold(entry) => continue,
                 Some(_) => Fault::Unheld,
-                None => place.fault,
+                None => wanted.fault,
             };
-            place.found = None;
-            if place.dependency.flags & DEPENDENCY_FALLBACK == 0 {
-                return Err(Unusable { index: place.index as u32, fault });
+            wanted.found = None;
+            if !wanted.can_be_done_without() {
+                return Err(Unusable { index: wanted.index as u32, fault });
             }
-            without(&place.dependency, fault);
+            without(wanted.dependency, fault);
         }
         let mut lenders = Lenders { batch, first, count: package.dependencies.len() };
         fill_slots(package, &mut lenders, &mut cells.slots)?;
@@ -266,27 +270,29 @@ pub fn fill(
 /// Whether all dependencies can be used that the image cannot do without.
 pub fn check(package: &Package, surroundings: &Surroundings) -> Result<(), Unusable> {
     each_batch(package, surroundings, |_, batch| {
-        let is_bad = |w: &&Wanted| w.found.is_none() && w.dependency.flags & DEPENDENCY_FALLBACK == 0;
-        let bad = batch.iter().flatten().find(is_bad);
-        bad.map_or(Ok(()), |w| Err(Unusable { index: w.index as u32, fault: w.fault }))
+        let bad =
+            batch.iter().flatten().find(|wanted| wanted.found.is_none() && !wanted.can_be_done_without());
+        bad.map_or(Ok(()), |wanted| Err(Unusable { index: wanted.index as u32, fault: wanted.fault }))
     })
 }
 
 /// Calls `work` with the dependencies by [`BATCH`], and the index of the first of them; once for none.
-fn each_batch(
-    package: &Package,
+fn each_batch<'a>(
+    package: &Package<'a>,
     surroundings: &Surroundings,
-    mut work: impl FnMut(usize, &mut Batch) -> Result<(), Unusable>,
+    mut work: impl FnMut(usize, &mut Batch<'a>) -> Result<(), Unusable>,
 ) -> Result<(), Unusable> {
     let count = package.dependencies.len();
     let mut first = 0;
     loop {
-        let mut batch: Batch = [const { None }; BATCH];
-        for (index, place) in (first..count).zip(&mut batch) {
-            *place = Wanted::new(package, index);
+        let mut places = [const { None }; BATCH];
+        let batch = &mut places[..(count - first).min(BATCH)];
+        for (index, place) in (first..).zip(batch.iter_mut()) {
+            let wanted = Wanted::new(package, index);
+            *place = Some(wanted.ok_or(Unusable { index: index as u32, fault: Fault::Damaged })?);
         }
-        surroundings.find(&mut batch);
-        work(first, &mut batch)?;
+        surroundings.find(batch);
+        work(first, batch)?;
         first += BATCH;
         if first >= count {
             return Ok(());
@@ -295,17 +301,17 @@ fn each_batch(
 }
 
 /// The dependencies that stand in a batch.
-struct Lenders<'a> {
-    batch: &'a mut Batch,
+struct Lenders<'a, 'b> {
+    batch: &'b mut Batch<'a>,
     /// Index of the first of them.
     first: usize,
     /// Of all dependencies of the image.
     count: usize,
 }
 
-impl Lenders<'_> {
+impl<'a> Lenders<'a, '_> {
     /// A dependency by its index; `None` for one that is in another batch, or not there at all.
-    fn get(&mut self, index: u32) -> Option<&mut Wanted> {
+    fn get(&mut self, index: u32) -> Option<&mut Wanted<'a>> {
         self.batch.get_mut((index as usize).wrapping_sub(self.first)).and_then(Option::as_mut)
     }
 

@@ -4,7 +4,7 @@ use crate::objects::Object;
 use crate::sys::protect;
 use core::ops::Range;
 use core::slice;
-use image_format::image::{ImageError, Table, parse_header};
+use image_format::image::{ImageError, Table, check_header};
 use image_format::layout::{Dependency, Extent, IMAGE_BASE, IMAGE_SLOTS_CONTIGUOUS, ImageHeader};
 use image_format::package::Package;
 use image_format::pod::read_at;
@@ -100,39 +100,39 @@ pub enum Pages<'a> {
 /// A merged image in memory whose header was checked.
 pub struct Image {
     base: *const u8,
-    header: ImageHeader,
 }
 
 impl Image {
     /// The image with its header at `base`.
     ///
     /// # Safety
-    /// `base` leads to `size_of::<ImageHeader>()` readable bytes. If they are a header with a right
-    /// checksum, it is the header that `jl-link` wrote for an image that is loaded as a whole around it
-    /// and stays loaded as long as what is returned is used.
+    /// `base` leads to `size_of::<ImageHeader>()` readable bytes, aligned as a header is, that nobody writes to and that
+    /// stay as long as what is returned is used. If they are a header with a right checksum, it is the header that
+    /// `jl-link` wrote for an image that is loaded as a whole around it and stays loaded as long.
     pub unsafe fn at(base: *const u8) -> Result<Image, ImageError> {
-        // SAFETY: the caller says that the bytes are readable; nobody writes to a header in memory.
-        let bytes = unsafe { slice::from_raw_parts(base, size_of::<ImageHeader>()) };
-        Ok(Image { base, header: parse_header(bytes)? })
+        let image = Image { base };
+        check_header(image.header())?;
+        Ok(image)
     }
 
     pub fn header(&self) -> &ImageHeader {
-        &self.header
+        // SAFETY: by the contract of `at` a header's bytes are there, aligned and unchanged; any bytes are one.
+        unsafe { &*self.base.cast::<ImageHeader>() }
     }
 
     /// The target list, with its head and sizes checked.
     pub fn specs(&self) -> Option<Specs<'_>> {
-        Specs::parse_head(self.bytes(self.header.specs)).ok()
+        Specs::parse_head(self.bytes(self.header().specs)).ok()
     }
 
     /// The image table, with its extents checked; its checksum is not: that costs a pass over it.
-    pub fn table(&self) -> Option<Table<'_>> {
-        Table::new(self.header, self.bytes(self.header.table), false).ok()
+    pub fn table(&self) -> Option<Table<'_, &ImageHeader>> {
+        Table::new(self.header(), self.bytes(self.header().table), false).ok()
     }
 
     /// A dependency of the image that lies in `object`.
     pub fn dependency(&self, object: &Object, index: u32) -> Option<Dependency> {
-        let list = self.header.dependencies;
+        let list = self.header().dependencies;
         let at = (index as usize).checked_mul(size_of::<Dependency>())?;
         let first = self.address(list.offset);
         let bytes = object.bytes(first.checked_add(at)?, size_of::<Dependency>())?;
@@ -141,7 +141,7 @@ impl Image {
 
     /// The address of the image's state word.
     pub fn state(&self) -> *mut u32 {
-        self.base.wrapping_offset(self.header.state.offset as isize).cast_mut().cast()
+        self.base.wrapping_offset(self.header().state.offset as isize).cast_mut().cast()
     }
 
     /// The address that an offset of the header or the image table stands for.
@@ -151,21 +151,21 @@ impl Image {
 
     /// Whether the image takes functions or data from other images or lets them take its own.
     pub fn is_package(&self) -> bool {
-        let ImageHeader { exports, imports, references, linkage, dependencies, .. } = &self.header;
+        let ImageHeader { exports, imports, references, linkage, dependencies, .. } = self.header();
         [exports, imports, references, linkage, dependencies].iter().any(|list| list.count > 0)
     }
 
     /// Whether the image says that it takes nothing from others, and that is so.
     pub fn is_base(&self) -> bool {
-        let ImageHeader { imports, references, dependencies, .. } = &self.header;
-        self.header.flags & IMAGE_BASE != 0
+        let ImageHeader { imports, references, dependencies, .. } = self.header();
+        self.header().flags & IMAGE_BASE != 0
             && [imports, references, dependencies].iter().all(|list| list.count == 0)
     }
 
     /// The lists of a package image that lies in `object`; `None` when they, or anything else that a fill relies on, are not
     /// what the header says. Images that others rely on are verified as a whole, which costs a pass over all tables.
     pub fn verified<'a>(&self, object: &Object<'a>) -> Option<Package<'a>> {
-        let header = &self.header;
+        let header = self.header();
         let at =
             |extent: Extent| object.bytes(self.address(extent.offset), extent.count as usize).unwrap_or(&[]);
         let is_sealed = |offset: i32, size: usize, alignment: usize| {
@@ -176,7 +176,7 @@ impl Image {
         let is_span = |span: Extent| {
             span.count >= 8 && is_sealed(span.offset, span.count as usize, align_of::<usize>())
         };
-        let table = Table::new(*header, at(header.table), true).ok()?;
+        let table = Table::new(header, at(header.table), true).ok()?;
         let is_right = is_sealed(header.state.offset, size_of::<u32>(), align_of::<u32>())
             && (header.specs.count == 0 || Specs::parse(at(header.specs)).is_ok())
             && (header.slots.count == 0 || is_span(header.slot_span))
@@ -190,8 +190,8 @@ impl Image {
 
     /// Where the linkage blob of the image in `object` is; `None` where it would not lie in one segment.
     pub fn linkage(&self, object: &Object) -> Option<Range<usize>> {
-        let start = self.address(self.header.linkage.offset);
-        let end = start.checked_add(self.header.linkage.count as usize)?;
+        let start = self.address(self.header().linkage.offset);
+        let end = start.checked_add(self.header().linkage.count as usize)?;
         let around = object.segment_around(start)?;
         (around.start <= start && end <= around.end).then_some(start..end)
     }
@@ -228,8 +228,8 @@ impl Image {
         state: u32,
         pages: Pages,
     ) -> bool {
-        let span = self.header.slot_span;
-        let functions = self.header.slots.count as usize;
+        let span = self.header().slot_span;
+        let functions = self.header().slots.count as usize;
         let first = self.base.wrapping_offset(span.offset as isize) as usize;
         let (Some(end), state_at) = (first.checked_add(span.count as usize), self.state() as usize) else {
             return false;
@@ -239,7 +239,7 @@ impl Image {
         } else {
             (first.min(state_at), end.max(state_at + size_of::<u32>()))
         };
-        let contiguous = self.header.flags & IMAGE_SLOTS_CONTIGUOUS != 0;
+        let contiguous = self.header().flags & IMAGE_SLOTS_CONTIGUOUS != 0;
         if contiguous && (span.count as usize) / size_of::<usize>() < functions {
             return false;
         }

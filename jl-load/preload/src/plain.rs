@@ -15,7 +15,7 @@ use runtime_shim::decide::{Refusal, decide};
 use runtime_shim::environ::{Log, Settings};
 use runtime_shim::imports::{self, Fault, Surroundings, Unusable};
 use runtime_shim::memory::{Image, Sealed, Unsealed, write_slot};
-use runtime_shim::objects::Objects;
+use runtime_shim::objects::{Object as Segments, Objects};
 use runtime_shim::process::Process;
 use runtime_shim::sys;
 use runtime_shim::text::Line;
@@ -73,9 +73,10 @@ fn merged(object: &Object, note: &Note) -> Result<Option<Image>, Refused> {
     let wrong = || damaged("header", note.address);
     let header: ImageNote = read_at(note.bytes, 0).ok_or_else(wrong)?;
     let address = relative(note.address, offset_of!(ImageNote, header), header.header);
-    object.bytes(address, size_of::<ImageHeader>()).ok_or_else(wrong)?;
-    // SAFETY: the header's bytes lie in a mapped segment of the object, and only jl-link writes a right
-    // checksum; the object stays loaded while `object` may be used.
+    let aligned = address.is_multiple_of(align_of::<ImageHeader>()).then_some(address).ok_or_else(wrong)?;
+    object.bytes(aligned, size_of::<ImageHeader>()).ok_or_else(wrong)?;
+    // SAFETY: the header's bytes are aligned and lie in a mapped segment of the object, where only jl-link writes a
+    // header, and a right checksum; the object stays loaded while `object` may be used.
     match unsafe { Image::at(address as *const u8) } {
         Ok(image) => Ok(Some(image)),
         Err(ImageError::NotMerged) => Ok(None),
@@ -115,9 +116,10 @@ fn unusable_dependency(
 ) -> Option<(Refusal, Option<Box<Dependency>>)> {
     let dynamic = object.dynamic_address()? as *const u8;
     // SAFETY: the object is loaded, and nobody loads or unloads while we fill (`interpose::fill_new`).
-    let objects = unsafe { Objects::beside(dynamic, context.arguments) };
-    let entry = objects?.iter().find(|entry| entry.is(dynamic))?;
-    let segments = entry.object()?;
+    let (segments, objects) = unsafe {
+        let segments = Segments::at(object.bias() as *const u8, dynamic)?;
+        (segments, Objects::beside(&segments, dynamic, context.arguments))
+    };
     let package = image.verified(&segments)?;
     let unusable = imports::check(&package, &Surroundings::new(objects)).err()?;
     let dependency = package.dependencies.get(unusable.index as usize).map(Box::new);
