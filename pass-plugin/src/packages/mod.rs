@@ -12,6 +12,7 @@ pub mod dedup;
 pub mod dependencies;
 pub mod export;
 pub mod naming;
+pub mod offers;
 pub mod plan;
 pub mod weight;
 

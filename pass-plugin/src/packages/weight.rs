@@ -21,16 +21,32 @@ pub struct Body {
     pub own: u32,
     /// Calls of functions that are defined here, by place.
     pub calls: Vec<usize>,
+    /// It has one use and is local, so that LLVM inlines it there, however large it is.
+    pub only_call: bool,
 }
 
 /// Which functions are too large to be inlined, what they inline themselves included.
 pub fn large(bodies: &[Body]) -> Vec<bool> {
-    weights(bodies).into_iter().map(|weight| weight >= LARGE).collect()
+    sizes(bodies).into_iter().map(|size| size == Size::Large).collect()
 }
 
-/// Which functions may be left when all is simplified.
-pub fn lasting(bodies: &[Body]) -> Vec<bool> {
-    weights(bodies).into_iter().map(|weight| weight >= LASTING).collect()
+/// How large functions are expected to be.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Size {
+    /// Inlined wherever it is called.
+    Small,
+    /// Something may be left of it when all is simplified.
+    Lasting,
+    Large,
+}
+
+pub fn sizes(bodies: &[Body]) -> Vec<Size> {
+    let size = |weight| match weight {
+        LARGE.. => Size::Large,
+        LASTING.. => Size::Lasting,
+        _ => Size::Small,
+    };
+    weights(bodies).into_iter().map(size).collect()
 }
 
 fn weights(bodies: &[Body]) -> Vec<u32> {
@@ -44,15 +60,19 @@ fn weights(bodies: &[Body]) -> Vec<u32> {
         }
     }
     // Callees come first; of a circle's members none has a weight yet when the first is weighed, and their calls stay.
-    let mut weights: Vec<u32> = vec![LARGE; bodies.len()];
+    let mut weights: Vec<Option<u32>> = vec![None; bodies.len()];
     for group in kosaraju_scc(&graph) {
         for member in group {
             let body = &bodies[member.index()];
-            let calls = body.calls.iter().map(|to| if weights[*to] < LARGE { weights[*to] } else { CALL });
-            weights[member.index()] = calls.fold(body.own, u32::saturating_add).min(LARGE);
+            let call = |to: &usize| {
+                let is_inlined = |weight: &u32| *weight < LARGE || bodies[*to].only_call;
+                weights[*to].filter(is_inlined).unwrap_or(CALL)
+            };
+            let weight = body.calls.iter().map(call).fold(body.own, u32::saturating_add);
+            weights[member.index()] = Some(weight.min(LARGE));
         }
     }
-    weights
+    weights.into_iter().map(Option::unwrap_or_default).collect()
 }
 
 #[cfg(test)]
@@ -60,15 +80,27 @@ mod tests {
     use super::*;
 
     fn body(own: u32, calls: &[usize]) -> Body {
-        Body { own, calls: calls.to_vec() }
+        Body { own, calls: calls.to_vec(), only_call: false }
     }
 
     #[test]
     fn what_is_inlined_counts_and_what_stays_is_a_call() {
         // 0 inlines 1 twice; 2 calls 0, which is large by then.
-        let bodies = [body(10, &[1, 1]), body(40, &[]), body(80, &[0]), body(LARGE - CALL, &[0])];
+        let bodies = [
+            body(0, &[1, 1]),
+            body(LARGE / 2, &[]),
+            body(LASTING - CALL - 1, &[0]),
+            body(LARGE - CALL, &[0]),
+        ];
+        assert_eq!(sizes(&bodies), [Size::Large, Size::Lasting, Size::Small, Size::Large]);
         assert_eq!(large(&bodies), [true, false, false, true]);
-        assert_eq!(lasting(&bodies), [true, false, true, true]);
+    }
+
+    #[test]
+    fn an_only_call_is_inlined_whatever_its_size() {
+        let only = Body { only_call: true, ..body(LARGE, &[]) };
+        assert_eq!(large(&[body(10, &[1]), only.clone()]), [true, true]);
+        assert_eq!(large(&[body(10, &[1]), Body { only_call: false, ..only }]), [false, true]);
     }
 
     #[test]
@@ -80,7 +112,7 @@ mod tests {
     fn a_long_chain_needs_no_long_stack() {
         let count = 100_000;
         let call = |i: usize| if i + 1 < count { vec![i + 1] } else { vec![] };
-        let chain: Vec<Body> = (0..count).map(|i| Body { own: 0, calls: call(i) }).collect();
+        let chain: Vec<Body> = (0..count).map(|i| Body { calls: call(i), ..Body::default() }).collect();
         assert!(large(&chain).iter().all(|large| !large));
     }
 }

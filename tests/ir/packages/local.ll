@@ -10,16 +10,18 @@ declare i64 @elsewhere(i64)
 ; CHECK: $_ZN4core4hash17h[[HEX:[0-9a-f]+]]E.llvm.[[HASH:[0-9A-F]+]] = comdat any
 ; ALONE-NOT: comdat
 
-; Of two that are the same one is left.
+; Of two that are the same, and have several uses each, one is left.
 ; CHECK: define i64 @user(
 ; CHECK: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](i64 %x)
 ; CHECK: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](i64 %a)
+; CHECK: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](i64 %again)
 ; CHECK: call i64 @small(
 ; CHECK: call i64 @compared(
 ; CHECK: call i64 @own_data(
 define i64 @user(i64 %x) {
   %a = call i64 @_ZN4core4hash17h0123456789abcdefE(i64 %x)
-  %b = call i64 @_ZN5other4hash17hfedcba9876543210E(i64 %a)
+  %again = call i64 @_ZN5other4hash17hfedcba9876543210E(i64 %a)
+  %b = call i64 @_ZN5other4hash17hfedcba9876543210E(i64 %again)
   %c = call i64 @small(i64 %b)
   %d = call i64 @compared(i64 %c)
   %e = call i64 @own_data(i64 %d)
@@ -54,22 +56,68 @@ define internal i64 @_ZN5other4hash17hfedcba9876543210E(i64 %x) unnamed_addr {
   ret i64 %h
 }
 
-; The only use of a function keeps it, for LLVM will inline it there; others get a copy.
+; The only use of a function keeps it, for LLVM will inline it there. If it is large, others get a copy, with copies of what it uses.
 ; CHECK: call i64 @once(
 ; CHECK: define internal i64 @once(
 define i64 @only_user(i64 %x) {
   %a = call i64 @once(i64 %x)
-  ret i64 %a
+  %b = call i64 @once_and_small(i64 %a)
+  ret i64 %b
 }
 
+; CHECK: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](
+; CHECK: call i64 @within(
+; CHECK: call i64 @helper(
 define internal i64 @once(i64 %x) unnamed_addr {
   %a = call i64 @_ZN4core4hash17h0123456789abcdefE(i64 %x)
   %b = call i64 @within(i64 %a)
-  ret i64 %b
+  %c = call i64 @helper(i64 %b)
+  ret i64 %c
 }
 
 ; CHECK: define internal i64 @within(
 define internal i64 @within(i64 %x) unnamed_addr {
+  %v0 = call i64 @elsewhere(i64 %x)
+  %v1 = call i64 @elsewhere(i64 %v0)
+  %v2 = call i64 @elsewhere(i64 %v1)
+  %v3 = call i64 @elsewhere(i64 %v2)
+  %v4 = call i64 @elsewhere(i64 %v3)
+  %v5 = call i64 @elsewhere(i64 %v4)
+  %v6 = call i64 @elsewhere(i64 %v5)
+  %v7 = call i64 @elsewhere(i64 %v6)
+  %v8 = call i64 @elsewhere(i64 %v7)
+  %v9 = call i64 @elsewhere(i64 %v8)
+  %v10 = call i64 @elsewhere(i64 %v9)
+  %v11 = call i64 @elsewhere(i64 %v10)
+  %v12 = call i64 @elsewhere(i64 %v11)
+  %v13 = call i64 @elsewhere(i64 %v12)
+  %v14 = call i64 @elsewhere(i64 %v13)
+  %v15 = call i64 @elsewhere(i64 %v14)
+  %v16 = call i64 @elsewhere(i64 %v15)
+  %v17 = call i64 @elsewhere(i64 %v16)
+  %v18 = call i64 @elsewhere(i64 %v17)
+  %v19 = call i64 @elsewhere(i64 %v18)
+  %v20 = call i64 @elsewhere(i64 %v19)
+  %v21 = call i64 @elsewhere(i64 %v20)
+  %v22 = call i64 @elsewhere(i64 %v21)
+  %v23 = call i64 @elsewhere(i64 %v22)
+  %v24 = call i64 @elsewhere(i64 %v23)
+  %v25 = call i64 @elsewhere(i64 %v24)
+  %v26 = call i64 @elsewhere(i64 %v25)
+  %v27 = call i64 @elsewhere(i64 %v26)
+  %v28 = call i64 @elsewhere(i64 %v27)
+  %v29 = call i64 @elsewhere(i64 %v28)
+  ret i64 %v29
+}
+
+; CHECK: define internal i64 @helper(
+define internal i64 @helper(i64 %x) unnamed_addr {
+  %y = add i64 %x, 2
+  ret i64 %y
+}
+
+; CHECK: define internal i64 @once_and_small(
+define internal i64 @once_and_small(i64 %x) unnamed_addr {
   %a = call i64 @elsewhere(i64 %x)
   %b = call i64 @elsewhere(i64 %a)
   %c = call i64 @elsewhere(i64 %b)
@@ -78,8 +126,7 @@ define internal i64 @within(i64 %x) unnamed_addr {
   %f = call i64 @elsewhere(i64 %e)
   %g = call i64 @elsewhere(i64 %f)
   %h = call i64 @elsewhere(i64 %g)
-  %i = call i64 @elsewhere(i64 %h)
-  ret i64 %i
+  ret i64 %h
 }
 
 ; Inlined wherever it is called.
@@ -118,9 +165,12 @@ define internal i64 @own_data(i64 %x) unnamed_addr {
   ret i64 %h
 }
 
-; CHECK: define weak_odr hidden i64 @once.llvm.{{[0-9A-F]+}}(i64 %x) unnamed_addr {{.*}}comdat {
-; CHECK: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](
-; CHECK: call i64 @within.llvm.[[WITHIN:[0-9A-F]+]](
-; CHECK: define weak_odr hidden i64 @within.llvm.[[WITHIN]](
+; CHECK-NOT: define {{.*}} @once_and_small
+; CHECK-DAG: define weak_odr hidden i64 @once.llvm.{{[0-9A-F]+}}(i64 %x) unnamed_addr {{.*}}comdat {
+; CHECK-DAG: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](
+; CHECK-DAG: call i64 @within.llvm.[[WITHIN:[0-9A-F]+]](
+; CHECK-DAG: call i64 @helper.[[COPY:[0-9]+]](
+; CHECK-DAG: define weak_odr hidden i64 @within.llvm.{{[0-9A-F]+}}(
+; CHECK-DAG: define internal i64 @helper.{{[0-9]+}}(
 
 ; CHECK: attributes #[[KNOWN]] = { {{.*}}"jl.identity"="{{[0-9a-f]+ [0-9a-f]+}}"
