@@ -181,10 +181,7 @@ impl Cache {
         let renamed = written.and_then(|()| {
             // First counted, then there: who is killed in between leaves a sum that is too large, and the
             // next eviction sets it right.
-            let size = self.journal.append(Event::Put, key.kind(), 1, bytes);
-            if size.is_some_and(|size| size > self.max_bytes) {
-                evict::shrink(&self.root, &self.journal, Shrink::To(self.max_bytes));
-            }
+            self.note(Event::Put, key.kind(), 1, bytes);
             fs::rename(&staged, &path)
         });
         match renamed {
@@ -195,6 +192,14 @@ impl Cache {
                 Err(cause)
             }
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// Writes an event down, and makes room where there is too little.
+    fn note(&self, event: Event, kind: Kind, count: u64, bytes: u64) {
+        let size = self.journal.append(event, kind, count, bytes);
+        if size.is_some_and(|size| size > self.max_bytes) {
+            evict::shrink(&self.root, &self.journal, Shrink::To(self.max_bytes));
         }
     }
 
@@ -216,7 +221,8 @@ impl Drop for Cache {
             for (event, count) in [(Event::Hit, &counters.hits), (Event::Miss, &counters.misses)] {
                 let count = count.load(Relaxed);
                 if count > 0 {
-                    self.journal.append(event, kind, count, 0);
+                    // Who finds all and puts nothing makes room, too: others may have been killed before they did.
+                    self.note(event, kind, count, 0);
                 }
             }
         }
