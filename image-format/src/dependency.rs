@@ -5,10 +5,10 @@
 use crate::image::{ImageError, Table, parse_header};
 use crate::layout::{
     DEPENDENCY_NAME_SIZE, Dependency, Extent, FORMAT_VERSION, ImageHeader, ImageNote, NOTE_NAME,
-    NOTE_TYPE_IMAGE,
+    NOTE_TYPE_IMAGE, Referent,
 };
 use crate::notes::notes;
-use crate::package::{Package, PackageError, linkage_checksum};
+use crate::package::{List, Package, PackageError, linkage_checksum, referents};
 use crate::pod::read_at;
 use object::LittleEndian;
 use object::elf::{self, DT_SONAME, DT_STRTAB};
@@ -171,6 +171,15 @@ impl DependencyImage {
         self.lists(false).expect("lists that were checked")
     }
 
+    /// What the references of this image are to.
+    ///
+    /// # Errors
+    /// The list is damaged: no load reads it, and [`DependencyImage::open`] did not.
+    pub fn referents(&self) -> Result<List<'_, Referent>, DependencyError> {
+        referents(&self.header, |extent| self.at(extent))
+            .map_err(|cause| DependencyError { path: self.path.clone(), problem: Problem::Package(cause) })
+    }
+
     /// The record of a dependency on this image.
     pub fn record(&self, flags: u32) -> Dependency {
         let mut name = [0; DEPENDENCY_NAME_SIZE];
@@ -182,6 +191,7 @@ impl DependencyImage {
             package_checksum: self.header.package_checksum,
             table_checksum: self.header.table_checksum,
             linkage_checksum: self.header.linkage_checksum,
+            references_end: 0,
             name,
         }
     }

@@ -45,8 +45,8 @@
 //!
 //! The export section becomes [`Identity`](IDENTITY_SIZE)`[n]`, ascending, and [`ExportValue`]`[n]`; the import section
 //! [`Import`]`[n]` by slot, and the imports' identities in the same order; the reference section [`Reference`]`[n]` by
-//! cell; the dependency section stays as it is. Each takes at most the bytes of its records; for what has none, `jl-link`
-//! links empty records.
+//! dependency and cell, and [`Referent`]`[n]` in the same order; in the dependency section each [`Dependency`] is told which
+//! references are to it. Each takes at most the bytes of its records; for what has none, `jl-link` links empty records.
 //!
 //! **Offsets** in the header and the image table are signed and relative to the first byte of the header:
 //! address = header + offset. Offsets in records and notes are relative to the field that holds them.
@@ -56,7 +56,7 @@ use crate::pod::Pod;
 use core::mem::{offset_of, size_of};
 
 /// Version of everything in this module. Readers accept exactly this one.
-pub const FORMAT_VERSION: u32 = 5;
+pub const FORMAT_VERSION: u32 = 6;
 
 /// Section of records in objects; the C identifier makes linkers define `__start_` and `__stop_` symbols.
 pub const RECORD_SECTION: &str = "jl_records";
@@ -175,11 +175,11 @@ pub struct ReferenceRecord {
     pub dependency: i32,
     /// In the dependency's linkage blob, in bytes.
     pub offset: u32,
-    pub reserved: [u32; 3],
+    pub reserved: [u32; 2],
 }
 
 /// Longest name of a dependency, in bytes.
-pub const DEPENDENCY_NAME_SIZE: usize = 192;
+pub const DEPENDENCY_NAME_SIZE: usize = 188;
 
 /// An image that another one takes functions or data from, as it was when that one was linked.
 #[repr(C)]
@@ -194,6 +194,8 @@ pub struct Dependency {
     pub package_checksum: u64,
     pub table_checksum: u64,
     pub linkage_checksum: u64,
+    /// Where the references to it end in the image's list; they begin where those to the dependency before it end. 0 in objects.
+    pub references_end: u32,
     /// Its SONAME, or its file's name where it has none; zero-padded.
     pub name: [u8; DEPENDENCY_NAME_SIZE],
 }
@@ -227,20 +229,24 @@ pub struct Import {
     pub export: u32,
 }
 
-/// A pointer that is filled with the address of data in a dependency's linkage blob.
+/// A pointer that is filled with the address of data in a dependency's linkage blob: what a load needs to know of it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference {
     /// The pointer, from the header: aligned, and in memory that may be written to when the image is loaded. Before it is filled
     /// it is null or leads to [`UNRESOLVED_SYMBOL`].
     pub cell: i32,
-    /// Index in the list of dependencies.
-    pub dependency: u32,
-    /// Where the object begins in the dependency's linkage blob, in bytes.
-    pub offset: u32,
+    /// Where it leads to in the linkage blob of its dependency, in bytes; at most to the end.
+    pub place: u32,
+}
+
+/// The object that a reference is to: what tools need to know of it, and no load reads.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Referent {
     /// Bytes of the object; 0 where it is known by its place alone.
     pub size: u32,
-    /// Where in the object the pointer leads to, in bytes; at most to its end.
+    /// How many bytes behind its start the reference leads; at most to its end.
     pub inner: u32,
     /// The name of the object, from the header, zero-terminated; 0 where it is known by its place alone.
     pub name: i32,
@@ -355,8 +361,9 @@ pub struct ImageHeader {
     pub import_identities: Extent,
     /// Lowest and end of the highest import slot, as `slot_span`; `count` is bytes.
     pub import_span: Extent,
-    /// [`Reference`]s, ascending by cell.
+    /// [`Reference`]s by dependency ([`Dependency::references_end`]), ascending by cell; [`Referent`]s in the same order.
     pub references: Extent,
+    pub referents: Extent,
     /// The linkage blob: data that other images may refer to; `count` is bytes.
     pub linkage: Extent,
     /// Method records and embedded bitcode of package images; empty in this version.
@@ -366,6 +373,8 @@ pub struct ImageHeader {
     pub package_checksum: u64,
     /// xxh64 (seed 0) of the linkage blob as the file has it: not of what it becomes when it is relocated.
     pub linkage_checksum: u64,
+    /// xxh64 (seed 0) of the referents.
+    pub referents_checksum: u64,
     pub row_count: u32,
     pub reserved: u32,
     pub rows: [Row; MAX_ROWS],
@@ -424,6 +433,8 @@ unsafe impl Pod for ReferenceRecord {}
 // SAFETY: see above.
 unsafe impl Pod for Reference {}
 // SAFETY: see above.
+unsafe impl Pod for Referent {}
+// SAFETY: see above.
 unsafe impl Pod for ImageHeader {}
 
 /// A hash of the layout itself: a field moved without a new version is still noticed.
@@ -444,6 +455,7 @@ const fn layout_hash() -> u64 {
         size_of::<Import>(),
         size_of::<ReferenceRecord>(),
         size_of::<Reference>(),
+        size_of::<Referent>(),
         size_of::<crate::specs::SpecsHead>(),
         size_of::<crate::specs::TargetEntry>(),
         offset_of!(ImageHeader, specs),
@@ -456,9 +468,11 @@ const fn layout_hash() -> u64 {
         offset_of!(ImageHeader, exports),
         offset_of!(ImageHeader, imports),
         offset_of!(ImageHeader, references),
+        offset_of!(ImageHeader, referents),
         offset_of!(ImageHeader, linkage),
         offset_of!(ImageHeader, package_checksum),
         offset_of!(ImageHeader, linkage_checksum),
+        offset_of!(ImageHeader, referents_checksum),
         offset_of!(ImageHeader, row_count),
         offset_of!(ImageHeader, rows),
         offset_of!(crate::specs::TargetEntry, required),
@@ -488,11 +502,11 @@ mod tests {
         assert_eq!(size_of::<RecordHead>(), 16);
         assert_eq!(size_of::<ShardNote>(), 40);
         assert_eq!(size_of::<ImageNote>(), 32);
-        assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 16 * 8 + 2 * 8 + 8 + MAX_ROWS * 8);
+        assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 17 * 8 + 3 * 8 + 8 + MAX_ROWS * 8);
         assert_eq!(size_of::<ExportRecord>(), IDENTITY_SIZE + size_of::<ExportValue>());
         assert_eq!(size_of::<Dependency>(), 256);
         assert!(size_of::<ImportRecord>() >= IDENTITY_SIZE + size_of::<Import>());
-        assert_eq!(size_of::<ReferenceRecord>(), size_of::<Reference>());
+        assert_eq!(size_of::<ReferenceRecord>(), size_of::<Reference>() + size_of::<Referent>());
         assert_eq!(offset_of!(ShardNote, version), NOTE_DESC_OFFSET);
         assert_eq!(offset_of!(ImageNote, version), NOTE_DESC_OFFSET);
     }

@@ -1,35 +1,26 @@
 //! What package images tell each other: exports, imports, references and dependencies, checked.
 //!
 //! [`Package::new`] compares sizes and, where asked, the checksum; what it gives can be read without panics whatever
-//! the bytes are, and every index is checked where it is used.
+//! the bytes are, and every index is checked where it is used. What no load reads is not in it: [`referents`].
 
 use crate::image::xxh64;
 use crate::layout::{
-    DEPENDENCY_FLAGS_KNOWN, Dependency, ExportRecord, ExportValue, Extent, IDENTITY_SIZE, ImageHeader,
-    Import, ImportRecord, Reference, ReferenceRecord,
+    DEPENDENCY_FLAGS_KNOWN, Dependency, ExportValue, Extent, IDENTITY_SIZE, ImageHeader, Import, Reference,
+    Referent,
 };
 use crate::pod::{Pod, item_at, item_in, read_at};
 use core::mem::{offset_of, size_of};
+use core::ops::Range;
 
 /// Why bytes are not a package's lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackageError {
     /// A list is shorter than the header says, or the header does not say one length for lists that belong together.
-    Size {
-        what: &'static str,
-        found: usize,
-        expected: usize,
-    },
-    Checksum {
-        found: u64,
-        expected: u64,
-    },
-    /// A dependency's flags, or the size of its build id.
-    Dependency {
-        index: usize,
-        what: &'static str,
-        found: u32,
-    },
+    Size { what: &'static str, found: usize, expected: usize },
+    /// `what` is lists that have one checksum.
+    Checksum { what: &'static str, found: u64, expected: u64 },
+    /// A dependency's flags, the size of its build id, or the end of the references to it.
+    Dependency { index: usize, what: &'static str, found: u32 },
 }
 
 impl core::fmt::Display for PackageError {
@@ -38,12 +29,12 @@ impl core::fmt::Display for PackageError {
             PackageError::Size { what, found, expected } => {
                 write!(f, "image {what} take {found} bytes, expected {expected}")
             }
-            PackageError::Checksum { found, expected } => write!(
+            PackageError::Checksum { what, found, expected } => write!(
                 f,
-                "image lists of exports, imports and references are damaged: their checksum is {found:016x}, their bytes give {expected:016x}"
+                "image lists of {what} are damaged: their checksum is {found:016x}, their bytes give {expected:016x}"
             ),
             PackageError::Dependency { index, what, found } => {
-                write!(f, "dependency {index} of the image has an unknown {what}: {found:#x}")
+                write!(f, "dependency {index} of the image has an impossible {what}: {found:#x}")
             }
         }
     }
@@ -91,9 +82,11 @@ impl<'a> Package<'a> {
         if verify {
             let (found, expected) = (header.package_checksum, package.checksum());
             if found != expected {
-                return Err(PackageError::Checksum { found, expected });
+                let what = "exports, imports and references";
+                return Err(PackageError::Checksum { what, found, expected });
             }
         }
+        let mut references_end = 0;
         for (index, dependency) in package.dependencies.iter().enumerate() {
             let unknown = dependency.flags & !DEPENDENCY_FLAGS_KNOWN;
             if unknown != 0 {
@@ -103,8 +96,27 @@ impl<'a> Package<'a> {
                 let found = dependency.build_id_size;
                 return Err(PackageError::Dependency { index, what: "size of its build id", found });
             }
+            if dependency.references_end < references_end {
+                let found = dependency.references_end;
+                return Err(PackageError::Dependency { index, what: "end of the references to it", found });
+            }
+            references_end = dependency.references_end;
+        }
+        let expected = (references_end as usize).saturating_mul(size_of::<Reference>());
+        let found = package.references.bytes.len();
+        if found != expected {
+            return Err(PackageError::Size { what: "references", found, expected });
         }
         Ok(package)
+    }
+
+    /// The numbers of the references to a dependency, which is given by its index.
+    pub fn references_to(&self, dependency: usize) -> Range<usize> {
+        // Not the whole of a dependency: that is a copy of its name, too.
+        let place = |index: usize| index.saturating_mul(size_of::<Dependency>());
+        let field = |index| place(index).saturating_add(offset_of!(Dependency, references_end));
+        let end = |index| read_at::<u32>(self.dependencies.bytes, field(index)).unwrap_or(0) as usize;
+        dependency.checked_sub(1).map_or(0, end)..end(dependency)
     }
 
     /// xxh64 of all lists, one behind the other: what stands in the header.
@@ -137,6 +149,32 @@ impl<'a> Package<'a> {
 /// xxh64 of exports, export values, imports, import identities, references and dependencies.
 pub fn checksum(lists: [&[u8]; 6]) -> u64 {
     xxh64(lists)
+}
+
+/// What the references of an image are to, in their order. `bytes` as for [`Package::new`].
+///
+/// # Errors
+/// There is not one for each, or they are damaged.
+pub fn referents<'a>(
+    header: &ImageHeader,
+    bytes: impl Fn(Extent) -> &'a [u8],
+) -> Result<List<'a, Referent>, PackageError> {
+    let list = List::new("referents", header.referents, &bytes)?;
+    let expected = (header.references.count as usize).saturating_mul(size_of::<Referent>());
+    let found = list.bytes.len();
+    if found != expected {
+        return Err(PackageError::Size { what: "referents", found, expected });
+    }
+    let (found, expected) = (header.referents_checksum, referents_checksum(list.bytes));
+    if found != expected {
+        return Err(PackageError::Checksum { what: "what references are to", found, expected });
+    }
+    Ok(list)
+}
+
+/// xxh64 of a list of referents.
+pub fn referents_checksum(list: &[u8]) -> u64 {
+    xxh64([list])
 }
 
 impl Dependency {
@@ -206,6 +244,12 @@ impl<'a, T: Pod> List<'a, T> {
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
+
+    /// Those with these numbers; none where not all of them are there.
+    pub fn part(&self, numbers: Range<usize>) -> List<'a, T> {
+        let [start, end] = [numbers.start, numbers.end].map(|number| number.saturating_mul(size_of::<T>()));
+        List { bytes: self.bytes.get(start..end).unwrap_or(&[]), kind: self.kind }
+    }
 }
 
 /// The bytes of a list of items of `item` bytes. By itself, as every instance of [`List::new`] would bring a copy into the embedded
@@ -223,91 +267,6 @@ fn list_bytes<'a>(
     let size = u32::try_from(expected).map_err(|_| wrong(0, expected))?;
     let found = if size == 0 { &[] } else { bytes(Extent { offset: extent.offset, count: size }) };
     if found.len() == expected { Ok(found) } else { Err(wrong(found.len(), expected)) }
-}
-
-/// An [`ExportRecord`], its field resolved to an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExportedFunction {
-    pub identity: [u8; IDENTITY_SIZE],
-    /// Of the function, or of the trampoline of a cloned one.
-    pub function: u64,
-}
-
-/// An [`ImportRecord`], its fields resolved to addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImportedFunction {
-    pub identity: [u8; IDENTITY_SIZE],
-    pub slot: u64,
-    pub dependency: u64,
-}
-
-/// A [`ReferenceRecord`], its fields resolved to addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReferredPlace {
-    pub cell: u64,
-    pub dependency: u64,
-    pub offset: u32,
-}
-
-/// The records in `bytes`, an export section whose first byte is at `address`.
-pub fn export_records(
-    bytes: &[u8],
-    address: u64,
-) -> Result<impl Iterator<Item = ExportedFunction> + '_, PackageError> {
-    let records = whole_records::<ExportRecord>("export records", bytes, address)?;
-    Ok(records.map(|(at, record)| ExportedFunction {
-        identity: record.identity,
-        function: relative(at, offset_of!(ExportRecord, function), record.function),
-    }))
-}
-
-/// The records in `bytes`, an import section whose first byte is at `address`.
-pub fn import_records(
-    bytes: &[u8],
-    address: u64,
-) -> Result<impl Iterator<Item = ImportedFunction> + '_, PackageError> {
-    let records = whole_records::<ImportRecord>("import records", bytes, address)?;
-    Ok(records.map(|(at, record)| ImportedFunction {
-        identity: record.identity,
-        slot: relative(at, offset_of!(ImportRecord, slot), record.slot),
-        dependency: relative(at, offset_of!(ImportRecord, dependency), record.dependency),
-    }))
-}
-
-/// The records in `bytes`, a reference section whose first byte is at `address`, without those that only keep room: they are
-/// empty.
-pub fn reference_records(
-    bytes: &[u8],
-    address: u64,
-) -> Result<impl Iterator<Item = ReferredPlace> + '_, PackageError> {
-    let records = whole_records::<ReferenceRecord>("reference records", bytes, address)?;
-    let used = records.filter(|(_, record)| (record.cell, record.dependency) != (0, 0));
-    Ok(used.map(|(at, record)| ReferredPlace {
-        cell: relative(at, offset_of!(ReferenceRecord, cell), record.cell),
-        dependency: relative(at, offset_of!(ReferenceRecord, dependency), record.dependency),
-        offset: record.offset,
-    }))
-}
-
-fn whole_records<'a, T: Pod + 'a>(
-    what: &'static str,
-    bytes: &'a [u8],
-    address: u64,
-) -> Result<impl Iterator<Item = (u64, T)> + 'a, PackageError> {
-    let size = size_of::<T>();
-    if !bytes.len().is_multiple_of(size) {
-        let expected = bytes.len().next_multiple_of(size);
-        return Err(PackageError::Size { what, found: bytes.len(), expected });
-    }
-    let place = move |index: usize| address.wrapping_add((index * size) as u64);
-    Ok(bytes
-        .chunks_exact(size)
-        .enumerate()
-        .filter_map(move |(index, record)| Some((place(index), read_at(record, 0)?))))
-}
-
-fn relative(record: u64, field: usize, delta: i32) -> u64 {
-    record.wrapping_add(field as u64).wrapping_add_signed(i64::from(delta))
 }
 
 #[cfg(test)]
@@ -335,20 +294,24 @@ mod tests {
         let import = |i: usize| Import { slot: 8 * i as i32, dependency: 0, export: i as u32 };
         header.imports = list((0..imports).map(|i| bytes_of(&import(i)).to_vec()).collect());
         header.import_identities = list(identities(imports));
-        let reference = |i: usize| Reference {
-            cell: 8 * i as i32,
-            dependency: 0,
-            offset: 16,
-            size: 8,
-            inner: 0,
-            name: 0,
-        };
+        let reference = |i: usize| Reference { cell: 8 * i as i32, place: 16 };
         header.references = list((0..imports).map(|i| bytes_of(&reference(i)).to_vec()).collect());
+        // All references but one are to the second; the last one has nothing but functions.
         let mut dependency: Dependency = read_at(&[0; size_of::<Dependency>()], 0).unwrap();
         dependency.build_id_size = 20;
-        dependency.name[..7].copy_from_slice(b"libA.so");
-        header.dependencies = list(vec![bytes_of(&dependency).to_vec()]);
-        header.package_checksum = xxhash_rust::xxh64::xxh64(&bytes, 0);
+        let ends = [imports.min(1), imports, imports].map(|end| end as u32);
+        let dependencies = ends.iter().zip(b'A'..).map(|(end, letter)| {
+            dependency.references_end = *end;
+            dependency.name[..4].copy_from_slice(&[b'l', b'i', b'b', letter]);
+            bytes_of(&dependency).to_vec()
+        });
+        header.dependencies = list(dependencies.collect());
+        header.package_checksum = xxh64([&*bytes]);
+        let referent = |i: usize| bytes_of(&Referent { size: 8, inner: i as u32, name: 0 }).to_vec();
+        let referents = (0..imports).flat_map(referent).collect::<Vec<u8>>();
+        header.referents = Extent { offset: bytes.len() as i32, count: imports as u32 };
+        header.referents_checksum = xxh64([&*referents]);
+        bytes.extend(referents);
         (header, bytes)
     }
 
@@ -363,15 +326,53 @@ mod tests {
     fn lists_are_found_and_searched() {
         let (header, bytes) = sample(5, 3);
         let package = Package::new(&header, at(&bytes), true).unwrap();
-        assert_eq!((package.exports.len(), package.imports.len(), package.dependencies.len()), (5, 3, 1));
+        assert_eq!((package.exports.len(), package.imports.len(), package.dependencies.len()), (5, 3, 3));
         for i in 0..5 {
             assert_eq!(package.find(&[2 * i; IDENTITY_SIZE]), Some(u32::from(i)));
             assert_eq!(package.find(&[2 * i + 1; IDENTITY_SIZE]), None);
         }
         assert_eq!(package.imports.iter().map(|i| i.export).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(package.references.iter().map(|r| r.cell).collect::<Vec<_>>(), [0, 8, 16]);
-        let dependency = package.dependencies.get(0).unwrap();
-        assert_eq!((dependency.name(), dependency.build_id().len()), (&b"libA.so"[..], 20));
+        let dependency = package.dependencies.get(1).unwrap();
+        assert_eq!((dependency.name(), dependency.build_id().len()), (&b"libB"[..], 20));
+        assert_eq!([0, 1, 2].map(|d| package.references_to(d)), [0..1, 1..3, 3..3]);
+        assert!(package.references_to(3).is_empty());
+        let part = |numbers| package.references.part(numbers).iter().map(|r| r.cell).collect::<Vec<_>>();
+        assert_eq!((part(1..3), part(1..4)), (vec![8, 16], vec![]));
+        assert_eq!(part(package.references_to(3)), []);
+        let referents = referents(&header, at(&bytes)).unwrap();
+        assert_eq!(referents.iter().map(|r| r.inner).collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn referents_are_no_part_of_what_a_load_reads() {
+        let (mut header, mut bytes) = sample(1, 2);
+        *bytes.last_mut().unwrap() ^= 1;
+        assert!(Package::new(&header, at(&bytes), true).is_ok());
+        assert!(matches!(referents(&header, at(&bytes)), Err(PackageError::Checksum { .. })));
+        header.referents.count -= 1;
+        let error = referents(&header, at(&bytes)).unwrap_err();
+        assert_eq!(error, PackageError::Size { what: "referents", found: 12, expected: 24 });
+    }
+
+    #[test]
+    fn ends_of_references_must_ascend_to_their_number() {
+        let (header, bytes) = sample(0, 3);
+        let place = |dependency: usize| {
+            let list = header.dependencies.offset as usize + dependency * size_of::<Dependency>();
+            list + offset_of!(Dependency, references_end)
+        };
+        let with = |dependency: usize, end: u32| {
+            let mut bytes = bytes.clone();
+            bytes[place(dependency)..][..4].copy_from_slice(bytes_of(&end));
+            Package::new(&header, at(&bytes), false).map(drop)
+        };
+        assert_eq!(with(0, 3), Ok(()));
+        let what = "end of the references to it";
+        assert_eq!(with(0, 4), Err(PackageError::Dependency { index: 1, what, found: 3 }));
+        assert_eq!(with(2, 2), Err(PackageError::Dependency { index: 2, what, found: 2 }));
+        assert_eq!(with(2, 4), Err(PackageError::Size { what: "references", found: 24, expected: 32 }));
+        assert!(with(2, u32::MAX).is_err());
     }
 
     #[test]
@@ -404,22 +405,6 @@ mod tests {
         assert!(!dependency.is(&header));
     }
 
-    #[test]
-    fn fields_of_records_are_relative_to_themselves() {
-        let export = ExportRecord { identity: [7; 16], function: -16, reserved: 0 };
-        let found = export_records(bytes_of(&export), 0x1000).unwrap().next().unwrap();
-        assert_eq!(found, ExportedFunction { identity: [7; 16], function: 0x1000 });
-        let import = ImportRecord { identity: [7; 16], slot: 4, dependency: -20, reserved: [0; 2] };
-        let found = import_records(bytes_of(&import), 0x1000).unwrap().next().unwrap();
-        assert_eq!(found, ImportedFunction { identity: [7; 16], slot: 0x1014, dependency: 0x1000 });
-        assert!(import_records(&bytes_of(&import)[1..], 0).is_err());
-        let reference = ReferenceRecord { cell: -4, dependency: -20, offset: 3, reserved: [0; 3] };
-        let room = [0; size_of::<ReferenceRecord>()];
-        let bytes = [&room[..], bytes_of(&reference)].concat();
-        let found: Vec<_> = reference_records(&bytes, 0x1000).unwrap().collect();
-        assert_eq!(found, [ReferredPlace { cell: 0x1014, dependency: 0x1008, offset: 3 }]);
-    }
-
     proptest! {
         #[test]
         fn hostile_bytes_do_not_panic(
@@ -439,6 +424,9 @@ mod tests {
                 let _ = package.find(&[0x80; 16]);
                 for dependency in package.dependencies.iter() {
                     let _ = (dependency.name(), dependency.build_id(), dependency.is(&header));
+                }
+                for dependency in 0..package.dependencies.len() {
+                    let _ = package.references.part(package.references_to(dependency)).len();
                 }
                 for import in package.imports.iter() {
                     let _ = package.export_values.get(import.export as usize);

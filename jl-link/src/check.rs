@@ -9,8 +9,8 @@ use crate::merge::{SLOT_SIZE, our_notes};
 use crate::notes;
 use crate::scan::Inputs;
 use image_format::image::{ImageError, Table, parse_header};
-use image_format::layout::{DEPENDENCY_FALLBACK, Extent, ImageHeader, NOT_CLONED, NOTE_TYPE_IMAGE};
-use image_format::package::{Package, linkage_checksum};
+use image_format::layout::{DEPENDENCY_FALLBACK, Extent, ImageHeader, NOT_CLONED, NOTE_TYPE_IMAGE, Referent};
+use image_format::package::{Package, linkage_checksum, referents};
 use image_format::specs::{SPECS_DECODED, Specs};
 use object::elf;
 use object::read::elf::FileHeader;
@@ -157,16 +157,21 @@ pub fn check_package(elf: &Elf, address: u64, header: &ImageHeader) -> Result<()
             return wrong(&format!("import {index}"), found, "a slot in PT_GNU_RELRO, and a dependency");
         }
     }
-    for (index, reference) in package.references.iter().enumerate() {
-        let (cell, name) = (absolute(reference.cell), absolute(reference.name));
-        let known = (reference.dependency as usize) < package.dependencies.len();
-        let is_named = reference.name == 0 || elf.string_at(name).is_some_and(|name| !name.is_empty());
-        if !is_writable(elf, cell, SLOT_SIZE) || cell % SLOT_SIZE != 0 || !known || !is_named {
-            let found = format!("cell {cell:#x}, dependency {}, name {name:#x}", reference.dependency);
+    let referents = match referents(header, lists) {
+        Ok(referents) => referents,
+        Err(error) => return wrong("self-check", error.to_string(), "intact lists"),
+    };
+    for (index, (reference, referent)) in package.references.iter().zip(referents.iter()).enumerate() {
+        let (cell, name) = (absolute(reference.cell), absolute(referent.name));
+        let is_named = referent.name == 0 || elf.string_at(name).is_some_and(|name| !name.is_empty());
+        let is_inside = referent.inner <= referent.size.min(reference.place);
+        if !is_writable(elf, cell, SLOT_SIZE) || cell % SLOT_SIZE != 0 || !is_named || !is_inside {
+            let Referent { size, inner, .. } = referent;
+            let found = format!("cell {cell:#x}, name {name:#x}, byte {inner} of {size}");
             return wrong(
                 &format!("reference {index}"),
                 found,
-                "an aligned cell in writable data, a dependency, a name",
+                "an aligned cell in writable data, a name, a byte of the object",
             );
         }
     }

@@ -14,7 +14,7 @@ use image_format::layout::{
     ShardNote,
 };
 use image_format::notes::notes;
-use image_format::package::{checksum, linkage_checksum};
+use image_format::package::{checksum, linkage_checksum, referents_checksum};
 use image_format::pod::bytes_of;
 use image_format::record::records;
 use image_format::specs::Specs;
@@ -336,11 +336,13 @@ impl Writer<'_> {
             import_identities: Extent::default(),
             import_span: Extent::default(),
             references: Extent::default(),
+            referents: Extent::default(),
             linkage: Extent::default(),
             methods: Extent::default(),
             bitcode: Extent::default(),
             package_checksum: checksum([&[]; 6]),
             linkage_checksum: linkage_checksum(&[]),
+            referents_checksum: referents_checksum(&[]),
             row_count: 1,
             reserved: 0,
             rows: [Row::default(); MAX_ROWS],

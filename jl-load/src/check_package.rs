@@ -6,7 +6,7 @@ use crate::relocated::View;
 use crate::trampoline;
 use image_format::cpu::Arch;
 use image_format::julia::memory::{Memory, Pointer};
-use image_format::layout::{DEPENDENCY_FALLBACK, Extent, NOT_CLONED, UNRESOLVED_SYMBOL};
+use image_format::layout::{DEPENDENCY_FALLBACK, Extent, NOT_CLONED, Referent, UNRESOLVED_SYMBOL};
 use image_format::package::linkage_checksum;
 use std::collections::BTreeSet;
 
@@ -24,39 +24,42 @@ pub fn check_package(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut 
 fn check_references(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
     let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
     let view = View::new(file, arch);
-    let mut last = None;
-    for (i, reference) in merged.package.references.iter().enumerate() {
-        let cell = at(reference.cell);
-        let name = if reference.name == 0 { None } else { file.string_at(at(reference.name)) };
-        let mut wrong =
-            |text: String| problem(&format!("reference {i} ({})", name.unwrap_or("by its place")), text);
-        if last.replace(reference.cell).is_some_and(|last| last >= reference.cell) {
-            wrong(format!("its cell at {cell:#x} does not stand behind the one before it"));
-        }
-        if !file.is_writable(cell, 8) || cell % 8 != 0 {
-            wrong(format!("its cell at {cell:#x} is no aligned pointer in data that is writable at load"));
-        }
-        if reference.name != 0 && name.is_none_or(str::is_empty) {
-            wrong(format!("its name at {:#x} is none", at(reference.name)));
-        }
-        if reference.inner > reference.size {
-            wrong(format!("it leads {} bytes into an object of {}", reference.inner, reference.size));
-        }
-        match merged.package.dependencies.get(reference.dependency as usize) {
-            None => {
-                let count = merged.package.dependencies.len();
-                wrong(format!("it is to data of dependency {}, but there are {count}", reference.dependency));
+    let package = &merged.package;
+    for (index, dependency) in package.dependencies.iter().enumerate() {
+        let numbers = package.references_to(index);
+        let references = package.references.part(numbers.clone()).iter();
+        let referents = merged.referents.part(numbers.clone()).iter();
+        let mut last = None;
+        for (number, (reference, referent)) in numbers.zip(references.zip(referents)) {
+            let cell = at(reference.cell);
+            let name = if referent.name == 0 { None } else { file.string_at(at(referent.name)) };
+            let mut wrong = |text: String| {
+                problem(&format!("reference {number} ({})", name.unwrap_or("by its place")), text)
+            };
+            if last.replace(reference.cell).is_some_and(|last| last >= reference.cell) {
+                wrong(format!("its cell at {cell:#x} does not stand behind the one before it"));
             }
-            Some(dependency) if dependency.flags & DEPENDENCY_FALLBACK != 0 => {
+            if !file.is_writable(cell, 8) || cell % 8 != 0 {
+                wrong(format!(
+                    "its cell at {cell:#x} is no aligned pointer in data that is writable at load"
+                ));
+            }
+            if referent.name != 0 && name.is_none_or(str::is_empty) {
+                wrong(format!("its name at {:#x} is none", at(referent.name)));
+            }
+            if referent.inner > referent.size || referent.inner > reference.place {
+                let (Referent { size, inner, .. }, place) = (referent, reference.place);
+                wrong(format!("it leads {inner} bytes into an object of {size}, and {place} into the blob"));
+            }
+            if dependency.flags & DEPENDENCY_FALLBACK != 0 {
                 wrong("it is to data of a dependency that is said not to be needed".into());
             }
-            Some(_) => {}
-        }
-        match view.pointer(cell) {
-            Some(Pointer::Address(found)) if found == 0 || file.is_code(found) => {}
-            found => wrong(format!(
-                "its cell at {cell:#x} holds {found:x?} before it is filled, expected null or the stub"
-            )),
+            match view.pointer(cell) {
+                Some(Pointer::Address(found)) if found == 0 || file.is_code(found) => {}
+                found => wrong(format!(
+                    "its cell at {cell:#x} holds {found:x?} before it is filled, expected null or the stub"
+                )),
+            }
         }
     }
 }

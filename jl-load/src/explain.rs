@@ -66,13 +66,12 @@ impl Lending {
     pub fn of(package: &Package, header: &ImageHeader) -> Option<Lending> {
         let (exports, imports) = (package.exports.len(), package.imports.len());
         let (linkage, references) = (header.linkage.count, package.references.len());
-        let to = |index| package.references.iter().filter(|r| r.dependency as usize == index).count();
         let from = |index| package.imports.iter().filter(|i| i.dependency as usize == index).count();
         let borrowed = package.dependencies.iter().enumerate().map(|(index, dependency)| Borrowed {
             name: String::from_utf8_lossy(dependency.name()).into_owned(),
             build_id: hexadecimal(dependency.build_id()),
             imports: from(index),
-            references: to(index),
+            references: package.references_to(index).len(),
             fallback: dependency.flags & DEPENDENCY_FALLBACK != 0,
         });
         let dependencies: Vec<Borrowed> = borrowed.collect();

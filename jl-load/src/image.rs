@@ -5,9 +5,9 @@ use image_format::cpu::Arch;
 use image_format::image::{ImageError, Table, parse_header};
 use image_format::julia::TableError;
 use image_format::layout::{
-    FORMAT_VERSION, ImageHeader, ImageNote, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD, ShardNote,
+    FORMAT_VERSION, ImageHeader, ImageNote, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD, Referent, ShardNote,
 };
-use image_format::package::{Package, PackageError};
+use image_format::package::{self, Package, PackageError, referents};
 use image_format::pod::read_at;
 use image_format::record::{RecordError, records};
 use image_format::specs::{Specs, SpecsError};
@@ -31,6 +31,8 @@ pub struct Merged<'a> {
     pub specs: Option<Specs<'a>>,
     pub table: Table<'a>,
     pub package: Package<'a>,
+    /// What its references are to, in their order.
+    pub referents: package::List<'a, Referent>,
 }
 
 /// Shards side by side.
@@ -180,9 +182,11 @@ fn merged<'a>(file: &'a ElfFile, address: u64, note: &[u8]) -> Result<Option<Mer
     let specs = has_specs.then(|| specs(file, extent("the target list", header.specs)?)).transpose()?;
     let table = Table::new(header, extent("the image table", header.table)?, true)
         .map_err(|cause| LoadError::Image { path: path(), cause })?;
-    let package = Package::new(&header, |list| extent("a list", list).unwrap_or(&[]), true)
-        .map_err(|cause| LoadError::Package { path: path(), cause })?;
-    Ok(Some(Merged { address, specs, table, package }))
+    let list = |list| extent("a list", list).unwrap_or(&[]);
+    let damaged = |cause| LoadError::Package { path: path(), cause };
+    let package = Package::new(&header, list, true).map_err(damaged)?;
+    let referents = referents(&header, list).map_err(damaged)?;
+    Ok(Some(Merged { address, specs, table, package, referents }))
 }
 
 fn specs<'a>(file: &ElfFile, bytes: &'a [u8]) -> Result<Specs<'a>, LoadError> {

@@ -7,7 +7,8 @@ mod support;
 
 use image_format::cpu::Arch;
 use image_format::image::header_checksum;
-use image_format::layout::{Extent, IDENTITY_SIZE, ImageHeader};
+use image_format::layout::{Dependency, Extent, IDENTITY_SIZE, ImageHeader, Reference, Referent};
+use image_format::package::referents_checksum;
 use image_format::pod::{bytes_of, read_at};
 use jl_load::check::check;
 use jl_load::cpu::Cpu;
@@ -61,6 +62,8 @@ struct Subject {
     /// Those whose change can be given right checksums and must be found out all the same: what leads to bodies of the
     /// image itself is believed then.
     sealable: Vec<Range<usize>>,
+    /// The list that tools read and no load does.
+    referents: Range<usize>,
 }
 
 impl Subject {
@@ -72,14 +75,16 @@ impl Subject {
             let start = header_at.wrapping_add_signed(extent.offset as isize);
             start..start + extent.count as usize * item
         };
-        let references = range(header.references, 24);
+        let references = range(header.references, size_of::<Reference>());
+        let referents = range(header.referents, size_of::<Referent>());
         let lists = [
             range(header.exports, IDENTITY_SIZE),
             range(header.export_values, 8),
             range(header.imports, 12),
             range(header.import_identities, IDENTITY_SIZE),
             references.clone(),
-            range(header.dependencies, 256),
+            range(header.dependencies, size_of::<Dependency>()),
+            referents.clone(),
         ];
         let extents = header_at + offset_of!(ImageHeader, dependencies);
         let extents = extents..header_at + offset_of!(ImageHeader, references);
@@ -90,7 +95,7 @@ impl Subject {
         let whole = header_at..header_at + size_of::<ImageHeader>();
         let others = [whole, range(header.table, 1), range(header.specs, 1)];
         let parts = lists.chain(others).collect();
-        Subject { path, bytes: file.bytes().to_vec(), header_at, parts, sealable }
+        Subject { path, bytes: file.bytes().to_vec(), header_at, parts, sealable, referents }
     }
 
     fn mutated(&self, random: &mut Random) -> Vec<u8> {
@@ -111,6 +116,7 @@ impl Subject {
     fn seal(&self, bytes: &mut [u8]) {
         let mut header: ImageHeader = read_at(bytes, self.header_at).unwrap();
         header.package_checksum = lists_checksum(bytes, self.header_at, &header);
+        header.referents_checksum = referents_checksum(&bytes[self.referents.clone()]);
         header.header_checksum = header_checksum(&header);
         bytes[self.header_at..][..size_of::<ImageHeader>()].copy_from_slice(bytes_of(&header));
     }

@@ -2,9 +2,10 @@
 
 mod support;
 
-use image_format::layout::Import;
+use image_format::layout::{Dependency, Import};
 use image_format::pod::{bytes_of, read_at};
 use std::fs;
+use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::packages::{PackageSample, Setup, Use, alter, host, lists_checksum};
@@ -425,7 +426,7 @@ fn check_reads_the_lists() {
     // A fallback slot that is not the image's own, and what nobody loads.
     alter(&g, |bytes, at, header| {
         let list = at.wrapping_add_signed(header.dependencies.offset as isize);
-        bytes[list + 64..list + 67].copy_from_slice(b"no/");
+        bytes[list + offset_of!(Dependency, name)..][..3].copy_from_slice(b"no/");
         header.package_checksum = lists_checksum(bytes, at, header);
     });
     let (is_right, said) = jl_load(setup.path(), &["check", "libg.so"]);

@@ -2,9 +2,11 @@
 
 mod support;
 
-use image_format::layout::{Extent, ImageHeader, Reference};
-use image_format::pod::{bytes_of, read_at};
+use image_format::layout::{Dependency, Extent, ImageHeader, Reference, Referent};
+use image_format::package::referents_checksum;
+use image_format::pod::{Pod, bytes_of, read_at};
 use jl_load::elf::ElfFile;
+use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::packages::{PackageSample, Setup, alter, host, lists_checksum, merged_header};
@@ -31,14 +33,13 @@ impl Setup {
     }
 }
 
-/// Changes a reference of an image, and gives the lists a right checksum.
-fn change(path: &Path, number: usize, change: impl Fn(&mut Reference)) {
+/// Changes an item of a list of an image, and gives the lists a right checksum.
+fn change<T: Pod>(path: &Path, list: fn(&ImageHeader) -> Extent, number: usize, change: impl Fn(&mut T)) {
     alter(path, |bytes, at, header| {
-        let list = at.wrapping_add_signed(header.references.offset as isize);
-        let place = list + number * size_of::<Reference>();
-        let mut reference: Reference = read_at(bytes, place).unwrap();
-        change(&mut reference);
-        bytes[place..][..size_of::<Reference>()].copy_from_slice(bytes_of(&reference));
+        let place = at.wrapping_add_signed(list(header).offset as isize) + number * size_of::<T>();
+        let mut item: T = read_at(bytes, place).unwrap();
+        change(&mut item);
+        bytes[place..][..size_of::<T>()].copy_from_slice(bytes_of(&item));
         header.package_checksum = lists_checksum(bytes, at, header);
     });
 }
@@ -73,30 +74,83 @@ fn references_that_lead_nowhere() {
     let setup = Setup::new();
     setup.lender();
     type Change = fn(&mut Reference);
-    for (what, words) in [
-        ((|r: &mut Reference| r.offset = 24) as Change, "its reference 1 is to nothing there"),
-        (|r| r.offset = u32::MAX, "its reference 1 is to nothing"),
-        (|r| r.size = 17, "its reference 1 is to nothing"),
-        (|r| r.size = u32::MAX, "its reference 1 is to nothing"),
-        (|r| r.inner = 9, "its reference 1 is to nothing"),
-        (|r| r.dependency = 1, "dependency 1, which is not in its list"),
-        (|r| r.dependency = u32::MAX, "not in its list"),
-        (|r| r.cell += 4, "its reference 1 is to nothing"),
+    for what in [
+        // Behind the end of the blob; what leads to its very end may be the end of an object.
+        (|r: &mut Reference| r.place = 25) as Change,
+        |r| r.place = u32::MAX,
+        |r| r.cell += 4,
         // Filled a moment before; the header, which is sealed for good; outside.
-        (|r| r.cell -= 8, "its reference 1 is to nothing"),
-        (|r| r.cell = 0, "its reference 1 is to nothing"),
-        (|r| r.cell = i32::MAX - 7, "its reference 1 is to nothing"),
+        |r| r.cell -= 8,
+        |r| r.cell = 0,
+        |r| r.cell = i32::MAX - 7,
+        |r| r.cell = i32::MIN,
     ] {
         let g = setup.user();
         // The second one: the first is filled before it.
-        change(&g, 1, |reference| {
-            // At the third number, so that what is too much by a byte is noticed.
-            (reference.offset, reference.size) = (8, 8);
-            what(reference);
-        });
-        let said = setup.says(&["+./libg.so"]);
-        assert!(said.contains("libg.so: cannot run here") && said.contains(words), "{words}: {said}");
+        change(&g, |header| header.references, 1, what);
+        let (said, words) = (setup.says(&["+./libg.so"]), "its reference 1 is to nothing there");
+        assert!(said.contains("libg.so: cannot run here") && said.contains(words), "{said}");
     }
+    let g = setup.user();
+    change(&g, |header| header.references, 1, |reference: &mut Reference| reference.place = 24);
+    assert_eq!(setup.says(&["+./libg.so", "gdatum0"]), "gdatum0=5002 end\n");
+}
+
+#[test]
+fn references_of_no_dependency() {
+    let setup = Setup::new();
+    setup.lender();
+    for end in [0, 1, 3, u32::MAX] {
+        let g = setup.user();
+        change(&g, |header| header.dependencies, 0, |d: &mut Dependency| d.references_end = end);
+        let said = setup.says(&["+./libg.so"]);
+        assert!(
+            said.contains("libg.so: the list of functions of other images") && said.contains("is damaged"),
+            "{end}: {said}"
+        );
+    }
+}
+
+#[test]
+fn references_to_several_dependencies() {
+    let setup = Setup::new();
+    let [f, e] = ["f", "e"].map(|prefix| {
+        PackageSample { data: 3, ..PackageSample::new(prefix, 1, &TARGETS) }.build(setup.path())
+    });
+    // Cells in turns, so that neither has a stretch of them for itself.
+    let refers = vec![(f.clone(), 2), (e.clone(), 1), (f, 0), (e, 2)];
+    PackageSample { refers, ..PackageSample::new("g", 1, &TARGETS) }.build(setup.path());
+    let said = setup.says(&["+./libg.so", "gdatum0", "gdatum1", "gdatum2", "gdatum3"]);
+    assert_eq!(said, "gdatum0=5002 gdatum1=5001 gdatum2=5000 gdatum3=5002 end\n");
+}
+
+#[test]
+fn what_no_load_reads_is_read_by_check() {
+    let setup = Setup::new();
+    setup.lender();
+    let g = setup.user();
+    let check = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jl-load"));
+        text(&command.arg("check").arg(&g).output().unwrap())
+    };
+    assert!(check().contains("libg.so: right: "), "{}", check());
+    // The second one, with a wrong checksum and with a right one.
+    let damage = |is_sealed: bool| {
+        alter(&g, |bytes, at, header| {
+            let list = at.wrapping_add_signed(header.referents.offset as isize);
+            let list = &mut bytes[list..][..2 * size_of::<Referent>()];
+            list[size_of::<Referent>() + offset_of!(Referent, inner)] = 9;
+            if is_sealed {
+                header.referents_checksum = referents_checksum(list);
+            }
+        });
+        assert_eq!(setup.says(&["+./libg.so", "gdatum0"]), "gdatum0=5002 end\n");
+    };
+    damage(false);
+    assert!(check().contains("image lists of what references are to are damaged"), "{}", check());
+    setup.user();
+    damage(true);
+    assert!(check().contains("it leads 9 bytes into an object of 8"), "{}", check());
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use crate::memory::{Image, Opened};
 use crate::objects::Object;
 use core::ops::Range;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use image_format::layout::Reference;
+use image_format::package::List;
 
 /// The import slots of an image whose RELRO is open.
 pub struct ImportSlots {
@@ -43,38 +46,76 @@ impl ImportSlots {
 pub struct ReferenceCells<'a> {
     base: usize,
     object: Object<'a>,
-    /// The segment of the last cell.
-    writable: Range<usize>,
     stub: usize,
 }
+
+/// Of the smallest page, in bytes.
+const PAGE: usize = 4096;
 
 impl<'a> ReferenceCells<'a> {
     /// Those of the image in `object`, which was found right and runs no code of its own yet; they are null or lead to `stub`
     /// before they are filled.
     pub fn of(image: &Image, object: Object<'a>, stub: usize, _open: &Opened) -> ReferenceCells<'a> {
-        ReferenceCells { base: image.address(0), object, writable: 0..0, stub }
+        ReferenceCells { base: image.address(0), object, stub }
     }
 
-    /// Lets the cell at an offset from the header lead to `address`; false when no such pointer waits there.
-    pub fn fill(&mut self, cell: i32, address: usize) -> bool {
-        let cell = self.base.wrapping_add_signed(cell as isize);
-        if !self.writable.contains(&cell) {
-            let Some(around) = self.object.writable_around(cell) else { return false };
-            self.writable = around;
+    /// Lets cells lead to their places in `blob`, a linkage blob. An error is the number of a reference whose place is not in it, or
+    /// which has no pointer that waits.
+    pub fn fill(&self, references: List<Reference>, blob: Range<usize>) -> Result<(), usize> {
+        let mut rest = references;
+        while let Some(page) = self.next_page(&rest) {
+            let filled = rest.iter().take_while(|reference| self.fill_one(reference, &page, &blob)).count();
+            if filled == 0 {
+                break;
+            }
+            rest = rest.part(filled..rest.len());
         }
-        if self.writable.end - cell < size_of::<usize>() || !cell.is_multiple_of(align_of::<usize>()) {
+        if rest.is_empty() { Ok(()) } else { Err(references.len() - rest.len()) }
+    }
+
+    /// Whether the reference is right, and its cell one of `page`.
+    fn fill_one(&self, reference: &Reference, page: &Range<usize>, blob: &Range<usize>) -> bool {
+        let (cell, place) = (self.address(reference.cell), reference.place as usize);
+        if !page.contains(&cell) || !is_aligned(cell) || place > blob.len() {
             return false;
         }
         let cell = cell as *mut usize;
-        // SAFETY: an aligned word of a writable segment of this image, whose RELRO is open (`ReferenceCells::of`), and which runs no
-        // code of its own yet that could have a reference to it.
+        // SAFETY: an aligned word of a writable segment of this image (`next_page`), whose RELRO is open (`ReferenceCells::of`), and
+        // which runs no code of its own yet that could have a reference to it.
         unsafe {
             let found = cell.read();
             let waits = found == 0 || found == self.stub;
             if waits {
-                cell.write(address);
+                cell.write(blob.start + place);
             }
             waits
         }
     }
+
+    fn address(&self, cell: i32) -> usize {
+        self.base.wrapping_add_signed(cell as isize)
+    }
+
+    /// The addresses at which cells may begin in the page of the first one; `None` where that is no word of a writable segment.
+    #[inline(never)]
+    fn next_page(&self, references: &List<Reference>) -> Option<Range<usize>> {
+        let cell = self.address(references.get(0)?.cell);
+        let segment = self.object.writable_around(cell)?;
+        let start = cell & !(PAGE - 1);
+        let last = segment.end.saturating_sub(size_of::<usize>() - 1);
+        let page = start.max(segment.start)..start.saturating_add(PAGE).min(last);
+        if !page.contains(&cell) || !is_aligned(cell) {
+            return None;
+        }
+        // SAFETY: as in `fill_one`.
+        let word = unsafe { AtomicUsize::from_ptr(cell as *mut usize) };
+        // A write is the first that the page sees: after a read it would cost a second fault to make it the process's own.
+        let found = word.swap(0, Ordering::Relaxed);
+        word.store(found, Ordering::Relaxed);
+        Some(page)
+    }
+}
+
+fn is_aligned(cell: usize) -> bool {
+    cell.is_multiple_of(align_of::<usize>())
 }

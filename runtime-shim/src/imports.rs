@@ -8,8 +8,7 @@ use crate::cells::{ImportSlots, ReferenceCells};
 use crate::objects::{Entry, Object, Objects};
 use core::ops::Range;
 use image_format::layout::{
-    DEPENDENCY_FALLBACK, Dependency, ExportValue, Extent, IDENTITY_SIZE, Import, NOT_CLONED, Reference,
-    image_state,
+    DEPENDENCY_FALLBACK, Dependency, ExportValue, Extent, IDENTITY_SIZE, Import, NOT_CLONED, image_state,
 };
 use image_format::package::{List, Package};
 use image_format::pod::item_at;
@@ -220,11 +219,9 @@ impl<'a> Provider<'a> {
         Some(address)
     }
 
-    /// Where a reference leads to in its linkage blob; `None` where the object is not whole in it.
-    pub fn data(&self, reference: &Reference) -> Option<usize> {
-        let [offset, size, inner] = [reference.offset, reference.size, reference.inner].map(|n| n as usize);
-        let is_inside = offset < self.linkage.len() && size <= self.linkage.len() - offset && inner <= size;
-        is_inside.then(|| self.linkage.start + offset + inner)
+    /// Its linkage blob.
+    pub fn linkage(&self) -> Range<usize> {
+        self.linkage.clone()
     }
 }
 
@@ -263,7 +260,7 @@ pub fn fill(
         }
         let mut lenders = Lenders { batch, first, count: package.dependencies.len() };
         fill_slots(package, &mut lenders, &mut cells.slots)?;
-        fill_references(package, &mut lenders, &mut cells.references)
+        fill_references(package, batch, &cells.references)
     })
 }
 
@@ -347,21 +344,16 @@ fn fill_slots(package: &Package, lenders: &mut Lenders, slots: &mut ImportSlots)
 }
 
 /// As [`fill_slots`], of references. No image can do without what they lead to.
-fn fill_references(
-    package: &Package,
-    lenders: &mut Lenders,
-    cells: &mut ReferenceCells,
-) -> Result<(), Unusable> {
-    for (number, reference) in package.references.iter().enumerate() {
-        let index = reference.dependency;
-        let Some(Wanted { found, .. }) = lenders.get(index) else {
-            lenders.is_elsewhere(index, Taken::Reference, number)?;
+fn fill_references(package: &Package, batch: &Batch, cells: &ReferenceCells) -> Result<(), Unusable> {
+    for Wanted { index, found, .. } in batch.iter().flatten() {
+        let numbers = package.references_to(*index);
+        if numbers.is_empty() {
             continue;
-        };
-        let address = found.as_ref().and_then(|(_, provider)| provider.data(&reference));
-        if !address.is_some_and(|address| cells.fill(reference.cell, address)) {
-            return Err(nothing(index, Taken::Reference, number));
         }
+        let first = numbers.start;
+        let blob = found.as_ref().map(|(_, provider)| provider.linkage());
+        let filled = blob.map_or(Err(0), |blob| cells.fill(package.references.part(numbers), blob));
+        filled.map_err(|number| nothing(*index as u32, Taken::Reference, first + number))?;
     }
     Ok(())
 }

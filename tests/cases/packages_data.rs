@@ -164,6 +164,41 @@ fn a_rebuilt_image_is_refused_until_the_others_are_relinked() -> Result<()> {
     Ok(())
 }
 
+/// Cells of two dependencies in turns, over many pages, sealed and not.
+#[test]
+fn many_references() -> Result<()> {
+    let work = Work::new(&HOST)?;
+    work.libraries()?;
+    let mut command = work.jl_cc();
+    command.args(["-fPIC", "-L.", "-Wl,-rpath,$ORIGIN", "-o", "program"]).arg(in_tests("packages/many.c"));
+    run_ok(command.args(["--jl-dep=libtypes.so", "--jl-dep=libshapes.so", "-lshapes", "-ltypes"]))?;
+    let is_right = || -> Result<()> {
+        let ran = work.runs()?.success()?;
+        ensure!(ran.stdout == "0 wrong\n", "{}", ran.describe());
+        run_ok(&mut work.jl_load(&["check", "program"])).map(drop)
+    };
+    is_right()?;
+    let explained = run_ok(&mut work.jl_load(&["explain", "--deps", "--json", "program"]))?.stdout;
+    let explained: serde_json::Value = serde_json::from_str(&explained)?;
+    let edges = explained["images"][0]["dependencies"].as_array().context("no dependencies")?;
+    let mut found: Vec<_> =
+        edges.iter().map(|edge| (edge["data"].clone(), edge["references"].clone())).collect();
+    found.sort_by_key(|(data, _)| data.to_string());
+    let half = serde_json::json!((1024 + 1024 + 16) / 2);
+    let expected =
+        [["any", "number"], ["circle", "shape"]].map(|data| (serde_json::json!(data), half.clone()));
+    ensure!(found == expected, "{explained}");
+    // All places of one dependency change, and what is known of the other.
+    work.library("types", &["-DREBUILT", "-Wl,--jl-base"])?;
+    work.relink("libshapes.so")?.success()?;
+    let mut relink = Command::new(work.tools.jl_link());
+    relink.args(["--jl-relink=program", "--jl-dep=libtypes.so", "--jl-dep=libshapes.so"]);
+    relink.args(["-o", "program", "--jl-summary"]);
+    let relinked = run_ok(relink.current_dir(work.folder.path()))?;
+    ensure!(relinked.stderr.contains("2064 references of 2 dependencies"), "{}", relinked.describe());
+    is_right()
+}
+
 /// What a serialiser writes: it asks whose data a pointer leads to, and records the place.
 #[test]
 fn an_address_of_a_process_becomes_a_reference_by_its_place() -> Result<()> {
@@ -198,7 +233,7 @@ fn an_address_of_a_process_becomes_a_reference_by_its_place() -> Result<()> {
              .section .data.rel.ro,\"aw\",@progbits\n.p2align 3\n.globl by_place\n.type by_place,@object\n\
              by_place: .quad {UNRESOLVED_SYMBOL}\n.size by_place, 8\n.hidden {UNRESOLVED_SYMBOL}\n\
              .section {REFERENCE_SECTION},\"a\",@progbits\n.p2align 2\n.long by_place - .\n.long dependency - .\n\
-             .long {offset}, 0, 0, 0\n.section .note.GNU-stack,\"\",@progbits\n"
+             .long {offset}, 0, 0\n.section .note.GNU-stack,\"\",@progbits\n"
         )
     };
     let link = |offset: u64, options: &[&str]| -> Result<Ran> {

@@ -6,7 +6,7 @@ use crate::tools::CLANG;
 use anyhow::{Context, Result};
 use image_format::image::{header_checksum, table_checksum};
 use image_format::layout::*;
-use image_format::package::{checksum, linkage_checksum};
+use image_format::package::{checksum, linkage_checksum, referents_checksum};
 use image_format::pod::{bytes_of, read_at};
 use std::fmt::Write;
 use std::fs;
@@ -73,6 +73,7 @@ fn note(functions: &[Exported]) -> Result<Vec<u8>> {
     header.export_values = Extent { offset: end + i32::try_from(identities.len())?, count };
     header.package_checksum = checksum([&identities, &values, &[], &[], &[], &[]]);
     header.linkage_checksum = linkage_checksum(&[]);
+    header.referents_checksum = referents_checksum(&[]);
     // Different content, different build id.
     header.build_id[..8].copy_from_slice(&header.package_checksum.to_le_bytes());
     header.build_id_size = 8;

@@ -16,7 +16,8 @@ use image_format::layout::{
     DEPENDENCY_FALLBACK, DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, ExportValue, Extent, IDENTITY_SIZE,
     IMPORT_SECTION, IMPORT_SLOT_SUFFIX, ImageHeader, Import, NOT_CLONED, REFERENCE_SECTION, SLOT_SUFFIX,
 };
-use image_format::package::{PackageError, checksum, export_records, import_records, linkage_checksum};
+use image_format::package::{PackageError, checksum, linkage_checksum, referents_checksum};
+use image_format::package_records::{export_records, import_records};
 use image_format::pod::{bytes_of, read_at};
 use object::elf;
 use serde::Serialize;
@@ -340,17 +341,23 @@ impl Lists {
             header.import_span = Extent { offset: offset_from(elf, base, *first)?, count };
         }
 
-        let references = self.references.list(|address| offset_from(elf, base, address))?;
-        let references: Vec<u8> = references.iter().flat_map(|r| bytes_of(r).to_vec()).collect();
-        [header.references, _] =
-            place(elf, REFERENCE_SECTION, base, self.references.by_cell.len(), &references, &[])?;
+        let lists = self.references.lists(|address| offset_from(elf, base, address))?;
+        let references: Vec<u8> = lists.references.iter().flat_map(|r| bytes_of(r).to_vec()).collect();
+        let referents: Vec<u8> = lists.referents.iter().flat_map(|r| bytes_of(r).to_vec()).collect();
+        [header.references, header.referents] =
+            place(elf, REFERENCE_SECTION, base, lists.references.len(), &references, &referents)?;
+        header.referents_checksum = referents_checksum(&referents);
         self.references.drop_relocations(elf)?;
         if let Some(Section { address, size, .. }) = blob(elf)?.cloned() {
             header.linkage = Extent { offset: offset_from(elf, base, address)?, count: size as u32 };
             header.linkage_checksum = linkage_checksum(elf.slice(address, size as usize).unwrap_or(&[]));
         }
 
-        let dependencies: Vec<u8> = self.dependencies.iter().flat_map(|d| bytes_of(d).to_vec()).collect();
+        let dependency = |(number, record): (usize, &Dependency)| {
+            let references_end = lists.end(number);
+            bytes_of(&Dependency { references_end, ..*record }).to_vec()
+        };
+        let dependencies: Vec<u8> = self.dependencies.iter().enumerate().flat_map(dependency).collect();
         [header.dependencies, _] =
             place(elf, DEPENDENCY_SECTION, base, self.dependencies.len(), &dependencies, &[])?;
         header.package_checksum =

@@ -10,8 +10,10 @@ use crate::elf::{Elf, Section};
 use crate::error::{Error, Result};
 use image_format::cpu::Arch;
 use image_format::dependency::LinkageObject;
-use image_format::layout::{Dependency, LINKAGE_SECTION, REFERENCE_SECTION, Reference, ReferenceRecord};
-use image_format::package::reference_records;
+use image_format::layout::{
+    Dependency, LINKAGE_SECTION, REFERENCE_SECTION, Reference, ReferenceRecord, Referent,
+};
+use image_format::package_records::reference_records;
 use object::LittleEndian as LE;
 use object::elf;
 use object::pod::slice_from_all_bytes;
@@ -21,10 +23,11 @@ use std::collections::{BTreeMap, HashMap};
 /// Bytes of an entry of a relocation table.
 const ENTRY: usize = 24;
 
-/// What a cell shall lead to.
+/// What a cell shall lead to: `inner` bytes behind the start of an object of `size` bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Referred {
     pub dependency: u32,
+    /// Of the object in the linkage blob.
     pub offset: u32,
     pub size: u32,
     pub inner: u32,
@@ -112,17 +115,24 @@ impl References {
         Ok(())
     }
 
-    /// The list, with addresses as `offset` gives them.
+    /// The lists, with addresses as `offset` gives them.
     ///
     /// # Errors
     /// Those of `offset`.
-    pub fn list(&self, offset: impl Fn(u64) -> Result<i32>) -> Result<Vec<Reference>> {
-        let entry = |(cell, referred): (&u64, &Referred)| {
-            let Referred { dependency, offset: place, size, inner, name } = *referred;
+    pub fn lists(&self, offset: impl Fn(u64) -> Result<i32>) -> Result<ReferenceLists> {
+        let mut entries: Vec<(&u64, &Referred)> = self.by_cell.iter().collect();
+        entries.sort_by_key(|(_, referred)| referred.dependency);
+        let mut lists = ReferenceLists::default();
+        for (cell, Referred { offset: start, size, inner, name, .. }) in &entries {
+            // No overflow: the object is whole in the blob, and `inner` at most its size.
+            lists.references.push(Reference { cell: offset(**cell)?, place: start + inner });
             let name = name.map_or(Ok(0), &offset)?;
-            Ok(Reference { cell: offset(*cell)?, dependency, offset: place, size, inner, name })
-        };
-        self.by_cell.iter().map(entry).collect()
+            lists.referents.push(Referent { size: *size, inner: *inner, name });
+        }
+        let last = entries.last().map_or(0, |(_, referred)| referred.dependency + 1);
+        let end = |dependency| entries.partition_point(|(_, referred)| referred.dependency <= dependency);
+        lists.ends = (0..last).map(|dependency| end(dependency) as u32).collect();
+        Ok(lists)
     }
 
     /// Takes the relocations out that the references stand for. The table keeps its place and gets shorter for the dynamic
@@ -146,6 +156,22 @@ impl References {
             elf.write(*cell, &[0; 8])?;
         }
         Ok(())
+    }
+}
+
+/// References as an image has them: by dependency, and of each in the order of cells.
+#[derive(Default)]
+pub struct ReferenceLists {
+    pub references: Vec<Reference>,
+    pub referents: Vec<Referent>,
+    /// Where those of each dependency end, up to the last one that has some.
+    ends: Vec<u32>,
+}
+
+impl ReferenceLists {
+    /// Where the references to a dependency end.
+    pub fn end(&self, dependency: usize) -> u32 {
+        self.ends.get(dependency).copied().unwrap_or(self.references.len() as u32)
     }
 }
 

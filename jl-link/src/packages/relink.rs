@@ -12,7 +12,7 @@ use crate::elf::Elf;
 use crate::error::{Error, Result};
 use crate::finish;
 use image_format::dependency::{DependencyImage, LinkageObject};
-use image_format::layout::{Dependency, ImageHeader, Import, Reference};
+use image_format::layout::{Dependency, ImageHeader, Import, Reference, Referent};
 use image_format::package::{Package, checksum};
 use image_format::pod::bytes_of;
 use std::collections::HashMap;
@@ -90,7 +90,8 @@ impl Fitted {
         for dependency in &old {
             let new = named(dependency).map(|lender| lender.record(dependency.flags));
             counts.dependencies += usize::from(new.is_some());
-            dependencies.push(new.unwrap_or(*dependency));
+            let references_end = dependency.references_end;
+            dependencies.push(Dependency { references_end, ..new.unwrap_or(*dependency) });
         }
         let names = slot_names(elf);
         let mut gone: Vec<String> = Vec::new();
@@ -112,21 +113,26 @@ impl Fitted {
             counts.imports += 1;
         }
         let mut references = Vec::new();
+        let referents = image.referents().map_err(|cause| Error::Dependency { cause })?;
         let objects = objects_of(&old, lenders)?;
-        for reference in package.references.iter() {
-            let index = reference.dependency as usize;
+        for (index, dependency) in old.iter().enumerate() {
+            let numbers = package.references_to(index);
+            let list = package.references.part(numbers.clone());
             let Some((lender, objects)) = objects.get(&index) else {
-                references.push(reference);
+                references.extend(list.iter());
                 continue;
             };
-            counts.references += 1;
-            let name = name_of(elf, image, &reference);
-            match refit(reference, name.as_deref(), objects, &old[index], lender) {
-                Some(fitted) => references.push(fitted),
-                None => gone.push(name.map_or_else(
-                    || format!("data at {:#x} of its linkage blob", reference.offset),
-                    |name| format!("data {name}"),
-                )),
+            counts.references += numbers.len();
+            for (reference, referent) in list.iter().zip(referents.part(numbers).iter()) {
+                let name = name_of(elf, image, &referent);
+                let place = new_place(&reference, &referent, name.as_deref(), objects, dependency, lender);
+                match place {
+                    Some(place) => references.push(Reference { place, ..reference }),
+                    None => gone.push(name.map_or_else(
+                        || format!("data at {:#x} of its linkage blob", reference.place),
+                        |name| format!("data {name}"),
+                    )),
+                }
             }
         }
         if gone.is_empty() {
@@ -196,25 +202,26 @@ fn objects_of<'a>(
 }
 
 /// The name by which an image refers to data.
-fn name_of(elf: &Elf, image: &DependencyImage, reference: &Reference) -> Option<String> {
-    let address = image.header_address.wrapping_add_signed(reference.name.into());
-    (reference.name != 0).then(|| elf.string_at(address)).flatten()
+fn name_of(elf: &Elf, image: &DependencyImage, referent: &Referent) -> Option<String> {
+    let address = image.header_address.wrapping_add_signed(referent.name.into());
+    (referent.name != 0).then(|| elf.string_at(address)).flatten()
 }
 
-/// The reference to the same data of a new dependency: `None` where that has not got it.
-fn refit(
-    reference: Reference,
+/// The place of the same data in a new dependency: `None` where that has not got it.
+fn new_place(
+    reference: &Reference,
+    referent: &Referent,
     name: Option<&str>,
     objects: &Objects,
     old: &Dependency,
     new: &DependencyImage,
-) -> Option<Reference> {
+) -> Option<u32> {
     let Some(name) = name else {
-        return (old.linkage_checksum == new.header().linkage_checksum).then_some(reference);
+        return (old.linkage_checksum == new.header().linkage_checksum).then_some(reference.place);
     };
     let object = objects.get(name.as_bytes())?;
     // Of an object of another size nobody knows where its parts are.
-    (object.size == reference.size).then_some(Reference { offset: object.offset, ..reference })
+    (object.size == referent.size && referent.inner <= object.size).then_some(object.offset + referent.inner)
 }
 
 /// Writes aside and renames: the output may be the old file itself.

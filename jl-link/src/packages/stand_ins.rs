@@ -62,6 +62,10 @@ pub struct Room<'a> {
 pub fn room(arch: Arch, room: Room) -> object::write::Result<Vec<u8>> {
     let mut writer = Writer::new(arch);
     let kept = elf::SHF_ALLOC | elf::SHF_GNU_RETAIN;
+    // The linker keeps the order: what a load reads stands together so, as the list of references ends in what it does not read.
+    for dependency in room.dependencies {
+        writer.section(DEPENDENCY_SECTION, kept, bytes_of(dependency), 8);
+    }
     for (section, size) in [
         (IMPORT_SECTION, room.imports * size_of::<ImportRecord>()),
         (REFERENCE_SECTION, room.references * size_of::<ReferenceRecord>()),
@@ -69,9 +73,6 @@ pub fn room(arch: Arch, room: Room) -> object::write::Result<Vec<u8>> {
         if size > 0 {
             writer.section(section, kept, &vec![0; size], 4);
         }
-    }
-    for dependency in room.dependencies {
-        writer.section(DEPENDENCY_SECTION, kept, bytes_of(dependency), 8);
     }
     writer.object.write()
 }
@@ -235,6 +236,7 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::packages::copies;
+    use image_format::layout::DEPENDENCY_NAME_SIZE;
     use object::LittleEndian;
     use object::read::elf::FileHeader;
 
@@ -261,7 +263,8 @@ mod tests {
             package_checksum: 1,
             table_checksum: 2,
             linkage_checksum: 3,
-            name: [b'a'; 192],
+            references_end: 0,
+            name: [b'a'; DEPENDENCY_NAME_SIZE],
         };
         for arch in [Arch::X86_64, Arch::Aarch64] {
             let bytes = objects(arch, &replaced, &[record]).unwrap().remove(0);

@@ -203,8 +203,10 @@ fn borrowed(file: &ElfFile, merged: &Merged) -> Vec<(Dependency, Borrowed, Vec<S
     let lending = Lending::of(&merged.package, merged.table.header());
     let borrowed = lending.map_or(Vec::new(), |lending| lending.dependencies);
     let names = |index: usize| {
-        let of = merged.package.references.iter().filter(|r| r.dependency as usize == index && r.name != 0);
+        let of = merged.referents.part(merged.package.references_to(index));
         let names: BTreeSet<&str> = of
+            .iter()
+            .filter(|r| r.name != 0)
             .filter_map(|r| file.string_at(merged.address.wrapping_add_signed(i64::from(r.name))))
             .collect();
         names.into_iter().map(str::to_owned).collect()

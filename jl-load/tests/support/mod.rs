@@ -268,6 +268,7 @@ fn empty_header(file: &ElfFile) -> (u64, ImageHeader) {
     header.flags = IMAGE_MERGED;
     header.package_checksum = image_format::package::checksum([&[]; 6]);
     header.linkage_checksum = image_format::package::linkage_checksum(&[]);
+    header.referents_checksum = image_format::package::referents_checksum(&[]);
     if file.is_executable {
         header.flags |= IMAGE_EXECUTABLE;
     }

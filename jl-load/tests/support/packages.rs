@@ -5,13 +5,15 @@ use image_format::dependency::DependencyImage;
 use image_format::image::{header_checksum, table_checksum};
 use image_format::layout::{
     DEPENDENCY_FALLBACK, Dependency, ExportRecord, ExportValue, Extent, IDENTITY_SIZE, ImageHeader, Import,
-    ImportRecord, NOT_CLONED, Reference,
+    ImportRecord, NOT_CLONED, Reference, ReferenceRecord, Referent,
 };
-use image_format::package::{checksum, export_records, import_records, linkage_checksum};
+use image_format::package::{checksum, linkage_checksum, referents_checksum};
+use image_format::package_records::{export_records, import_records};
 use image_format::pod::{bytes_of, read_at};
 use jl_load::elf::ElfFile;
 use jl_load::image::{Content, content};
 use std::fmt::Write;
+use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 
 /// A folder with a program that loads images; each test program adds the images.
@@ -180,7 +182,7 @@ impl PackageSample {
                 8 * self.data
             );
         }
-        let room = self.refers.len() * size_of::<Reference>();
+        let room = self.refers.len() * size_of::<ReferenceRecord>();
         let _ = write!(
             s,
             ".section jl_references,\"aR\",@progbits\n.p2align 3\n.type jl_references_of_{prefix},@object\n\
@@ -258,7 +260,8 @@ impl PackageSample {
         };
         let (exports_at, exports) = list("jl_exports", self.exports().len() * size_of::<ExportRecord>());
         let (imports_at, imports) = list("jl_imports", self.uses.len() * size_of::<ImportRecord>());
-        let (dependencies_at, dependencies) = list("jl_dependencies", images.len() * size_of::<Dependency>());
+        let (dependencies_at, mut dependencies) =
+            list("jl_dependencies", images.len() * size_of::<Dependency>());
         let slot_of = |function: u64| {
             let name = file.symbol_at(function).expect("a function's symbol");
             let slot = file.symbols().iter().find(|s| s.name == format!("{name}.reloc_slot"))?;
@@ -283,15 +286,20 @@ impl PackageSample {
             .collect();
         imported.sort_by_key(|(import, _)| import.slot);
         let address = |name: String| file.symbols().iter().find(|s| s.name == name).map(|s| s.address);
-        let mut referred: Vec<Reference> = Vec::new();
+        let mut referred: Vec<(usize, Reference)> = Vec::new();
         for (i, (from, number)) in self.refers.iter().enumerate() {
             let cell = offset(address(format!("{prefix}datum{i}.cell")).expect("a cell"));
-            let dependency = self.dependencies().iter().position(|path| *path == from).expect("one") as u32;
-            let offset = 8 * *number as u32;
-            referred.push(Reference { cell, dependency, offset, size: 8, inner: 0, name: 0 });
+            let dependency = self.dependencies().iter().position(|path| *path == from).expect("one");
+            referred.push((dependency, Reference { cell, place: 8 * *number as u32 }));
         }
-        referred.sort_by_key(|reference| reference.cell);
-        let references: Vec<u8> = referred.iter().flat_map(|r| bytes_of(r).to_vec()).collect();
+        referred.sort_by_key(|(dependency, reference)| (*dependency, reference.cell));
+        let references: Vec<u8> = referred.iter().flat_map(|(_, r)| bytes_of(r).to_vec()).collect();
+        let referent = Referent { size: 8, inner: 0, name: 0 };
+        let referents = bytes_of(&referent).repeat(referred.len());
+        for (number, record) in dependencies.chunks_exact_mut(size_of::<Dependency>()).enumerate() {
+            let end = referred.partition_point(|(dependency, _)| *dependency <= number) as u32;
+            record[offset_of!(Dependency, references_end)..][..4].copy_from_slice(&end.to_le_bytes());
+        }
         let references_at = address(format!("jl_references_of_{prefix}")).expect("a list");
         if let Some(blob) = address(format!("jl_linkage_of_{prefix}")) {
             header.linkage = Extent { offset: offset(blob), count: 8 * self.data as u32 };
@@ -315,7 +323,10 @@ impl PackageSample {
         let n = imported.len();
         header.imports = extent(imports_at, n);
         header.import_identities = extent(imports_at + (n * size_of::<Import>()) as u64, n);
-        header.references = extent(references_at, referred.len());
+        let n = referred.len();
+        header.references = extent(references_at, n);
+        header.referents = extent(references_at + (n * size_of::<Reference>()) as u64, n);
+        header.referents_checksum = referents_checksum(&referents);
         header.dependencies = extent(dependencies_at, images.len());
         if let (Some((first, _)), Some((last, _))) = (imported.first(), imported.last()) {
             header.import_span = Extent { offset: first.slot, count: (last.slot + 8 - first.slot) as u32 };
@@ -333,7 +344,8 @@ impl PackageSample {
         };
         put(exports_at, &[&parts[0][..], &parts[1]].concat());
         put(imports_at, &[&parts[2][..], &parts[3]].concat());
-        put(references_at, &references);
+        put(references_at, &[references, referents].concat());
+        put(dependencies_at, &parts[4]);
         put(base, bytes_of(&header));
         std::fs::write(path, bytes).expect("the image is writable");
     }
