@@ -2,13 +2,14 @@
 //!
 //! What is read is what a load believes: header, image table and package lists with their checksums.
 
+use crate::details::Details;
 use crate::image::{ImageError, Table, parse_header};
 use crate::layout::{
     DEPENDENCY_NAME_SIZE, Dependency, Extent, FORMAT_VERSION, ImageHeader, ImageNote, NOTE_NAME,
-    NOTE_TYPE_IMAGE, Referent,
+    NOTE_TYPE_IMAGE,
 };
 use crate::notes::notes;
-use crate::package::{List, Package, PackageError, linkage_checksum, referents};
+use crate::package::{Package, PackageError, linkage_checksum};
 use crate::pod::read_at;
 use object::LittleEndian;
 use object::elf::{self, DT_SONAME, DT_STRTAB};
@@ -156,7 +157,8 @@ impl DependencyImage {
         if found != expected {
             return Err(Problem::Image(ImageError::Checksum { what: "linkage blob", found, expected }));
         }
-        self.lists(true).map(drop)
+        self.lists(true)?;
+        self.detail_lists(true).map(drop)
     }
 
     pub fn header(&self) -> &ImageHeader {
@@ -171,13 +173,12 @@ impl DependencyImage {
         self.lists(false).expect("lists that were checked")
     }
 
-    /// What the references of this image are to.
+    /// Identities, and what references are to.
     ///
-    /// # Errors
-    /// The list is damaged: no load reads it, and [`DependencyImage::open`] did not.
-    pub fn referents(&self) -> Result<List<'_, Referent>, DependencyError> {
-        referents(&self.header, |extent| self.at(extent))
-            .map_err(|cause| DependencyError { path: self.path.clone(), problem: Problem::Package(cause) })
+    /// # Panics
+    /// Never: [`DependencyImage::open`] has read them once.
+    pub fn details(&self) -> Details<'_> {
+        self.detail_lists(false).expect("lists that were checked")
     }
 
     /// The record of a dependency on this image.
@@ -191,6 +192,7 @@ impl DependencyImage {
             package_checksum: self.header.package_checksum,
             table_checksum: self.header.table_checksum,
             linkage_checksum: self.header.linkage_checksum,
+            imports_end: 0,
             references_end: 0,
             name,
         }
@@ -259,6 +261,10 @@ impl DependencyImage {
 
     fn lists(&self, verify: bool) -> Result<Package<'_>, Problem> {
         Package::new(&self.header, |extent| self.at(extent), verify).map_err(Problem::Package)
+    }
+
+    fn detail_lists(&self, verify: bool) -> Result<Details<'_>, Problem> {
+        Details::new(&self.header, |extent| self.at(extent), verify).map_err(Problem::Package)
     }
 
     /// The bytes at an extent whose count is in bytes; none where it is not in the file.

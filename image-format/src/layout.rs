@@ -43,10 +43,11 @@
 //! A record takes at least 16 bytes and 4 per target, the table 4 bytes and 4 per row and function, and 12 per distance, so
 //! the table always fits where the records were while rows = targets.
 //!
-//! The export section becomes [`Identity`](IDENTITY_SIZE)`[n]`, ascending, and [`ExportValue`]`[n]`; the import section
-//! [`Import`]`[n]` by slot, and the imports' identities in the same order; the reference section [`Reference`]`[n]` by
-//! dependency and cell, and [`Referent`]`[n]` in the same order; in the dependency section each [`Dependency`] is told which
-//! references are to it. Each takes at most the bytes of its records; for what has none, `jl-link` links empty records.
+//! The export section becomes [`Identity`](IDENTITY_SIZE)`[n]`, ascending, and [`Export`]`[n]` in the same order; the import section
+//! [`Import`]`[n]` by dependency and export, and the imports' identities in the same order; the reference section
+//! [`Reference`]`[n]` by dependency and cell, and [`Referent`]`[n]` in the same order; in the dependency section each
+//! [`Dependency`] is told which imports and references are of it. Identities and referents are for tools: no load reads them. Each
+//! section takes at most the bytes of its records; for what has none, `jl-link` links empty records.
 //!
 //! **Offsets** in the header and the image table are signed and relative to the first byte of the header:
 //! address = header + offset. Offsets in records and notes are relative to the field that holds them.
@@ -150,7 +151,7 @@ pub struct ExportRecord {
     pub identity: [u8; IDENTITY_SIZE],
     /// To the function (the trampoline of a cloned one), relative to this field.
     pub function: i32,
-    pub reserved: u32,
+    pub reserved: [u32; 2],
 }
 
 /// A function that was left out because a dependency has one of the same identity.
@@ -179,7 +180,7 @@ pub struct ReferenceRecord {
 }
 
 /// Longest name of a dependency, in bytes.
-pub const DEPENDENCY_NAME_SIZE: usize = 188;
+pub const DEPENDENCY_NAME_SIZE: usize = 184;
 
 /// An image that another one takes functions or data from, as it was when that one was linked.
 #[repr(C)]
@@ -194,7 +195,9 @@ pub struct Dependency {
     pub package_checksum: u64,
     pub table_checksum: u64,
     pub linkage_checksum: u64,
-    /// Where the references to it end in the image's list; they begin where those to the dependency before it end. 0 in objects.
+    /// Where the imports from it and the references to it end in the image's lists; they begin where those of the dependency
+    /// before it end. 0 in objects.
+    pub imports_end: u32,
     pub references_end: u32,
     /// Its SONAME, or its file's name where it has none; zero-padded.
     pub name: [u8; DEPENDENCY_NAME_SIZE],
@@ -205,10 +208,12 @@ pub struct Dependency {
 pub const DEPENDENCY_FALLBACK: u32 = 1 << 0;
 pub const DEPENDENCY_FLAGS_KNOWN: u32 = DEPENDENCY_FALLBACK;
 
-/// Where an exported function is.
+/// A function that other images may use: what a load needs to know of it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExportValue {
+pub struct Export {
+    /// [`tag`] of its identity.
+    pub tag: u32,
     /// Id of a cloned function, whose body is that of the chosen row; [`NOT_CLONED`] otherwise.
     pub function: u32,
     /// The function (the trampoline of a cloned one), from the header.
@@ -217,16 +222,30 @@ pub struct ExportValue {
 
 pub const NOT_CLONED: u32 = u32::MAX;
 
-/// A slot that is filled with a dependency's function.
+/// A slot that is filled with a dependency's function: what a load needs to know of it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Import {
     /// The slot, from the header.
     pub slot: i32,
-    /// Index in the list of dependencies.
-    pub dependency: u32,
-    /// Index in that one's list of exports.
+    /// Index in the dependency's list of exports.
     pub export: u32,
+    /// [`Import::tag_of`] that export, for this slot.
+    pub tag: u32,
+}
+
+impl Import {
+    /// What ties a slot to the one export that it may be filled with.
+    pub const fn tag_of(export: u32, slot: i32) -> u32 {
+        // 2^32 divided by the golden ratio: slots are 8 bytes apart, their multiples far and wide.
+        export.wrapping_add(slot.cast_unsigned().wrapping_mul(0x9e37_79b1))
+    }
+}
+
+/// What is left of an identity where a load compares: the tag of its export.
+pub fn tag(identity: &[u8; IDENTITY_SIZE]) -> u32 {
+    let [a, b, c, d, ..] = *identity;
+    u32::from_le_bytes([a, b, c, d])
 }
 
 /// A pointer that is filled with the address of data in a dependency's linkage blob: what a load needs to know of it.
@@ -353,10 +372,10 @@ pub struct ImageHeader {
     pub state: Extent,
     /// [`Dependency`]s; `count` is their number.
     pub dependencies: Extent,
-    /// Identities of exported functions, ascending; [`ExportValue`]s in the same order.
+    /// [`Export`]s; their identities, ascending, in the same order.
     pub exports: Extent,
-    pub export_values: Extent,
-    /// [`Import`]s, ascending by slot; identities in the same order.
+    pub export_identities: Extent,
+    /// [`Import`]s by dependency ([`Dependency::imports_end`]), ascending by export and slot; identities in the same order.
     pub imports: Extent,
     pub import_identities: Extent,
     /// Lowest and end of the highest import slot, as `slot_span`; `count` is bytes.
@@ -369,12 +388,12 @@ pub struct ImageHeader {
     /// Method records and embedded bitcode of package images; empty in this version.
     pub methods: Extent,
     pub bitcode: Extent,
-    /// xxh64 (seed 0) of exports, export values, imports, import identities, references and dependencies, one behind the other.
+    /// xxh64 (seed 0) of exports, imports, references and dependencies, one behind the other.
     pub package_checksum: u64,
     /// xxh64 (seed 0) of the linkage blob as the file has it: not of what it becomes when it is relocated.
     pub linkage_checksum: u64,
-    /// xxh64 (seed 0) of the referents.
-    pub referents_checksum: u64,
+    /// xxh64 (seed 0) of what no load reads: identities of exports and imports, and referents.
+    pub details_checksum: u64,
     pub row_count: u32,
     pub reserved: u32,
     pub rows: [Row; MAX_ROWS],
@@ -425,7 +444,7 @@ unsafe impl Pod for ImportRecord {}
 // SAFETY: see above.
 unsafe impl Pod for Dependency {}
 // SAFETY: see above.
-unsafe impl Pod for ExportValue {}
+unsafe impl Pod for Export {}
 // SAFETY: see above.
 unsafe impl Pod for Import {}
 // SAFETY: see above.
@@ -451,7 +470,7 @@ const fn layout_hash() -> u64 {
         size_of::<ExportRecord>(),
         size_of::<ImportRecord>(),
         size_of::<Dependency>(),
-        size_of::<ExportValue>(),
+        size_of::<Export>(),
         size_of::<Import>(),
         size_of::<ReferenceRecord>(),
         size_of::<Reference>(),
@@ -472,7 +491,7 @@ const fn layout_hash() -> u64 {
         offset_of!(ImageHeader, linkage),
         offset_of!(ImageHeader, package_checksum),
         offset_of!(ImageHeader, linkage_checksum),
-        offset_of!(ImageHeader, referents_checksum),
+        offset_of!(ImageHeader, details_checksum),
         offset_of!(ImageHeader, row_count),
         offset_of!(ImageHeader, rows),
         offset_of!(crate::specs::TargetEntry, required),
@@ -503,7 +522,7 @@ mod tests {
         assert_eq!(size_of::<ShardNote>(), 40);
         assert_eq!(size_of::<ImageNote>(), 32);
         assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 17 * 8 + 3 * 8 + 8 + MAX_ROWS * 8);
-        assert_eq!(size_of::<ExportRecord>(), IDENTITY_SIZE + size_of::<ExportValue>());
+        assert_eq!(size_of::<ExportRecord>(), IDENTITY_SIZE + size_of::<Export>());
         assert_eq!(size_of::<Dependency>(), 256);
         assert!(size_of::<ImportRecord>() >= IDENTITY_SIZE + size_of::<Import>());
         assert_eq!(size_of::<ReferenceRecord>(), size_of::<Reference>() + size_of::<Referent>());

@@ -2,7 +2,7 @@
 //!
 //! Everything that the pass plugin, `jl-link`, the embedded shim and `jl-load` must agree on stands
 //! in this crate and nowhere else: the bytes ([`layout`]), the target list ([`specs`]), CPU features
-//! and how they are probed ([`cpu`]), what images tell each other ([`package`], out of [`package_records`], and from their files [`dependency`], feature `std`), which target is chosen ([`choose`]), the lines of the log
+//! and how they are probed ([`cpu`]), what images tell each other ([`package`], out of [`package_records`], what only tools read of it, [`details`], and from their files [`dependency`], feature `std`), which target is chosen ([`choose`]), the lines of the log
 //! ([`log`]), Julia's target grammar ([`grammar`], feature `std`), its own tables and rules ([`julia`],
 //! feature `std`), what makes functions of different images the same ([`identity`], feature `std`), the words of the reports ([`report`], [`package_report`], feature `std`) and the cache of compiled pieces
 //! ([`cache`], feature `std`).
@@ -30,6 +30,8 @@ pub mod c_entries;
 pub mod cache;
 #[cfg(feature = "std")]
 pub mod dependency;
+#[cfg(feature = "std")]
+pub mod details;
 #[cfg(feature = "std")]
 pub mod grammar;
 #[cfg(feature = "std")]

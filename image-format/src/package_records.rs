@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn fields_of_records_are_relative_to_themselves() {
-        let export = ExportRecord { identity: [7; 16], function: -16, reserved: 0 };
+        let export = ExportRecord { identity: [7; 16], function: -16, reserved: [0; 2] };
         let found = export_records(bytes_of(&export), 0x1000).unwrap().next().unwrap();
         assert_eq!(found, ExportedFunction { identity: [7; 16], function: 0x1000 });
         let import = ImportRecord { identity: [7; 16], slot: 4, dependency: -20, reserved: [0; 2] };

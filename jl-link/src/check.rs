@@ -8,9 +8,12 @@ use crate::finish::build_id_place;
 use crate::merge::{SLOT_SIZE, our_notes};
 use crate::notes;
 use crate::scan::Inputs;
+use image_format::details::Details;
 use image_format::image::{ImageError, Table, parse_header};
-use image_format::layout::{DEPENDENCY_FALLBACK, Extent, ImageHeader, NOT_CLONED, NOTE_TYPE_IMAGE, Referent};
-use image_format::package::{Package, linkage_checksum, referents};
+use image_format::layout::{
+    DEPENDENCY_FALLBACK, Export, Extent, ImageHeader, Import, NOT_CLONED, NOTE_TYPE_IMAGE, Referent, tag,
+};
+use image_format::package::{Package, linkage_checksum};
 use image_format::specs::{SPECS_DECODED, Specs};
 use object::elf;
 use object::read::elf::FileHeader;
@@ -138,30 +141,32 @@ pub fn check_package(elf: &Elf, address: u64, header: &ImageHeader) -> Result<()
         Ok(package) => package,
         Err(error) => return wrong("self-check", error.to_string(), "intact lists"),
     };
+    let details = match Details::new(header, lists, true) {
+        Ok(details) => details,
+        Err(error) => return wrong("self-check", error.to_string(), "intact lists"),
+    };
     let absolute = |offset: i32| address.wrapping_add_signed(offset.into());
-    let identities: Vec<_> = package.exports.iter().collect();
+    let identities: Vec<_> = details.exports.iter().collect();
     if !identities.is_sorted_by(|a, b| a < b) {
         return wrong("exports", "identities that do not ascend".into(), "ascending ones");
     }
-    for (index, export) in package.export_values.iter().enumerate() {
+    for (index, (export, identity)) in package.exports.iter().zip(identities).enumerate() {
         let known = export.function == NOT_CLONED || export.function < header.slots.count;
-        if !known || !is_code(elf, absolute(export.offset)) {
-            let found = format!("function {}, address {:#x}", export.function, absolute(export.offset));
-            return wrong(&format!("export {index}"), found, "a function in executable code");
+        if !known || !is_code(elf, absolute(export.offset)) || export.tag != tag(&identity) {
+            let Export { tag, function, .. } = export;
+            let found = format!("function {function}, address {:#x}, tag {tag:x}", absolute(export.offset));
+            return wrong(&format!("export {index}"), found, "a function in executable code, and its tag");
         }
     }
-    for (index, import) in package.imports.iter().enumerate() {
+    for (index, (import, identity)) in package.imports.iter().zip(details.imports.iter()).enumerate() {
         let slot = absolute(import.slot);
-        if !is_relro(elf, slot, SLOT_SIZE) || import.dependency as usize >= package.dependencies.len() {
-            let found = format!("slot {slot:#x}, dependency {}", import.dependency);
-            return wrong(&format!("import {index}"), found, "a slot in PT_GNU_RELRO, and a dependency");
+        if !is_relro(elf, slot, SLOT_SIZE) || import.tag != Import::tag_of(tag(&identity), import.slot) {
+            let found = format!("slot {slot:#x}, tag {:x}", import.tag);
+            return wrong(&format!("import {index}"), found, "a slot in PT_GNU_RELRO, and its tag");
         }
     }
-    let referents = match referents(header, lists) {
-        Ok(referents) => referents,
-        Err(error) => return wrong("self-check", error.to_string(), "intact lists"),
-    };
-    for (index, (reference, referent)) in package.references.iter().zip(referents.iter()).enumerate() {
+    for (index, (reference, referent)) in package.references.iter().zip(details.references.iter()).enumerate()
+    {
         let (cell, name) = (absolute(reference.cell), absolute(referent.name));
         let is_named = referent.name == 0 || elf.string_at(name).is_some_and(|name| !name.is_empty());
         let is_inside = referent.inner <= referent.size.min(reference.place);

@@ -5,6 +5,7 @@ use crate::elf::{Elf, Section};
 use crate::error::{Error, Result};
 use crate::packages::{Dependencies, Lists, PackageCounts};
 use crate::scan::{self, Inputs, RecordObject};
+use image_format::details;
 use image_format::feature::FeatureSet;
 use image_format::image::table_checksum;
 use image_format::layout::{
@@ -14,7 +15,7 @@ use image_format::layout::{
     ShardNote,
 };
 use image_format::notes::notes;
-use image_format::package::{checksum, linkage_checksum, referents_checksum};
+use image_format::package::{checksum, linkage_checksum};
 use image_format::pod::bytes_of;
 use image_format::record::records;
 use image_format::specs::Specs;
@@ -331,7 +332,7 @@ impl Writer<'_> {
             state: self.extent(state, 1)?,
             dependencies: Extent::default(),
             exports: Extent::default(),
-            export_values: Extent::default(),
+            export_identities: Extent::default(),
             imports: Extent::default(),
             import_identities: Extent::default(),
             import_span: Extent::default(),
@@ -340,9 +341,9 @@ impl Writer<'_> {
             linkage: Extent::default(),
             methods: Extent::default(),
             bitcode: Extent::default(),
-            package_checksum: checksum([&[]; 6]),
+            package_checksum: checksum([&[]; 4]),
             linkage_checksum: linkage_checksum(&[]),
-            referents_checksum: referents_checksum(&[]),
+            details_checksum: details::checksum([&[]; 3]),
             row_count: 1,
             reserved: 0,
             rows: [Row::default(); MAX_ROWS],

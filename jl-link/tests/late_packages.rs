@@ -331,8 +331,8 @@ fn lender_with_data(bench: &Bench, options: &[&str]) -> Vec<String> {
     let args = ["-shared", "-o", "liba.so", "-Wl,-soname,liba.so,--jl-report=a.json,--jl-summary", &a];
     bench.link_ok(&[&args[..], options].concat());
     let image = DependencyImage::open(&bench.path("liba.so")).unwrap();
-    let package = image.package();
-    let exported = ["u", "h", "g"].into_iter().filter(|name| package.find(&identity(name)).is_some());
+    let details = image.details();
+    let exported = ["u", "h", "g"].into_iter().filter(|name| details.find(&identity(name)).is_some());
     exported.map(str::to_owned).collect()
 }
 

@@ -6,7 +6,9 @@ use crate::relocated::View;
 use crate::trampoline;
 use image_format::cpu::Arch;
 use image_format::julia::memory::{Memory, Pointer};
-use image_format::layout::{DEPENDENCY_FALLBACK, Extent, NOT_CLONED, Referent, UNRESOLVED_SYMBOL};
+use image_format::layout::{
+    DEPENDENCY_FALLBACK, Extent, Import, NOT_CLONED, Referent, UNRESOLVED_SYMBOL, tag,
+};
 use image_format::package::linkage_checksum;
 use std::collections::BTreeSet;
 
@@ -28,7 +30,7 @@ fn check_references(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut i
     for (index, dependency) in package.dependencies.iter().enumerate() {
         let numbers = package.references_to(index);
         let references = package.references.part(numbers.clone()).iter();
-        let referents = merged.referents.part(numbers.clone()).iter();
+        let referents = merged.details.references.part(numbers.clone()).iter();
         let mut last = None;
         for (number, (reference, referent)) in numbers.zip(references.zip(referents)) {
             let cell = at(reference.cell);
@@ -89,14 +91,20 @@ fn check_linkage(file: &ElfFile, merged: &Merged, problem: &mut impl FnMut(&str,
 fn check_exports(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
     let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
     let mut last = None;
-    for (i, (identity, value)) in
-        merged.package.exports.iter().zip(merged.package.export_values.iter()).enumerate()
+    for (i, (value, identity)) in merged.package.exports.iter().zip(merged.details.exports.iter()).enumerate()
     {
         let function = at(value.offset);
         let name = file.symbol_at(function).map_or(String::new(), |name| format!(" ({name})"));
         let mut wrong = |text: String| problem(&format!("export {i}{name}"), text);
         if last.replace(identity).is_some_and(|last| last >= identity) {
             wrong("its identity is not larger than the one before it".into());
+        }
+        if value.tag != tag(&identity) {
+            wrong(format!(
+                "its tag is {:08x}, expected that of its identity, {:08x}",
+                value.tag,
+                tag(&identity)
+            ));
         }
         if !file.is_code(function) {
             wrong(format!("its function at {function:#x} does not lie inside code"));
@@ -156,38 +164,46 @@ fn check_imports(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl
     let own: BTreeSet<u64> = merged.table.slots().into_iter().flatten().map(at).collect();
     let view = View::new(file, arch);
     let mut stub = file.symbols().iter().find(|s| s.name == UNRESOLVED_SYMBOL).map(|s| s.address);
-    let mut last = None;
-    for (i, import) in package.imports.iter().enumerate() {
-        let slot = at(import.slot);
-        let mut wrong = |text: String| problem(&format!("import {i}"), text);
-        if last.replace(import.slot).is_some_and(|last| last >= import.slot) {
-            wrong(format!("its slot at {slot:#x} does not stand behind the one before it"));
-        }
-        if i64::from(import.slot) < first || i64::from(import.slot) + 8 > end || slot % 8 != 0 {
-            wrong(format!("its slot at {slot:#x} is no aligned place inside the span of import slots"));
-        }
-        let Some(dependency) = package.dependencies.get(import.dependency as usize) else {
-            let count = package.dependencies.len();
-            wrong(format!("it is from dependency {}, but there are {count}", import.dependency));
-            continue;
-        };
-        let is_own = own.contains(&slot);
-        match (dependency.flags & DEPENDENCY_FALLBACK != 0, view.pointer(slot)) {
-            (true, _) if is_own => {}
-            (true, _) => wrong(format!("its slot at {slot:#x} is of none of the image's own functions")),
-            // Of a stripped file the first one tells where the stub is.
-            (false, Some(Pointer::Address(found))) if file.is_code(found) => {
-                let stub = *stub.get_or_insert(found);
-                if found != stub || is_own {
+    let mut slots = BTreeSet::new();
+    for (index, dependency) in package.dependencies.iter().enumerate() {
+        let numbers = package.imports_from(index);
+        let imports = package.imports.part(numbers.clone()).iter();
+        let identities = merged.details.imports.part(numbers.clone()).iter();
+        let mut last = None;
+        for (number, (import, identity)) in numbers.zip(imports.zip(identities)) {
+            let slot = at(import.slot);
+            let mut wrong = |text: String| problem(&format!("import {number}"), text);
+            if last.replace(import.export).is_some_and(|last| last > import.export) {
+                wrong(format!("its export {} stands before that of the import before it", import.export));
+            }
+            let expected = Import::tag_of(tag(&identity), import.slot);
+            if import.tag != expected {
+                wrong(format!("its tag is {:08x}, its identity and slot give {expected:08x}", import.tag));
+            }
+            if !slots.insert(slot) {
+                wrong(format!("its slot at {slot:#x} is another import's, too"));
+            }
+            if i64::from(import.slot) < first || i64::from(import.slot) + 8 > end || slot % 8 != 0 {
+                wrong(format!("its slot at {slot:#x} is no aligned place inside the span of import slots"));
+            }
+            let is_own = own.contains(&slot);
+            match (dependency.flags & DEPENDENCY_FALLBACK != 0, view.pointer(slot)) {
+                (true, _) if is_own => {}
+                (true, _) => wrong(format!("its slot at {slot:#x} is of none of the image's own functions")),
+                // Of a stripped file the first one tells where the stub is.
+                (false, Some(Pointer::Address(found))) if file.is_code(found) => {
+                    let stub = *stub.get_or_insert(found);
+                    if found != stub || is_own {
+                        wrong(format!(
+                            "its slot at {slot:#x} leads to {found:#x}, expected the stub at {stub:#x}"
+                        ));
+                    }
+                }
+                (false, found) => {
                     wrong(format!(
-                        "its slot at {slot:#x} leads to {found:#x}, expected the stub at {stub:#x}"
+                        "its slot at {slot:#x} leads to {found:x?} before it is filled, expected the stub"
                     ));
                 }
-            }
-            (false, found) => {
-                wrong(format!(
-                    "its slot at {slot:#x} leads to {found:x?} before it is filled, expected the stub"
-                ));
             }
         }
     }

@@ -66,11 +66,10 @@ impl Lending {
     pub fn of(package: &Package, header: &ImageHeader) -> Option<Lending> {
         let (exports, imports) = (package.exports.len(), package.imports.len());
         let (linkage, references) = (header.linkage.count, package.references.len());
-        let from = |index| package.imports.iter().filter(|i| i.dependency as usize == index).count();
         let borrowed = package.dependencies.iter().enumerate().map(|(index, dependency)| Borrowed {
             name: String::from_utf8_lossy(dependency.name()).into_owned(),
             build_id: hexadecimal(dependency.build_id()),
-            imports: from(index),
+            imports: package.imports_from(index).len(),
             references: package.references_to(index).len(),
             fallback: dependency.flags & DEPENDENCY_FALLBACK != 0,
         });

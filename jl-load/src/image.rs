@@ -2,12 +2,13 @@
 
 use crate::elf::{ElfError, ElfFile};
 use image_format::cpu::Arch;
+use image_format::details::Details;
 use image_format::image::{ImageError, Table, parse_header};
 use image_format::julia::TableError;
 use image_format::layout::{
-    FORMAT_VERSION, ImageHeader, ImageNote, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD, Referent, ShardNote,
+    FORMAT_VERSION, ImageHeader, ImageNote, NOTE_TYPE_IMAGE, NOTE_TYPE_SHARD, ShardNote,
 };
-use image_format::package::{self, Package, PackageError, referents};
+use image_format::package::{Package, PackageError};
 use image_format::pod::read_at;
 use image_format::record::{RecordError, records};
 use image_format::specs::{Specs, SpecsError};
@@ -31,8 +32,7 @@ pub struct Merged<'a> {
     pub specs: Option<Specs<'a>>,
     pub table: Table<'a>,
     pub package: Package<'a>,
-    /// What its references are to, in their order.
-    pub referents: package::List<'a, Referent>,
+    pub details: Details<'a>,
 }
 
 /// Shards side by side.
@@ -185,8 +185,8 @@ fn merged<'a>(file: &'a ElfFile, address: u64, note: &[u8]) -> Result<Option<Mer
     let list = |list| extent("a list", list).unwrap_or(&[]);
     let damaged = |cause| LoadError::Package { path: path(), cause };
     let package = Package::new(&header, list, true).map_err(damaged)?;
-    let referents = referents(&header, list).map_err(damaged)?;
-    Ok(Some(Merged { address, specs, table, package, referents }))
+    let details = Details::new(&header, list, true).map_err(damaged)?;
+    Ok(Some(Merged { address, specs, table, package, details }))
 }
 
 fn specs<'a>(file: &ElfFile, bytes: &'a [u8]) -> Result<Specs<'a>, LoadError> {

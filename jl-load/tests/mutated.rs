@@ -7,8 +7,9 @@ mod support;
 
 use image_format::cpu::Arch;
 use image_format::image::header_checksum;
-use image_format::layout::{Dependency, Extent, IDENTITY_SIZE, ImageHeader, Reference, Referent};
-use image_format::package::referents_checksum;
+use image_format::layout::{
+    Dependency, Export, Extent, IDENTITY_SIZE, ImageHeader, Import, Reference, Referent,
+};
 use image_format::pod::{bytes_of, read_at};
 use jl_load::check::check;
 use jl_load::cpu::Cpu;
@@ -22,7 +23,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-use support::packages::{PackageSample, Use, host, lists_checksum, merged_header};
+use support::packages::{PackageSample, Use, host, list_checksums, merged_header};
 use support::{Machine, text};
 
 const TARGETS: [&str; 2] = ["x86-64", "x86-64-v2"];
@@ -62,8 +63,6 @@ struct Subject {
     /// Those whose change can be given right checksums and must be found out all the same: what leads to bodies of the
     /// image itself is believed then.
     sealable: Vec<Range<usize>>,
-    /// The list that tools read and no load does.
-    referents: Range<usize>,
 }
 
 impl Subject {
@@ -76,15 +75,15 @@ impl Subject {
             start..start + extent.count as usize * item
         };
         let references = range(header.references, size_of::<Reference>());
-        let referents = range(header.referents, size_of::<Referent>());
         let lists = [
-            range(header.exports, IDENTITY_SIZE),
-            range(header.export_values, 8),
-            range(header.imports, 12),
-            range(header.import_identities, IDENTITY_SIZE),
+            range(header.exports, size_of::<Export>()),
+            range(header.imports, size_of::<Import>()),
             references.clone(),
             range(header.dependencies, size_of::<Dependency>()),
-            referents.clone(),
+            // Those that tools read and no load does.
+            range(header.export_identities, IDENTITY_SIZE),
+            range(header.import_identities, IDENTITY_SIZE),
+            range(header.referents, size_of::<Referent>()),
         ];
         let extents = header_at + offset_of!(ImageHeader, dependencies);
         let extents = extents..header_at + offset_of!(ImageHeader, references);
@@ -95,7 +94,7 @@ impl Subject {
         let whole = header_at..header_at + size_of::<ImageHeader>();
         let others = [whole, range(header.table, 1), range(header.specs, 1)];
         let parts = lists.chain(others).collect();
-        Subject { path, bytes: file.bytes().to_vec(), header_at, parts, sealable, referents }
+        Subject { path, bytes: file.bytes().to_vec(), header_at, parts, sealable }
     }
 
     fn mutated(&self, random: &mut Random) -> Vec<u8> {
@@ -115,8 +114,7 @@ impl Subject {
     /// Right checksums of what the header says now.
     fn seal(&self, bytes: &mut [u8]) {
         let mut header: ImageHeader = read_at(bytes, self.header_at).unwrap();
-        header.package_checksum = lists_checksum(bytes, self.header_at, &header);
-        header.referents_checksum = referents_checksum(&bytes[self.referents.clone()]);
+        [header.package_checksum, header.details_checksum] = list_checksums(bytes, self.header_at, &header);
         header.header_checksum = header_checksum(&header);
         bytes[self.header_at..][..size_of::<ImageHeader>()].copy_from_slice(bytes_of(&header));
     }

@@ -2,13 +2,13 @@
 
 mod support;
 
-use image_format::layout::{Dependency, Import};
+use image_format::layout::{Dependency, Export, Import};
 use image_format::pod::{bytes_of, read_at};
 use std::fs;
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::packages::{PackageSample, Setup, Use, alter, host, lists_checksum};
+use support::packages::{PackageSample, Setup, Use, alter, host, list_checksums};
 use support::{Machine, compile_c, on_aarch64, run, text};
 
 const LEVELS: [&str; 3] = ["x86-64", "x86-64-v2", "x86-64-v3"];
@@ -64,7 +64,7 @@ fn with_imports(path: &Path, change: impl Fn(&mut Vec<Import>)) {
         change(&mut imports);
         let changed: Vec<u8> = imports.iter().flat_map(|i| bytes_of(i).to_vec()).collect();
         bytes[start..][..changed.len()].copy_from_slice(&changed);
-        header.package_checksum = lists_checksum(bytes, at, header);
+        [header.package_checksum, _] = list_checksums(bytes, at, header);
     });
 }
 
@@ -187,11 +187,11 @@ fn the_same_build_id_with_other_content() {
     setup.user();
     // Two exports change places, and their checksum is right.
     alter(&f, |bytes, at, header| {
-        let first = at.wrapping_add_signed(header.export_values.offset as isize);
-        for i in 0..8 {
-            bytes.swap(first + i, first + 8 + i);
+        let first = at.wrapping_add_signed(header.exports.offset as isize);
+        for i in 0..size_of::<Export>() {
+            bytes.swap(first + i, first + size_of::<Export>() + i);
         }
-        header.package_checksum = lists_checksum(bytes, at, header);
+        [header.package_checksum, _] = list_checksums(bytes, at, header);
     });
     setup.is_refused(&["other content under the same build id"]);
 }
@@ -204,12 +204,11 @@ fn damaged_lists() {
     let flip = |path: &Path, which: fn(&image_format::layout::ImageHeader) -> i32| {
         alter(path, |bytes, at, header| bytes[at.wrapping_add_signed(which(header) as isize) + 5] ^= 4);
     };
-    flip(&f, |header| header.export_values.offset);
+    flip(&f, |header| header.exports.offset);
     setup.is_refused(&["libf.so", "which was refused itself", "list of functions of other images"]);
     setup.library();
     for which in [
         |header: &image_format::layout::ImageHeader| header.imports.offset,
-        |header: &image_format::layout::ImageHeader| header.import_identities.offset,
         |header: &image_format::layout::ImageHeader| header.dependencies.offset,
         |header: &image_format::layout::ImageHeader| header.table.offset,
     ] {
@@ -229,8 +228,7 @@ fn imports_that_lead_nowhere() {
         ((|import: &mut Import| import.export = 5) as fn(&mut Import), "its import 0 is to nothing there"),
         (|import| import.export = u32::MAX, "its import 0 is to nothing"),
         (|import| import.export ^= 1, "its import 0 is to nothing"),
-        (|import| import.dependency = 1, "dependency 1, which is not in its list"),
-        (|import| import.dependency = u32::MAX, "not in its list"),
+        (|import| import.tag ^= 1 << 31, "its import 0 is to nothing"),
         (|import| import.slot += 4, "its import 0 is to nothing"),
         (|import| import.slot = 0, "its import 0 is to nothing"),
         (|import| import.slot = i32::MIN, "its import 0 is to nothing"),
@@ -242,6 +240,23 @@ fn imports_that_lead_nowhere() {
     let g = setup.user();
     alter(&g, |_, _, header| header.import_span.count = 0x0100_0000);
     setup.is_refused(&["is damaged"]);
+}
+
+/// No load reads it, but who relinks the image would take another function.
+#[test]
+fn an_identity_of_another_function() {
+    let setup = Setup::new();
+    setup.library();
+    let g = setup.user();
+    alter(&g, |bytes, at, header| {
+        bytes[at.wrapping_add_signed(header.import_identities.offset as isize)] ^= 1;
+        [_, header.details_checksum] = list_checksums(bytes, at, header);
+    });
+    assert_eq!(setup.says(&["+./libg.so", "guse0"]), "guse0=201 end\n");
+    let output =
+        std::process::Command::new(env!("CARGO_BIN_EXE_jl-load")).arg("check").arg(&g).output().unwrap();
+    let said = text(&output);
+    assert!(said.contains("import 0: its tag is") && !output.status.success(), "{said}");
 }
 
 #[test]
@@ -409,16 +424,15 @@ fn check_reads_the_lists() {
     assert!(is_right, "{said}");
     assert!(said.contains("libf.so: right: merged image, 3 functions, 5 exports, 0 imports"), "{said}");
     assert!(said.contains("libg.so: right: merged image, 2 functions, 2 exports, 3 imports"), "{said}");
+    type Change = fn(&mut Vec<Import>);
     for (change, words) in [
-        (
-            (|import: &mut Import| import.dependency = 7) as fn(&mut Import),
-            "import 0: it is from dependency 7, but",
-        ),
-        (|import| import.slot += 4, "is no aligned place inside the span"),
-        (|import| import.slot = 0x40, "leads to"),
-        (|import| import.slot += 64, "does not stand behind the one before"),
+        ((|list| list[0].slot += 4) as Change, "is no aligned place inside the span"),
+        (|list| list[0].slot = 0x40, "leads to"),
+        (|list| list[0].slot = list[1].slot, "is another import's, too"),
+        (|list| list.swap(0, 2), "stands before that of the import before it"),
+        (|list| list[0].tag ^= 1, "import 0: its tag is"),
     ] {
-        with_imports(&g, |imports| change(&mut imports[0]));
+        with_imports(&g, change);
         let (is_right, said) = jl_load(setup.path(), &["check", "libg.so"]);
         assert!(!is_right && said.contains(words), "{words}: {said}");
         setup.user();
@@ -427,7 +441,7 @@ fn check_reads_the_lists() {
     alter(&g, |bytes, at, header| {
         let list = at.wrapping_add_signed(header.dependencies.offset as isize);
         bytes[list + offset_of!(Dependency, name)..][..3].copy_from_slice(b"no/");
-        header.package_checksum = lists_checksum(bytes, at, header);
+        [header.package_checksum, _] = list_checksums(bytes, at, header);
     });
     let (is_right, said) = jl_load(setup.path(), &["check", "libg.so"]);
     assert!(!is_right && said.contains("is no file's name") && said.contains("DT_NEEDED"), "{said}");

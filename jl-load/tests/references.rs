@@ -3,13 +3,12 @@
 mod support;
 
 use image_format::layout::{Dependency, Extent, ImageHeader, Reference, Referent};
-use image_format::package::referents_checksum;
 use image_format::pod::{Pod, bytes_of, read_at};
 use jl_load::elf::ElfFile;
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::packages::{PackageSample, Setup, alter, host, lists_checksum, merged_header};
+use support::packages::{PackageSample, Setup, alter, host, list_checksums, merged_header};
 use support::{Machine, on_aarch64, text};
 
 const TARGETS: [&str; 2] = ["x86-64", "x86-64-v2"];
@@ -40,7 +39,7 @@ fn change<T: Pod>(path: &Path, list: fn(&ImageHeader) -> Extent, number: usize, 
         let mut item: T = read_at(bytes, place).unwrap();
         change(&mut item);
         bytes[place..][..size_of::<T>()].copy_from_slice(bytes_of(&item));
-        header.package_checksum = lists_checksum(bytes, at, header);
+        [header.package_checksum, header.details_checksum] = list_checksums(bytes, at, header);
     });
 }
 
@@ -138,16 +137,15 @@ fn what_no_load_reads_is_read_by_check() {
     let damage = |is_sealed: bool| {
         alter(&g, |bytes, at, header| {
             let list = at.wrapping_add_signed(header.referents.offset as isize);
-            let list = &mut bytes[list..][..2 * size_of::<Referent>()];
-            list[size_of::<Referent>() + offset_of!(Referent, inner)] = 9;
+            bytes[list + size_of::<Referent>() + offset_of!(Referent, inner)] = 9;
             if is_sealed {
-                header.referents_checksum = referents_checksum(list);
+                [_, header.details_checksum] = list_checksums(bytes, at, header);
             }
         });
         assert_eq!(setup.says(&["+./libg.so", "gdatum0"]), "gdatum0=5002 end\n");
     };
     damage(false);
-    assert!(check().contains("image lists of what references are to are damaged"), "{}", check());
+    assert!(check().contains("image lists of identities and referents are damaged"), "{}", check());
     setup.user();
     damage(true);
     assert!(check().contains("it leads 9 bytes into an object of 8"), "{}", check());

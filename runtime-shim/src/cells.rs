@@ -10,7 +10,10 @@ use image_format::package::List;
 /// The import slots of an image whose RELRO is open.
 pub struct ImportSlots {
     base: usize,
-    slots: Range<usize>,
+    /// Address of the first one.
+    first: usize,
+    /// How far the last one is from it, in bytes.
+    last: usize,
     stub: usize,
 }
 
@@ -18,22 +21,22 @@ impl ImportSlots {
     /// Those of an image that was found right, and that lead to `stub` before they are filled.
     pub fn of(image: &Image, stub: usize, _open: &Opened) -> ImportSlots {
         let span = image.header().import_span;
-        let start = image.address(span.offset);
-        ImportSlots { base: image.address(0), slots: start..start.saturating_add(span.count as usize), stub }
+        let last = (span.count as usize).saturating_sub(size_of::<usize>());
+        ImportSlots { base: image.address(0), first: image.address(span.offset), last, stub }
     }
 
     /// Lets the slot at an offset from the header lead to `function`; false when there is no slot, or one that does not wait
     /// for a function. A function's own slot (`is_own`) never does.
     pub fn fill(&mut self, slot: i32, is_own: bool, function: usize) -> bool {
         let slot = self.base.wrapping_add_signed(slot as isize);
-        let is_slot = self.slots.contains(&slot)
-            && self.slots.end - slot >= size_of::<usize>()
-            && slot.is_multiple_of(align_of::<usize>());
+        if slot.wrapping_sub(self.first) > self.last || !is_aligned(slot) {
+            return false;
+        }
         let slot = slot as *mut usize;
         // SAFETY: an aligned cell of the span of import slots, which lies in RELRO (`Image::verified`), and that is open
         // (`ImportSlots::of`).
         unsafe {
-            let waits = is_slot && (is_own || slot.read() == self.stub);
+            let waits = is_own || slot.read() == self.stub;
             if waits {
                 slot.write(function);
             }

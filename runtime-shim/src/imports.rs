@@ -8,7 +8,7 @@ use crate::cells::{ImportSlots, ReferenceCells};
 use crate::objects::{Entry, Object, Objects};
 use core::ops::Range;
 use image_format::layout::{
-    DEPENDENCY_FALLBACK, Dependency, ExportValue, Extent, IDENTITY_SIZE, Import, NOT_CLONED, image_state,
+    DEPENDENCY_FALLBACK, Dependency, Export, Extent, Import, NOT_CLONED, image_state,
 };
 use image_format::package::{List, Package};
 use image_format::pod::item_at;
@@ -153,8 +153,7 @@ pub struct Provider<'a> {
     object: Object<'a>,
     /// Address of its header.
     base: usize,
-    exports: List<'a, [u8; IDENTITY_SIZE]>,
-    values: List<'a, ExportValue>,
+    exports: List<'a, Export>,
     /// The chosen row: `i32` per function.
     bodies: &'a [u8],
     /// The segment of the last function that was taken.
@@ -193,23 +192,20 @@ impl<'a> Provider<'a> {
             object,
             base: image.address(0),
             exports: package.exports,
-            values: package.export_values,
             bodies: at(bodies),
             code: 0..0,
             linkage: linkage.ok_or(Fault::Damaged)?,
         })
     }
 
-    /// The address of the body that runs here for an export; `None` when there is no such export, or it has another
-    /// identity.
-    pub fn function(&mut self, export: u32, identity: &[u8; IDENTITY_SIZE]) -> Option<usize> {
-        let index = export as usize;
-        let value = self.values.get(index)?;
-        if self.exports.get(index)? != *identity {
+    /// The address of the body that runs here for an import; `None` when there is no such export, or another one.
+    fn function(&mut self, import: &Import) -> Option<usize> {
+        let Export { tag, function, offset } = self.exports.get(import.export as usize)?;
+        if Import::tag_of(tag, import.slot) != import.tag {
             return None;
         }
-        let offset = match value.function {
-            NOT_CLONED => value.offset,
+        let offset = match function {
+            NOT_CLONED => offset,
             function => item_at(self.bodies, function as usize)?,
         };
         let address = self.base.wrapping_add_signed(offset as isize);
@@ -225,7 +221,7 @@ impl<'a> Provider<'a> {
     }
 }
 
-/// At most so many dependencies are looked for in one walk, and filled from in one pass over the imports.
+/// At most so many dependencies are looked for in one walk.
 const BATCH: usize = 8;
 type Batch<'a> = [Option<Wanted<'a>>];
 
@@ -245,7 +241,7 @@ pub fn fill(
     hold: impl Fn(&Entry) -> bool,
     mut without: impl FnMut(&Dependency, Fault),
 ) -> Result<(), Unusable> {
-    each_batch(package, surroundings, |first, batch| {
+    each_batch(package, surroundings, |batch| {
         for wanted in batch.iter_mut().flatten() {
             let fault = match &wanted.found {
                 Some((entry, _)) if surroundings.is_kept(wanted) || hold(entry) => continue,
@@ -258,30 +254,27 @@ pub fn fill(
             }
             without(wanted.dependency, fault);
         }
-        let mut lenders = Lenders { batch, first, count: package.dependencies.len() };
-        fill_slots(package, &mut lenders, &mut cells.slots)?;
-        fill_references(package, batch, &cells.references)
+        batch.iter_mut().flatten().try_for_each(|wanted| fill_from(wanted, package, cells))
     })
 }
 
 /// Whether all dependencies can be used that the image cannot do without.
 pub fn check(package: &Package, surroundings: &Surroundings) -> Result<(), Unusable> {
-    each_batch(package, surroundings, |_, batch| {
+    each_batch(package, surroundings, |batch| {
         let bad =
             batch.iter().flatten().find(|wanted| wanted.found.is_none() && !wanted.can_be_done_without());
         bad.map_or(Ok(()), |wanted| Err(Unusable { index: wanted.index as u32, fault: wanted.fault }))
     })
 }
 
-/// Calls `work` with the dependencies by [`BATCH`], and the index of the first of them; once for none.
+/// Calls `work` with the dependencies by [`BATCH`].
 fn each_batch<'a>(
     package: &Package<'a>,
     surroundings: &Surroundings,
-    mut work: impl FnMut(usize, &mut Batch<'a>) -> Result<(), Unusable>,
+    mut work: impl FnMut(&mut Batch<'a>) -> Result<(), Unusable>,
 ) -> Result<(), Unusable> {
     let count = package.dependencies.len();
-    let mut first = 0;
-    loop {
+    for first in (0..count).step_by(BATCH) {
         let mut places = [const { None }; BATCH];
         let batch = &mut places[..(count - first).min(BATCH)];
         for (index, place) in (first..).zip(batch.iter_mut()) {
@@ -289,71 +282,32 @@ fn each_batch<'a>(
             *place = Some(wanted.ok_or(Unusable { index: index as u32, fault: Fault::Damaged })?);
         }
         surroundings.find(batch);
-        work(first, batch)?;
-        first += BATCH;
-        if first >= count {
-            return Ok(());
-        }
-    }
-}
-
-/// The dependencies that stand in a batch.
-struct Lenders<'a, 'b> {
-    batch: &'b mut Batch<'a>,
-    /// Index of the first of them.
-    first: usize,
-    /// Of all dependencies of the image.
-    count: usize,
-}
-
-impl<'a> Lenders<'a, '_> {
-    /// A dependency by its index; `None` for one that is in another batch, or not there at all.
-    fn get(&mut self, index: u32) -> Option<&mut Wanted<'a>> {
-        self.batch.get_mut((index as usize).wrapping_sub(self.first)).and_then(Option::as_mut)
-    }
-
-    /// That the image has no such dependency is an error, which is about entry `number` of a list.
-    #[cold]
-    fn is_elsewhere(&self, index: u32, what: Taken, number: usize) -> Result<(), Unusable> {
-        if (index as usize) < self.count { Ok(()) } else { Err(nothing(index, what, number)) }
-    }
-}
-
-fn nothing(index: u32, what: Taken, number: usize) -> Unusable {
-    Unusable { index, fault: Fault::Nothing { what, number: number as u32 } }
-}
-
-/// Fills the slots of imports from the dependencies of a batch.
-fn fill_slots(package: &Package, lenders: &mut Lenders, slots: &mut ImportSlots) -> Result<(), Unusable> {
-    for (number, (import, identity)) in
-        package.imports.iter().zip(package.import_identities.iter()).enumerate()
-    {
-        let Import { slot, dependency: index, export } = import;
-        let Some(Wanted { found, dependency, .. }) = lenders.get(index) else {
-            lenders.is_elsewhere(index, Taken::Import, number)?;
-            continue;
-        };
-        let Some((_, provider)) = found else { continue };
-        let is_own = dependency.flags & DEPENDENCY_FALLBACK != 0;
-        let function = provider.function(export, &identity);
-        if !function.is_some_and(|function| slots.fill(slot, is_own, function)) {
-            return Err(nothing(index, Taken::Import, number));
-        }
+        work(batch)?;
     }
     Ok(())
 }
 
-/// As [`fill_slots`], of references. No image can do without what they lead to.
-fn fill_references(package: &Package, batch: &Batch, cells: &ReferenceCells) -> Result<(), Unusable> {
-    for Wanted { index, found, .. } in batch.iter().flatten() {
-        let numbers = package.references_to(*index);
-        if numbers.is_empty() {
-            continue;
+/// Fills what is taken from a dependency: where that cannot be used, the image can do without its functions, but not without
+/// its data.
+fn fill_from(wanted: &mut Wanted, package: &Package, cells: &mut Cells) -> Result<(), Unusable> {
+    let index = wanted.index;
+    let (imports, references) = (package.imports_from(index), package.references_to(index));
+    let nothing = |what, number: usize| Unusable {
+        index: index as u32,
+        fault: Fault::Nothing { what, number: number as u32 },
+    };
+    let is_own = wanted.can_be_done_without();
+    let Some((_, provider)) = &mut wanted.found else {
+        let first = references.start;
+        return if references.is_empty() { Ok(()) } else { Err(nothing(Taken::Reference, first)) };
+    };
+    for (number, import) in imports.clone().zip(package.imports.part(imports).iter()) {
+        let function = provider.function(&import);
+        if !function.is_some_and(|function| cells.slots.fill(import.slot, is_own, function)) {
+            return Err(nothing(Taken::Import, number));
         }
-        let first = numbers.start;
-        let blob = found.as_ref().map(|(_, provider)| provider.linkage());
-        let filled = blob.map_or(Err(0), |blob| cells.fill(package.references.part(numbers), blob));
-        filled.map_err(|number| nothing(*index as u32, Taken::Reference, first + number))?;
     }
-    Ok(())
+    let first = references.start;
+    let filled = cells.references.fill(package.references.part(references), provider.linkage());
+    filled.map_err(|number| nothing(Taken::Reference, first + number))
 }

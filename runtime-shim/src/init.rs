@@ -71,7 +71,7 @@ pub fn fill_package(
     let opened = sealed.and_then(|sealed| Opened::new(object, sealed));
     let pages = opened.as_ref().map(Pages::Open);
     fill(image, process, arguments, pages)?;
-    if package.dependencies.is_empty() && package.imports.is_empty() && package.references.is_empty() {
+    if package.dependencies.is_empty() {
         return Ok(());
     }
     let surroundings = surroundings();

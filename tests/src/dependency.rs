@@ -4,9 +4,10 @@
 use crate::command::run_ok;
 use crate::tools::CLANG;
 use anyhow::{Context, Result};
+use image_format::details;
 use image_format::image::{header_checksum, table_checksum};
 use image_format::layout::*;
-use image_format::package::{checksum, linkage_checksum, referents_checksum};
+use image_format::package::{checksum, linkage_checksum};
 use image_format::pod::{bytes_of, read_at};
 use std::fmt::Write;
 use std::fs;
@@ -52,9 +53,8 @@ fn note(functions: &[Exported]) -> Result<Vec<u8>> {
     const HEADER: usize = size_of::<ImageNote>();
     let mut exports: Vec<[u8; IDENTITY_SIZE]> = functions.iter().filter_map(|f| f.identity).collect();
     exports.sort_unstable();
-    let values: Vec<u8> = (0..exports.len())
-        .flat_map(|_| bytes_of(&ExportValue { function: NOT_CLONED, offset: 0 }).to_vec())
-        .collect();
+    let value = |id| bytes_of(&Export { tag: tag(id), function: NOT_CLONED, offset: 0 }).to_vec();
+    let values: Vec<u8> = exports.iter().flat_map(value).collect();
     let end = i32::try_from(size_of::<ImageHeader>())?;
     let count = u32::try_from(exports.len())?;
     let identities = exports.concat();
@@ -69,11 +69,11 @@ fn note(functions: &[Exported]) -> Result<Vec<u8>> {
     (header.table, header.slots, header.row_count) = (nothing, nothing, 1);
     header.rows[0] = Row { target: 0, bodies: end };
     header.table_checksum = table_checksum(&[]);
-    header.exports = Extent { offset: end, count };
-    header.export_values = Extent { offset: end + i32::try_from(identities.len())?, count };
-    header.package_checksum = checksum([&identities, &values, &[], &[], &[], &[]]);
+    header.export_identities = Extent { offset: end, count };
+    header.exports = Extent { offset: end + i32::try_from(identities.len())?, count };
+    header.package_checksum = checksum([&values, &[], &[], &[]]);
+    header.details_checksum = details::checksum([&identities, &[], &[]]);
     header.linkage_checksum = linkage_checksum(&[]);
-    header.referents_checksum = referents_checksum(&[]);
     // Different content, different build id.
     header.build_id[..8].copy_from_slice(&header.package_checksum.to_le_bytes());
     header.build_id_size = 8;

@@ -115,7 +115,7 @@ fn compare(images: &[DependencyImage]) -> Set {
     // Per identity each image that has it, and the index of its export.
     let mut holders: BTreeMap<Identity, Vec<(usize, u32)>> = BTreeMap::new();
     for (number, image) in images.iter().enumerate() {
-        for (index, identity) in image.package().exports.iter().enumerate() {
+        for (index, identity) in image.details().exports.iter().enumerate() {
             holders.entry(identity).or_default().push((number, index as u32));
         }
     }

@@ -37,7 +37,7 @@ impl Offer for Lender<'_> {
     }
 
     fn exports(&self, identity: &Identity) -> bool {
-        self.image.package().find(identity).is_some()
+        self.image.details().find(identity).is_some()
     }
 
     fn has_symbol(&self, name: &str) -> bool {
@@ -121,7 +121,7 @@ impl Dependencies {
     pub fn with_copies(&self, identity: &Identity) -> Option<(usize, Dependency, u32)> {
         let lenders = self.images[..self.named].iter().enumerate().filter(|_| self.keep_copies);
         lenders
-            .filter_map(|(number, image)| Some((number, image, image.package().find(identity)?)))
+            .filter_map(|(number, image)| Some((number, image, image.details().find(identity)?)))
             .next()
             .map(|(number, image, export)| (number, image.record(DEPENDENCY_FALLBACK), export))
     }

@@ -3,9 +3,9 @@
 use super::dependencies::{Dependencies, hex};
 use super::references::{References, blob};
 use crate::arch;
-use crate::elf::{Elf, Section};
+use crate::elf::Elf;
 use crate::error::{Error, Result};
-use crate::merge::{Function, SLOT_SIZE, offset_from};
+use crate::merge::Function;
 use crate::packages::bindings::Bindings;
 use crate::packages::copies::Copies;
 use crate::packages::needs::Needs;
@@ -13,12 +13,12 @@ use crate::packages::sizes::Exports;
 use crate::packages::stand_ins;
 use image_format::identity::of_global_name;
 use image_format::layout::{
-    DEPENDENCY_FALLBACK, DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, ExportValue, Extent, IDENTITY_SIZE,
-    IMPORT_SECTION, IMPORT_SLOT_SUFFIX, ImageHeader, Import, NOT_CLONED, REFERENCE_SECTION, SLOT_SUFFIX,
+    DEPENDENCY_FALLBACK, DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, IDENTITY_SIZE, IMPORT_SECTION,
+    IMPORT_SLOT_SUFFIX, SLOT_SUFFIX,
 };
-use image_format::package::{PackageError, checksum, linkage_checksum, referents_checksum};
+use image_format::package::PackageError;
 use image_format::package_records::{export_records, import_records};
-use image_format::pod::{bytes_of, read_at};
+use image_format::pod::read_at;
 use object::elf;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,19 +29,19 @@ type Identity = [u8; IDENTITY_SIZE];
 #[derive(Default)]
 pub struct Lists {
     /// Address of the function by identity.
-    exports: BTreeMap<Identity, u64>,
+    pub(super) exports: BTreeMap<Identity, u64>,
     /// By slot.
-    imports: BTreeMap<u64, Taken>,
-    references: References,
-    dependencies: Vec<Dependency>,
+    pub(super) imports: BTreeMap<u64, Taken>,
+    pub(super) references: References,
+    pub(super) dependencies: Vec<Dependency>,
     pub counts: PackageCounts,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Taken {
-    identity: Identity,
-    dependency: u32,
-    export: u32,
+pub(super) struct Taken {
+    pub identity: Identity,
+    pub dependency: u32,
+    pub export: u32,
 }
 
 /// For the report.
@@ -143,7 +143,7 @@ impl Lists {
                 expected: hex(&record.identity),
                 advice: "compile the objects that import it again",
             };
-            let export = image.package().find(&record.identity).ok_or_else(missing)?;
+            let export = image.details().find(&record.identity).ok_or_else(missing)?;
             let taken = Taken { identity: record.identity, dependency: number, export };
             if self.imports.insert(record.slot, taken).is_some_and(|other| other != taken) {
                 let advice =
@@ -300,95 +300,6 @@ impl Lists {
         }
         self.count(elf, dependencies)
     }
-
-    /// Writes the lists over the records and says in the header where they are. `functions` in the order of ids.
-    ///
-    /// # Errors
-    /// An image too large for 32-bit offsets, or more than fits where the records were.
-    pub fn write(
-        &self,
-        elf: &mut Elf,
-        functions: &[Function],
-        header: &mut ImageHeader,
-        base: u64,
-    ) -> Result<()> {
-        let ids: HashMap<u64, u32> = functions.iter().enumerate().map(|(i, f)| (f.slot, i as u32)).collect();
-        let id = |elf: &Elf, function: &u64| {
-            let slot = arch::trampoline(elf.arch, elf, *function);
-            slot.and_then(|slot| ids.get(&slot).copied()).unwrap_or(NOT_CLONED)
-        };
-        let mut values = Vec::new();
-        for function in self.exports.values() {
-            let offset = offset_from(elf, base, *function)?;
-            values.extend_from_slice(bytes_of(&ExportValue { function: id(elf, function), offset }));
-        }
-        let identities: Vec<u8> = self.exports.keys().flatten().copied().collect();
-        [header.exports, header.export_values] =
-            place(elf, EXPORT_SECTION, base, self.exports.len(), &identities, &values)?;
-
-        let mut imports = Vec::new();
-        for (slot, taken) in &self.imports {
-            let (slot, dependency, export) = (offset_from(elf, base, *slot)?, taken.dependency, taken.export);
-            imports.extend_from_slice(bytes_of(&Import { slot, dependency, export }));
-        }
-        let import_identities: Vec<u8> = self.imports.values().flat_map(|t| t.identity).collect();
-        [header.imports, header.import_identities] =
-            place(elf, IMPORT_SECTION, base, self.imports.len(), &imports, &import_identities)?;
-        if let (Some((first, _)), Some((last, _))) =
-            (self.imports.first_key_value(), self.imports.last_key_value())
-        {
-            let count = (last + SLOT_SIZE - first) as u32;
-            header.import_span = Extent { offset: offset_from(elf, base, *first)?, count };
-        }
-
-        let lists = self.references.lists(|address| offset_from(elf, base, address))?;
-        let references: Vec<u8> = lists.references.iter().flat_map(|r| bytes_of(r).to_vec()).collect();
-        let referents: Vec<u8> = lists.referents.iter().flat_map(|r| bytes_of(r).to_vec()).collect();
-        [header.references, header.referents] =
-            place(elf, REFERENCE_SECTION, base, lists.references.len(), &references, &referents)?;
-        header.referents_checksum = referents_checksum(&referents);
-        self.references.drop_relocations(elf)?;
-        if let Some(Section { address, size, .. }) = blob(elf)?.cloned() {
-            header.linkage = Extent { offset: offset_from(elf, base, address)?, count: size as u32 };
-            header.linkage_checksum = linkage_checksum(elf.slice(address, size as usize).unwrap_or(&[]));
-        }
-
-        let dependency = |(number, record): (usize, &Dependency)| {
-            let references_end = lists.end(number);
-            bytes_of(&Dependency { references_end, ..*record }).to_vec()
-        };
-        let dependencies: Vec<u8> = self.dependencies.iter().enumerate().flat_map(dependency).collect();
-        [header.dependencies, _] =
-            place(elf, DEPENDENCY_SECTION, base, self.dependencies.len(), &dependencies, &[])?;
-        header.package_checksum =
-            checksum([&identities, &values, &imports, &import_identities, &references, &dependencies]);
-        Ok(())
-    }
-}
-
-/// Writes two lists of `count` over a section of records, which may be missing where there are none.
-fn place(
-    elf: &mut Elf,
-    name: &str,
-    base: u64,
-    count: usize,
-    first: &[u8],
-    second: &[u8],
-) -> Result<[Extent; 2]> {
-    let Some(Section { address, size, .. }) = elf.section(name).cloned() else {
-        return Ok([Extent::default(); 2]);
-    };
-    let mut bytes = [first, second].concat();
-    if bytes.len() as u64 > size {
-        return Err(elf.wrong(name, format!("{} bytes", bytes.len()), "at most the records' size"));
-    }
-    bytes.resize(size as usize, 0);
-    elf.write(address, &bytes)?;
-    if count == 0 {
-        return Ok([Extent::default(); 2]);
-    }
-    let extent = |at: u64| Ok(Extent { offset: offset_from(elf, base, at)?, count: count as u32 });
-    Ok([extent(address)?, extent(address + first.len() as u64)?])
 }
 
 /// Functions' names by address of the import slot, or of their own slot.

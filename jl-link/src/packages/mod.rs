@@ -1,8 +1,8 @@
 //! Package images: which functions and data of the output others may use, and which it takes from others.
 //!
-//! Before the link [`dependencies`] opens the files that the objects name; after it [`lists`] turns the records in the
-//! output into the image's lists, in the place where the records stood, [`references`] those to data. [`relink`] changes a finished image; [`dedup_set`] compares
-//! several.
+//! Before the link [`dependencies`] opens the files that the objects name; after it [`lists`] collects the records in the
+//! output, [`references`] those to data, and [`write`](self) puts the image's lists in the place where they stood. [`relink`] changes
+//! a finished image; [`dedup_set`] compares several.
 //!
 //! Of objects that do not know the dependency, [`copies`] says what they hold, [`replace`] decides what of it leaves, and
 //! [`stand_ins`] writes what stands for it; [`late`] does all three. [`shared`] makes an image of what several have in common,
@@ -23,6 +23,7 @@ pub mod replace;
 pub mod shared;
 pub mod sizes;
 pub mod stand_ins;
+mod write;
 
 pub use dependencies::Dependencies;
 pub use late::Late;

@@ -129,9 +129,6 @@ impl References {
             let name = name.map_or(Ok(0), &offset)?;
             lists.referents.push(Referent { size: *size, inner: *inner, name });
         }
-        let last = entries.last().map_or(0, |(_, referred)| referred.dependency + 1);
-        let end = |dependency| entries.partition_point(|(_, referred)| referred.dependency <= dependency);
-        lists.ends = (0..last).map(|dependency| end(dependency) as u32).collect();
         Ok(lists)
     }
 
@@ -164,15 +161,6 @@ impl References {
 pub struct ReferenceLists {
     pub references: Vec<Reference>,
     pub referents: Vec<Referent>,
-    /// Where those of each dependency end, up to the last one that has some.
-    ends: Vec<u32>,
-}
-
-impl ReferenceLists {
-    /// Where the references to a dependency end.
-    pub fn end(&self, dependency: usize) -> u32 {
-        self.ends.get(dependency).copied().unwrap_or(self.references.len() as u32)
-    }
 }
 
 /// The table that the dynamic linker looks names of data up for.

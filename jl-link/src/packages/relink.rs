@@ -12,10 +12,11 @@ use crate::elf::Elf;
 use crate::error::{Error, Result};
 use crate::finish;
 use image_format::dependency::{DependencyImage, LinkageObject};
-use image_format::layout::{Dependency, ImageHeader, Import, Reference, Referent};
+use image_format::layout::{Dependency, IDENTITY_SIZE, ImageHeader, Import, Reference, Referent};
 use image_format::package::{Package, checksum};
 use image_format::pod::bytes_of;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 
 /// What was made to fit.
@@ -71,87 +72,85 @@ impl Fitted {
         package: &Package,
         lenders: &[DependencyImage],
     ) -> Result<Fitted> {
-        let named = |d: &Dependency| lenders.iter().find(|lender| lender.name == d.name());
         let old: Vec<Dependency> = package.dependencies.iter().collect();
-        for lender in lenders {
-            if !old.iter().any(|d| d.name() == lender.name) {
-                let names: Vec<_> = old.iter().map(|d| String::from_utf8_lossy(d.name())).collect();
-                return Err(Error::Image {
-                    file: lender.path.clone(),
-                    what: format!("dependency of {}", image.path.display()),
-                    found: String::from_utf8_lossy(&lender.name).into_owned(),
-                    expected: if names.is_empty() { "none at all".into() } else { names.join(" or ") },
-                    advice: "give --jl-dep the rebuilt file of one of its dependencies",
-                });
-            }
+        if let Some(lender) = lenders.iter().find(|lender| !old.iter().any(|d| d.name() == lender.name)) {
+            return Err(is_no_dependency(image, lender, &old));
         }
-        let mut counts = Relinked { dependencies: 0, imports: 0, references: 0 };
-        let mut dependencies = Vec::new();
-        for dependency in &old {
-            let new = named(dependency).map(|lender| lender.record(dependency.flags));
-            counts.dependencies += usize::from(new.is_some());
-            let references_end = dependency.references_end;
-            dependencies.push(Dependency { references_end, ..new.unwrap_or(*dependency) });
-        }
+        let counts = Relinked { dependencies: 0, imports: 0, references: 0 };
+        let (dependencies, imports, references) = (Vec::new(), Vec::new(), Vec::new());
+        let mut fitted = Fitted { dependencies, imports, references, counts };
         let names = slot_names(elf);
         let mut gone: Vec<String> = Vec::new();
-        let mut imports = Vec::new();
-        let exports: HashMap<usize, Package> =
-            (0..old.len()).filter_map(|index| Some((index, named(&old[index])?.package()))).collect();
-        for (import, identity) in package.imports.iter().zip(package.import_identities.iter()) {
-            let Some(lender) = exports.get(&(import.dependency as usize)) else {
-                imports.push(import);
-                continue;
-            };
-            match lender.find(&identity) {
-                Some(export) => imports.push(Import { export, ..import }),
-                None => {
-                    let slot = image.header_address.wrapping_add_signed(import.slot.into());
-                    gone.push(names.get(&slot).map_or_else(|| hex(&identity), |name| name.to_string()));
-                }
-            }
-            counts.imports += 1;
-        }
-        let mut references = Vec::new();
-        let referents = image.referents().map_err(|cause| Error::Dependency { cause })?;
-        let objects = objects_of(&old, lenders)?;
         for (index, dependency) in old.iter().enumerate() {
-            let numbers = package.references_to(index);
-            let list = package.references.part(numbers.clone());
-            let Some((lender, objects)) = objects.get(&index) else {
-                references.extend(list.iter());
+            let (imports, references) = (package.imports_from(index), package.references_to(index));
+            let Some(lender) = lenders.iter().find(|lender| lender.name == dependency.name()) else {
+                fitted.dependencies.push(*dependency);
+                fitted.imports.extend(package.imports.part(imports).iter());
+                fitted.references.extend(package.references.part(references).iter());
                 continue;
             };
-            counts.references += numbers.len();
-            for (reference, referent) in list.iter().zip(referents.part(numbers).iter()) {
-                let name = name_of(elf, image, &referent);
-                let place = new_place(&reference, &referent, name.as_deref(), objects, dependency, lender);
-                match place {
-                    Some(place) => references.push(Reference { place, ..reference }),
-                    None => gone.push(name.map_or_else(
-                        || format!("data at {:#x} of its linkage blob", reference.place),
-                        |name| format!("data {name}"),
-                    )),
-                }
+            fitted.take_functions(image, package, imports, lender, |import, identity| {
+                let slot = image.header_address.wrapping_add_signed(import.slot.into());
+                gone.push(names.get(&slot).map_or_else(|| hex(identity), |name| name.to_string()));
+            });
+            let objects = lender.objects().map_err(|cause| Error::Dependency { cause })?;
+            let is_same = dependency.linkage_checksum == lender.header().linkage_checksum;
+            fitted.take_data(elf, image, package, references, (&objects, is_same), |reference, name| {
+                gone.push(name.map_or_else(
+                    || format!("data at {:#x} of its linkage blob", reference.place),
+                    |name| format!("data {name}"),
+                ));
+            });
+            let Dependency { imports_end, references_end, flags, .. } = *dependency;
+            fitted.dependencies.push(Dependency { imports_end, references_end, ..lender.record(flags) });
+            fitted.counts.dependencies += 1;
+        }
+        if gone.is_empty() { Ok(fitted) } else { Err(no_longer_there(image, lenders, &fitted.counts, &gone)) }
+    }
+
+    /// The imports with these numbers, as `lender` has them; `gone` is told of those that it has not got.
+    fn take_functions(
+        &mut self,
+        image: &DependencyImage,
+        package: &Package,
+        numbers: Range<usize>,
+        lender: &DependencyImage,
+        mut gone: impl FnMut(Import, &[u8; IDENTITY_SIZE]),
+    ) {
+        self.counts.imports += numbers.len();
+        let identities = image.details().imports.part(numbers.clone());
+        let offered = lender.details();
+        for (import, identity) in package.imports.part(numbers).iter().zip(identities.iter()) {
+            match offered.find(&identity) {
+                Some(export) => self.imports.push(Import { export, ..import }),
+                None => gone(import, &identity),
             }
         }
-        if gone.is_empty() {
-            return Ok(Fitted { dependencies, imports, references, counts });
+    }
+
+    /// As [`Fitted::take_functions`], the references; a new dependency has `objects`, and the same blob as before or not.
+    fn take_data(
+        &mut self,
+        elf: &Elf,
+        image: &DependencyImage,
+        package: &Package,
+        numbers: Range<usize>,
+        (objects, is_same): (&Objects, bool),
+        mut gone: impl FnMut(Reference, Option<String>),
+    ) {
+        self.counts.references += numbers.len();
+        let referents = image.details().references.part(numbers.clone());
+        for (reference, referent) in package.references.part(numbers).iter().zip(referents.iter()) {
+            let name = name_of(elf, image, &referent);
+            let place = match &name {
+                Some(name) => place_of(&referent, objects.get(name.as_bytes())),
+                None => is_same.then_some(reference.place),
+            };
+            match place {
+                Some(place) => self.references.push(Reference { place, ..reference }),
+                None => gone(reference, name),
+            }
         }
-        let files: Vec<_> = lenders.iter().map(|lender| lender.path.display().to_string()).collect();
-        Err(Error::Image {
-            file: image.path.clone(),
-            what: format!("functions and data taken from {}", files.join(", ")),
-            found: format!(
-                "{} of {} that it no longer has: {}",
-                gone.len(),
-                counts.imports + counts.references,
-                gone.join(", ")
-            ),
-            expected: "the same functions, with the same content, and data of the same names and sizes"
-                .into(),
-            advice: "compile and link this image again with the new dependency",
-        })
     }
 
     fn write(&self, elf: &mut Elf, image: &DependencyImage, package: &Package) -> Result<ImageHeader> {
@@ -169,16 +168,8 @@ impl Fitted {
                 elf.write(at(offset), bytes)?;
             }
         }
-        let identities = package.import_identities.bytes();
-        let lists = [
-            package.exports.bytes(),
-            package.export_values.bytes(),
-            &imports,
-            identities,
-            &references,
-            &dependencies,
-        ];
-        header.package_checksum = checksum(lists);
+        // The details stay as they are: what is taken is the same as before.
+        header.package_checksum = checksum([package.exports.bytes(), &imports, &references, &dependencies]);
         Ok(header)
     }
 }
@@ -186,42 +177,45 @@ impl Fitted {
 /// Data by name.
 type Objects = HashMap<Vec<u8>, LinkageObject>;
 
-/// The new files by index of the dependency, with their data.
-fn objects_of<'a>(
-    old: &[Dependency],
-    lenders: &'a [DependencyImage],
-) -> Result<HashMap<usize, (&'a DependencyImage, Objects)>> {
-    let mut found = HashMap::new();
-    for (index, dependency) in old.iter().enumerate() {
-        if let Some(lender) = lenders.iter().find(|lender| lender.name == dependency.name()) {
-            let objects = lender.objects().map_err(|cause| Error::Dependency { cause })?;
-            found.insert(index, (lender, objects));
-        }
-    }
-    Ok(found)
-}
-
 /// The name by which an image refers to data.
 fn name_of(elf: &Elf, image: &DependencyImage, referent: &Referent) -> Option<String> {
     let address = image.header_address.wrapping_add_signed(referent.name.into());
     (referent.name != 0).then(|| elf.string_at(address)).flatten()
 }
 
-/// The place of the same data in a new dependency: `None` where that has not got it.
-fn new_place(
-    reference: &Reference,
-    referent: &Referent,
-    name: Option<&str>,
-    objects: &Objects,
-    old: &Dependency,
-    new: &DependencyImage,
-) -> Option<u32> {
-    let Some(name) = name else {
-        return (old.linkage_checksum == new.header().linkage_checksum).then_some(reference.place);
-    };
-    let object = objects.get(name.as_bytes())?;
+/// The place of what a reference leads to in an object of its name.
+fn place_of(referent: &Referent, object: Option<&LinkageObject>) -> Option<u32> {
     // Of an object of another size nobody knows where its parts are.
-    (object.size == referent.size && referent.inner <= object.size).then_some(object.offset + referent.inner)
+    let object = object.filter(|object| object.size == referent.size && referent.inner <= object.size)?;
+    Some(object.offset + referent.inner)
+}
+
+fn is_no_dependency(image: &DependencyImage, lender: &DependencyImage, old: &[Dependency]) -> Error {
+    let names: Vec<_> = old.iter().map(|d| String::from_utf8_lossy(d.name())).collect();
+    Error::Image {
+        file: lender.path.clone(),
+        what: format!("dependency of {}", image.path.display()),
+        found: String::from_utf8_lossy(&lender.name).into_owned(),
+        expected: if names.is_empty() { "none at all".into() } else { names.join(" or ") },
+        advice: "give --jl-dep the rebuilt file of one of its dependencies",
+    }
+}
+
+fn no_longer_there(
+    image: &DependencyImage,
+    lenders: &[DependencyImage],
+    counts: &Relinked,
+    gone: &[String],
+) -> Error {
+    let files: Vec<_> = lenders.iter().map(|lender| lender.path.display().to_string()).collect();
+    let all = counts.imports + counts.references;
+    Error::Image {
+        file: image.path.clone(),
+        what: format!("functions and data taken from {}", files.join(", ")),
+        found: format!("{} of {all} that it no longer has: {}", gone.len(), gone.join(", ")),
+        expected: "the same functions, with the same content, and data of the same names and sizes".into(),
+        advice: "compile and link this image again with the new dependency",
+    }
 }
 
 /// Writes aside and renames: the output may be the old file itself.

@@ -95,7 +95,7 @@ pub fn plan(invocation: &Invocation, output: &Path) -> Result<Plan> {
 /// The identities that more than one image exports.
 fn identities(images: &[DependencyImage]) -> BTreeSet<Identity> {
     let mut counts: BTreeMap<Identity, usize> = BTreeMap::new();
-    for identity in images.iter().flat_map(|image| image.package().exports.iter()) {
+    for identity in images.iter().flat_map(|image| image.details().exports.iter()) {
         *counts.entry(identity).or_default() += 1;
     }
     counts.retain(|_, count| *count > 1);

@@ -2,7 +2,7 @@
 
 use image_format::dependency::DependencyImage;
 use image_format::image::Table;
-use image_format::layout::{ExportValue, NOT_CLONED};
+use image_format::layout::{Export, NOT_CLONED};
 use image_format::package::Package;
 use std::collections::{BTreeSet, HashMap};
 
@@ -29,7 +29,7 @@ impl<'a> Exports<'a> {
     }
 
     pub fn name(&self, export: u32) -> Option<&str> {
-        let value = self.package.export_values.get(export as usize)?;
+        let value = self.package.exports.get(export as usize)?;
         self.symbols.get(&self.at(value.offset)).map(|(name, _)| name.as_str())
     }
 
@@ -47,8 +47,8 @@ impl<'a> Exports<'a> {
 
     /// Where an export's code starts.
     fn places(&self, export: u32) -> Vec<u64> {
-        let Some(value) = self.package.export_values.get(export as usize) else { return Vec::new() };
-        let ExportValue { function, offset } = value;
+        let Some(value) = self.package.exports.get(export as usize) else { return Vec::new() };
+        let Export { function, offset, .. } = value;
         let mut places = vec![self.at(offset)];
         if function != NOT_CLONED {
             let rows = self.table.rows().count();

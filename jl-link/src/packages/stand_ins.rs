@@ -263,6 +263,7 @@ mod tests {
             package_checksum: 1,
             table_checksum: 2,
             linkage_checksum: 3,
+            imports_end: 0,
             references_end: 0,
             name: [b'a'; DEPENDENCY_NAME_SIZE],
         };

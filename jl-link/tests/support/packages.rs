@@ -36,7 +36,7 @@ fn export_in(function: &str, content: &str, group: &str) -> String {
     let here = format!(".L{function}.jl_here");
     format!(
         ".section {EXPORT_SECTION},\"ao{g}\",@progbits,{function}{group}\n.p2align 2\n.set {here}, {function}\n  .byte {}\n  \
-         .long {here} - .\n  .long 0\n",
+         .long {here} - .\n  .long 0, 0\n",
         bytes(&identity(content))
     )
 }

@@ -8,7 +8,7 @@ use crate::check::hexadecimal;
 use crate::elf::ElfFile;
 use crate::explain::{Borrowed, Lending};
 use crate::image::{Content, LoadError, Merged, content};
-use image_format::layout::{DEPENDENCY_FALLBACK, Dependency, ExportValue, IMAGE_BASE, NOT_CLONED};
+use image_format::layout::{DEPENDENCY_FALLBACK, Dependency, Export, IMAGE_BASE, NOT_CLONED};
 use search::{Search, Searched};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
@@ -181,15 +181,15 @@ impl Found {
             .filter(|symbol| symbol.is_function && symbol.size > 0)
             .map(|symbol| (symbol.address, symbol.size))
             .collect();
-        let taken = user.package.imports.iter().filter(|import| import.dependency as usize == index);
-        taken.map(|import| size(&provider, import.export, &sizes)).sum()
+        let taken = user.package.imports.part(user.package.imports_from(index));
+        taken.iter().map(|import| size(&provider, import.export, &sizes)).sum()
     }
 }
 
 /// Bytes of an export: of a cloned function all bodies, each once, and the trampoline.
 fn size(image: &Merged, export: u32, sizes: &HashMap<u64, u64>) -> Option<u64> {
     let at = |offset: i32| image.address.wrapping_add_signed(i64::from(offset));
-    let ExportValue { function, offset } = image.package.export_values.get(export as usize)?;
+    let Export { function, offset, .. } = image.package.exports.get(export as usize)?;
     let mut places = BTreeSet::from([at(offset)]);
     if function != NOT_CLONED {
         let rows = image.table.rows().count();
@@ -203,7 +203,7 @@ fn borrowed(file: &ElfFile, merged: &Merged) -> Vec<(Dependency, Borrowed, Vec<S
     let lending = Lending::of(&merged.package, merged.table.header());
     let borrowed = lending.map_or(Vec::new(), |lending| lending.dependencies);
     let names = |index: usize| {
-        let of = merged.referents.part(merged.package.references_to(index));
+        let of = merged.details.references.part(merged.package.references_to(index));
         let names: BTreeSet<&str> = of
             .iter()
             .filter(|r| r.name != 0)

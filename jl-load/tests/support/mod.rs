@@ -266,9 +266,9 @@ fn empty_header(file: &ElfFile) -> (u64, ImageHeader) {
     let base = (note.address + 28).wrapping_add_signed(i64::from(delta));
     let mut header: ImageHeader = read_at(file.from_address(base).expect("a header"), 0).expect("a header");
     header.flags = IMAGE_MERGED;
-    header.package_checksum = image_format::package::checksum([&[]; 6]);
+    header.package_checksum = image_format::package::checksum([&[]; 4]);
     header.linkage_checksum = image_format::package::linkage_checksum(&[]);
-    header.referents_checksum = image_format::package::referents_checksum(&[]);
+    header.details_checksum = image_format::details::checksum([&[]; 3]);
     if file.is_executable {
         header.flags |= IMAGE_EXECUTABLE;
     }

@@ -2,18 +2,18 @@
 
 use super::{Machine, Sample, code, compile_c_for, link_for, merge, run, shim_object_for};
 use image_format::dependency::DependencyImage;
+use image_format::details;
 use image_format::image::{header_checksum, table_checksum};
 use image_format::layout::{
-    DEPENDENCY_FALLBACK, Dependency, ExportRecord, ExportValue, Extent, IDENTITY_SIZE, ImageHeader, Import,
-    ImportRecord, NOT_CLONED, Reference, ReferenceRecord, Referent,
+    DEPENDENCY_FALLBACK, Dependency, Export, ExportRecord, Extent, IDENTITY_SIZE, ImageHeader, Import,
+    ImportRecord, NOT_CLONED, Reference, ReferenceRecord, Referent, tag,
 };
-use image_format::package::{checksum, linkage_checksum, referents_checksum};
+use image_format::package::{checksum, linkage_checksum};
 use image_format::package_records::{export_records, import_records};
 use image_format::pod::{bytes_of, read_at};
 use jl_load::elf::ElfFile;
 use jl_load::image::{Content, content};
 use std::fmt::Write;
-use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 
 /// A folder with a program that loads images; each test program adds the images.
@@ -128,7 +128,7 @@ impl PackageSample {
             let id = bytes(&identity(&function, self.edition));
             // By a local name: the function's own may lead to another object.
             let own = format!("{function}.export");
-            let _ = write!(s, ".set {own}, {function}\n.byte {id}\n.long {own} - .\n.long 0\n");
+            let _ = write!(s, ".set {own}, {function}\n.byte {id}\n.long {own} - .\n.long 0, 0\n");
         }
         list(&mut s, "jl_dependencies");
         for (i, record) in records.iter().enumerate() {
@@ -271,20 +271,23 @@ impl PackageSample {
             .expect("records")
             .map(|record| {
                 let function = slot_of(record.function).map_or(NOT_CLONED, |id| id as u32);
-                (record.identity, ExportValue { function, offset: offset(record.function) })
+                let (tag, offset) = (tag(&record.identity), offset(record.function));
+                (record.identity, Export { tag, function, offset })
             })
             .collect();
         exported.sort_by_key(|(identity, _)| *identity);
         let mut imported: Vec<_> = import_records(&imports, imports_at)
             .expect("records")
             .map(|record| {
-                let dependency = ((record.dependency - dependencies_at) / 256) as u32;
-                let export = images[dependency as usize].package().find(&record.identity);
+                let dependency = ((record.dependency - dependencies_at) / 256) as usize;
+                let export = images[dependency].details().find(&record.identity);
                 let export = export.expect("the dependency has the function");
-                (Import { slot: offset(record.slot), dependency, export }, record.identity)
+                let slot = offset(record.slot);
+                let import = Import { slot, export, tag: Import::tag_of(tag(&record.identity), slot) };
+                (dependency, import, record.identity)
             })
             .collect();
-        imported.sort_by_key(|(import, _)| import.slot);
+        imported.sort_by_key(|(dependency, import, _)| (*dependency, import.export));
         let address = |name: String| file.symbols().iter().find(|s| s.name == name).map(|s| s.address);
         let mut referred: Vec<(usize, Reference)> = Vec::new();
         for (i, (from, number)) in self.refers.iter().enumerate() {
@@ -293,25 +296,27 @@ impl PackageSample {
             referred.push((dependency, Reference { cell, place: 8 * *number as u32 }));
         }
         referred.sort_by_key(|(dependency, reference)| (*dependency, reference.cell));
-        let references: Vec<u8> = referred.iter().flat_map(|(_, r)| bytes_of(r).to_vec()).collect();
-        let referent = Referent { size: 8, inner: 0, name: 0 };
-        let referents = bytes_of(&referent).repeat(referred.len());
         for (number, record) in dependencies.chunks_exact_mut(size_of::<Dependency>()).enumerate() {
-            let end = referred.partition_point(|(dependency, _)| *dependency <= number) as u32;
-            record[offset_of!(Dependency, references_end)..][..4].copy_from_slice(&end.to_le_bytes());
+            let imports_end = imported.partition_point(|(dependency, ..)| *dependency <= number) as u32;
+            let references_end = referred.partition_point(|(dependency, _)| *dependency <= number) as u32;
+            let told: Dependency = read_at(record, 0).expect("a record");
+            record.copy_from_slice(bytes_of(&Dependency { imports_end, references_end, ..told }));
         }
         let references_at = address(format!("jl_references_of_{prefix}")).expect("a list");
         if let Some(blob) = address(format!("jl_linkage_of_{prefix}")) {
             header.linkage = Extent { offset: offset(blob), count: 8 * self.data as u32 };
             header.linkage_checksum = linkage_checksum(file.at(blob, 8 * self.data).expect("a blob"));
         }
-        let identities = |list: &mut dyn Iterator<Item = [u8; 16]>| list.flatten().collect::<Vec<u8>>();
-        let parts = [
-            identities(&mut exported.iter().map(|e| e.0)),
-            exported.iter().flat_map(|e| bytes_of(&e.1).to_vec()).collect(),
-            imported.iter().flat_map(|i| bytes_of(&i.0).to_vec()).collect(),
-            identities(&mut imported.iter().map(|i| i.1)),
+        let lists: [Vec<u8>; 4] = [
+            exported.iter().flat_map(|(_, export)| bytes_of(export).to_vec()).collect(),
+            imported.iter().flat_map(|(_, import, _)| bytes_of(import).to_vec()).collect(),
+            referred.iter().flat_map(|(_, reference)| bytes_of(reference).to_vec()).collect(),
             dependencies,
+        ];
+        let details: [Vec<u8>; 3] = [
+            exported.iter().flat_map(|(identity, _)| *identity).collect(),
+            imported.iter().flat_map(|(.., identity)| *identity).collect(),
+            bytes_of(&Referent { size: 8, inner: 0, name: 0 }).repeat(referred.len()),
         ];
         let extent = |at: u64, count: usize| match count {
             0 => Extent::default(),
@@ -319,20 +324,20 @@ impl PackageSample {
         };
         let n = exported.len();
         header.exports = extent(exports_at, n);
-        header.export_values = extent(exports_at + (n * IDENTITY_SIZE) as u64, n);
+        header.export_identities = extent(exports_at + (n * size_of::<Export>()) as u64, n);
         let n = imported.len();
         header.imports = extent(imports_at, n);
         header.import_identities = extent(imports_at + (n * size_of::<Import>()) as u64, n);
         let n = referred.len();
         header.references = extent(references_at, n);
         header.referents = extent(references_at + (n * size_of::<Reference>()) as u64, n);
-        header.referents_checksum = referents_checksum(&referents);
         header.dependencies = extent(dependencies_at, images.len());
-        if let (Some((first, _)), Some((last, _))) = (imported.first(), imported.last()) {
-            header.import_span = Extent { offset: first.slot, count: (last.slot + 8 - first.slot) as u32 };
+        let slots = || imported.iter().map(|(_, import, _)| import.slot);
+        if let (Some(first), Some(last)) = (slots().min(), slots().max()) {
+            header.import_span = Extent { offset: first, count: (last + 8 - first) as u32 };
         }
-        header.package_checksum =
-            checksum([&parts[0], &parts[1], &parts[2], &parts[3], &references, &parts[4]]);
+        header.package_checksum = checksum(lists.each_ref().map(Vec::as_slice));
+        header.details_checksum = details::checksum(details.each_ref().map(Vec::as_slice));
         header.header_checksum = header_checksum(&header);
         let mut bytes = file.bytes().to_vec();
         let mut put = |at: u64, new: &[u8]| {
@@ -342,10 +347,12 @@ impl PackageSample {
             let place = file.file_offset(at).expect("bytes in the file");
             bytes[place..][..new.len()].copy_from_slice(new);
         };
-        put(exports_at, &[&parts[0][..], &parts[1]].concat());
-        put(imports_at, &[&parts[2][..], &parts[3]].concat());
-        put(references_at, &[references, referents].concat());
-        put(dependencies_at, &parts[4]);
+        for (at, (list, details)) in
+            [exports_at, imports_at, references_at].into_iter().zip(lists.iter().zip(&details))
+        {
+            put(at, &[&list[..], details].concat());
+        }
+        put(dependencies_at, &lists[3]);
         put(base, bytes_of(&header));
         std::fs::write(path, bytes).expect("the image is writable");
     }
@@ -359,21 +366,25 @@ pub fn merged_header(file: &ElfFile) -> (u64, ImageHeader, Vec<u64>) {
     (merged.address, *merged.table.header(), slots)
 }
 
-/// The checksum of the lists that a header at `at` in `bytes` tells of; of one that is not there it counts nothing.
-pub fn lists_checksum(bytes: &[u8], at: usize, header: &ImageHeader) -> u64 {
+/// The checksums of the lists, and of their details, that a header at `at` in `bytes` tells of; one that is not there counts nothing.
+pub fn list_checksums(bytes: &[u8], at: usize, header: &ImageHeader) -> [u64; 2] {
     let list = |extent: Extent, item: usize| {
         let start = at.wrapping_add_signed(extent.offset as isize);
         let end = start.checked_add((extent.count as usize).saturating_mul(item));
         end.and_then(|end| bytes.get(start..end)).unwrap_or(&[])
     };
-    checksum([
-        list(header.exports, IDENTITY_SIZE),
-        list(header.export_values, size_of::<ExportValue>()),
+    let lists = checksum([
+        list(header.exports, size_of::<Export>()),
         list(header.imports, size_of::<Import>()),
-        list(header.import_identities, IDENTITY_SIZE),
         list(header.references, size_of::<Reference>()),
         list(header.dependencies, size_of::<Dependency>()),
-    ])
+    ]);
+    let details = details::checksum([
+        list(header.export_identities, IDENTITY_SIZE),
+        list(header.import_identities, IDENTITY_SIZE),
+        list(header.referents, size_of::<Referent>()),
+    ]);
+    [lists, details]
 }
 
 /// Changes a built image: `change` gets the bytes, the file offset of its header, and the header, which is written back

@@ -66,12 +66,12 @@ impl Dependencies {
 
     /// Whether one of them exports this identity.
     pub fn has(&self, identity: &Identity) -> bool {
-        self.0.iter().any(|named| named.image.package().find(&identity.0).is_some())
+        self.0.iter().any(|named| named.image.details().find(&identity.0).is_some())
     }
 
     /// What a function's own name and identity find; the first dependency that has it counts.
     pub fn offer(&self, name: &str, identity: &Identity) -> Offer {
-        let found = |named: &Named| named.image.package().find(&identity.0).is_some();
+        let found = |named: &Named| named.image.details().find(&identity.0).is_some();
         let has_symbol = |named: &Named| named.functions.contains(name.as_bytes());
         if let Some(dependency) = self.0.iter().position(found) {
             return Offer::Same { dependency, has_symbol: has_symbol(&self.0[dependency]) };

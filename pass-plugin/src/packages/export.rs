@@ -34,9 +34,9 @@ fn record(module: Module, function: Function, identity: Identity) {
     here.set_linkage(Linkage::LLVMPrivateLinkage);
     let identity = module.bytes(&identity.0);
     let zero = module.int(32, 0);
-    let record = module.add_global("", module.packed_struct(&[identity, zero, zero]).ty());
+    let record = module.add_global("", module.packed_struct(&[identity, zero, zero, zero]).ty());
     let field = module.distance(here, record, offset_of!(ExportRecord, function) as u64);
-    record.set_initializer(module.packed_struct(&[identity, field, zero]));
+    record.set_initializer(module.packed_struct(&[identity, field, zero, zero]));
     tables::place(record, EXPORT_SECTION, 4);
     record.set_name(&format!("{}.jl_export", function.name()));
     record.set_linkage(Linkage::LLVMPrivateLinkage);

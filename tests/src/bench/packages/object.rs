@@ -167,7 +167,7 @@ fn function(name: &str, more: &str, body: &str) -> String {
 fn export_record(name: &str) -> String {
     format!(
         ".section .text.{name},\"ax\",@progbits\n.section jl_exports,\"ao\",@progbits,.text.{name}\n.p2align 2\n\
-         .set {name}.export, {name}\n.byte {}\n.long {name}.export - .\n.long 0\n",
+         .set {name}.export, {name}\n.byte {}\n.long {name}.export - .\n.long 0, 0\n",
         numbers(&identity(name))
     )
 }

@@ -1,0 +1,125 @@
+//! What tools need to know of a package image's lists, and no load reads: identities, and what references are to.
+
+use crate::image::xxh64;
+use crate::layout::{Extent, IDENTITY_SIZE, ImageHeader, Referent};
+use crate::package::{List, PackageError};
+
+/// Lists beside those of a [`crate::package::Package`], each in the order of the one that it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Details<'a> {
+    /// Ascending.
+    pub exports: List<'a, [u8; IDENTITY_SIZE]>,
+    pub imports: List<'a, [u8; IDENTITY_SIZE]>,
+    pub references: List<'a, Referent>,
+}
+
+impl<'a> Details<'a> {
+    /// `bytes` gives what stands at an extent, whose size is in bytes. The checksum is compared when `verify` is set.
+    ///
+    /// # Errors
+    /// There is not one for each, or they are damaged.
+    pub fn new(
+        header: &ImageHeader,
+        bytes: impl Fn(Extent) -> &'a [u8],
+        verify: bool,
+    ) -> Result<Details<'a>, PackageError> {
+        let details = Details {
+            exports: List::new("export identities", header.export_identities, &bytes)?,
+            imports: List::new("import identities", header.import_identities, &bytes)?,
+            references: List::new("referents", header.referents, &bytes)?,
+        };
+        let pairs = [
+            ("export identities", details.exports.len(), header.exports.count),
+            ("import identities", details.imports.len(), header.imports.count),
+            ("referents", details.references.len(), header.references.count),
+        ];
+        for (what, found, expected) in pairs {
+            let expected = expected as usize;
+            if found != expected {
+                return Err(PackageError::Size { what, found, expected });
+            }
+        }
+        if verify {
+            let (found, expected) = (header.details_checksum, details.checksum());
+            if found != expected {
+                return Err(PackageError::Checksum { what: "identities and referents", found, expected });
+            }
+        }
+        Ok(details)
+    }
+
+    /// What stands in the header.
+    pub fn checksum(&self) -> u64 {
+        checksum([self.exports.bytes(), self.imports.bytes(), self.references.bytes()])
+    }
+
+    /// The index of the export with this identity.
+    pub fn find(&self, identity: &[u8; IDENTITY_SIZE]) -> Option<u32> {
+        let (mut low, mut high) = (0, self.exports.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.exports.get(middle)?.cmp(identity) {
+                core::cmp::Ordering::Less => low = middle + 1,
+                core::cmp::Ordering::Greater => high = middle,
+                core::cmp::Ordering::Equal => return u32::try_from(middle).ok(),
+            }
+        }
+        None
+    }
+}
+
+/// xxh64 of identities of exports and imports, and of referents.
+pub fn checksum(lists: [&[u8]; 3]) -> u64 {
+    xxh64(lists)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::Package;
+    use crate::package::tests::{at, sample};
+    use proptest::prelude::*;
+
+    #[test]
+    fn identities_are_searched() {
+        let (header, bytes) = sample(5, 3);
+        let details = Details::new(&header, at(&bytes), true).unwrap();
+        for i in 0..5 {
+            assert_eq!(details.find(&[2 * i; IDENTITY_SIZE]), Some(u32::from(i)));
+            assert_eq!(details.find(&[2 * i + 1; IDENTITY_SIZE]), None);
+        }
+        assert_eq!(details.imports.get(2), Some([4; IDENTITY_SIZE]));
+        assert_eq!(details.references.iter().map(|r| r.inner).collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn they_are_no_part_of_what_a_load_reads() {
+        let (mut header, bytes) = sample(1, 2);
+        for at_byte in header.export_identities.offset as usize..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at_byte] ^= 1;
+            assert!(Package::new(&header, at(&bad), true).is_ok());
+            assert!(matches!(Details::new(&header, at(&bad), true), Err(PackageError::Checksum { .. })));
+        }
+        header.referents.count -= 1;
+        let error = Details::new(&header, at(&bytes), true).unwrap_err();
+        assert_eq!(error, PackageError::Size { what: "referents", found: 1, expected: 2 });
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_do_not_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            offsets in proptest::array::uniform3(0i32..100),
+            count in 0u32..4,
+        ) {
+            let (mut header, _) = sample(0, 0);
+            (header.exports.count, header.imports.count, header.references.count) = (count, count, count);
+            header.export_identities = Extent { offset: offsets[0], count };
+            header.import_identities = Extent { offset: offsets[1], count };
+            header.referents = Extent { offset: offsets[2], count };
+            header.details_checksum = checksum([&[]; 3]);
+            prop_assert!(Details::new(&header, at(&bytes), true).is_err() || count == 0);
+        }
+    }
+}
