@@ -73,6 +73,13 @@ impl<'a> Cpp<'a> {
         Ok(())
     }
 
+    fn common_link(&self, output: &Path) -> Command {
+        let mut link = self.jl_cxx();
+        link.arg("-shared").arg(format!("-Wl,-soname,lib{COMMON}.so")).arg(self.path(COMMON, "o"));
+        link.arg("-o").arg(output);
+        link
+    }
+
     fn object(&self, library: &Library, build: Build) -> PathBuf {
         self.folder.join(build.word()).join(format!("{}.o", library.name))
     }
@@ -96,6 +103,15 @@ impl Family for Cpp<'_> {
 
     fn common(&self) -> PathBuf {
         self.folder.join(format!("lib{COMMON}.so"))
+    }
+
+    fn common_of(&self, build: Build) -> Option<PathBuf> {
+        (build == Build::With).then(|| self.common())
+    }
+
+    fn shuffle_common(&self, _: Build, order: u32, output: &Path) -> Result<()> {
+        run_ok(self.common_link(output).arg(shuffled(order)))?;
+        Ok(())
     }
 
     fn library(&self, library: &Library, build: Build) -> PathBuf {
@@ -130,9 +146,7 @@ impl Family for Cpp<'_> {
     }
 
     fn link_common(&self, more: &[&Path]) -> Result<()> {
-        let mut link = self.jl_cxx();
-        link.arg("-shared").arg(format!("-Wl,-soname,lib{COMMON}.so")).arg(self.path(COMMON, "o")).args(more);
-        run_ok(link.arg("-o").arg(self.common()))?;
+        run_ok(self.common_link(&self.common()).args(more))?;
         Ok(())
     }
 }

@@ -53,6 +53,10 @@ trait Family {
     fn folder(&self) -> &Path;
     /// The image that functions are taken from.
     fn common(&self) -> PathBuf;
+    /// The common image that a build is loaded with, if there is one.
+    fn common_of(&self, build: Build) -> Option<PathBuf>;
+    /// Links that one again, with its functions in this random order.
+    fn shuffle_common(&self, build: Build, order: u32, output: &Path) -> Result<()>;
     fn library(&self, library: &Library, build: Build) -> PathBuf;
     /// The compilation that is measured, from the same bitcode for both builds.
     fn compile(&self, library: &Library, build: Build) -> Result<Command>;
@@ -69,7 +73,7 @@ Four C++ libraries that are headers only, each compiled to a shared object above
 with it once by what it offers, and once where it offers nothing. Functions taken: what `jl-load explain --deps` counts; what only those called is gone as \
 well. Code: bytes of all functions in the symbol table, for all targets. Duplicates: those of functions that the common image has, in C++ \
 by name, in Rust by identity. Compile: optimisation and code generation from the same bitcode; in Rust with the link. Run: CPU time of the same work, \
-over five random orders of each library's functions. Medians of ratios with quartiles, of builds that take turns. Results are compared at every target that this machine can run.";
+over five random orders of the functions, of the library and of the common image. Medians of ratios with quartiles, of builds that take turns. Results are compared at every target that this machine can run.";
 
 /// The table, and lines on what was tried on the images afterwards.
 pub struct Outcome {
@@ -205,7 +209,11 @@ impl<'a> Work<'a> {
     }
 
     fn run(&self, library: &Library, build: Build, target: Option<usize>) -> Result<Sample> {
-        let ran = run_ok(&mut self.command(library, &self.family.library(library, build), target)?)?;
+        self.run_file(library, &self.family.library(library, build), target)
+    }
+
+    fn run_file(&self, library: &Library, file: &Path, target: Option<usize>) -> Result<Sample> {
+        let ran = run_ok(&mut self.command(library, file, target)?)?;
         Sample::parse(&ran.stdout).with_context(|| format!("no measurement in {}", ran.describe()))
     }
 
@@ -240,16 +248,44 @@ impl<'a> Work<'a> {
     fn run_times(&self, library: &Library) -> Result<Spread> {
         let mut samples = BUILDS.map(|_| Vec::new());
         for order in 1..=ORDERS {
-            for build in BUILDS {
-                self.family.link(library, build, Some(order))?;
-            }
+            let files: Vec<PathBuf> =
+                BUILDS.iter().map(|build| self.shuffle(library, *build, order)).collect::<Result<_>>()?;
             let what = format!("run {}, order {order} of {ORDERS}", library.name);
-            let runs = interleave(&what, RUN_ROUNDS / ORDERS as usize, &BUILDS, |build| {
-                Ok(self.run(library, *build, None)?.workloads["run"].seconds)
+            let runs = interleave(&what, RUN_ROUNDS / ORDERS as usize, &files, |file| {
+                Ok(self.run_file(library, file, None)?.workloads["run"].seconds)
             })?;
             samples.iter_mut().zip(runs).for_each(|(all, more)| all.extend(more));
         }
         Ok(paired(&samples[1], &samples[0], |with, without| with / without))
+    }
+
+    /// A build with its functions in a random order, and those of the common image that it is loaded with: what runs lies in the one
+    /// or in the other. Both in a folder that is laid out as theirs.
+    fn shuffle(&self, library: &Library, build: Build, order: u32) -> Result<PathBuf> {
+        self.family.link(library, build, Some(order))?;
+        let linked = self.family.library(library, build);
+        let Some(common) = self.family.common_of(build) else { return Ok(linked) };
+        let folder = self.family.folder();
+        let moved = |file: &Path| -> Result<PathBuf> {
+            let file = folder.join("shuffled").join(file.strip_prefix(folder)?);
+            file.parent().map_or(Ok(()), fs::create_dir_all)?;
+            Ok(file)
+        };
+        let (file, common) = (moved(&linked)?, moved(&common)?);
+        self.family.shuffle_common(build, order, &common)?;
+        match build {
+            Build::Without => fs::copy(&linked, &file).map(|_| ())?,
+            Build::With => self.relink(&linked, &common, &file)?,
+        }
+        Ok(file)
+    }
+
+    /// Fits a library to another common image.
+    fn relink(&self, file: &Path, common: &Path, output: &Path) -> Result<()> {
+        let mut relink = Command::new(self.tools.jl_link());
+        relink.arg(format!("--jl-relink={}", file.display())).arg(format!("--jl-dep={}", common.display()));
+        run_ok(relink.arg("-o").arg(output))?;
+        Ok(())
     }
 
     fn explain(&self, library: &Library) -> Result<Explained> {
@@ -281,12 +317,8 @@ impl<'a> Work<'a> {
         let named = refused.stderr.contains(&before) && refused.stderr.contains(&after);
         ensure!(!refused.status.success() && named, "not refused: {}", refused.describe());
         let fitted = file.with_file_name("fitted.so");
-        let mut relink = Command::new(self.tools.jl_link());
-        relink.arg(format!("--jl-relink={}", file.display()));
-        relink.arg(format!("--jl-dep={}", self.family.common().display())).arg("-o").arg(&fitted);
-        run_ok(&mut relink)?;
-        let ran = run_ok(&mut self.command(library, &fitted, None)?)?;
-        let again = Sample::parse(&ran.stdout)?.workloads["run"].checksum.clone();
+        self.relink(&file, &self.family.common(), &fitted)?;
+        let again = self.run_file(library, &fitted, None)?.workloads["run"].checksum.clone();
         ensure!(again == sum, "the relinked {} gives {again}, expected {sum}", library.name);
         Ok(format!(
             "Common image linked again: {} is refused ({} -> {}), and after jl-link --jl-relink gives the same as before.",

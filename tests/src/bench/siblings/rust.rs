@@ -69,9 +69,9 @@ impl<'a> Rust<'a> {
         for name in LIBRARIES.iter().map(|library| library.name).chain([COMMON]) {
             family.links.insert(name, family.linker_words(name)?);
         }
-        let mut plain = family.link_again(COMMON, &family.common_of(Build::Without), Build::Without)?;
-        run_ok(plain.env("JL_PACKAGE", "0"))?;
-        family.link_common(&[])?;
+        for build in BUILDS {
+            run_ok(&mut family.common_link(build, &family.common_file(build))?)?;
+        }
         Ok(family)
     }
 
@@ -112,7 +112,7 @@ impl<'a> Rust<'a> {
         for word in words {
             let next: OsString = match (is_output, word.ends_with(&common) && word.starts_with('/')) {
                 (true, _) => output.into(),
-                (false, true) => self.common_of(build).into(),
+                (false, true) => self.common_file(build).into(),
                 (false, false) => word.into(),
             };
             is_output = word == "-o";
@@ -125,8 +125,22 @@ impl<'a> Rust<'a> {
         Ok(command)
     }
 
-    fn common_of(&self, build: Build) -> PathBuf {
+    fn common_file(&self, build: Build) -> PathBuf {
         self.folder.join(build.word()).join(format!("lib{COMMON}.so"))
+    }
+
+    /// The link of the common image, which offers its functions or is like any other.
+    fn common_link(&self, build: Build, output: &Path) -> Result<Command> {
+        let mut link = self.link_again(COMMON, output, build)?;
+        if build == Build::Without {
+            link.env("JL_PACKAGE", "0");
+        }
+        Ok(link)
+    }
+
+    /// Takes objects from the cache that the orders have in common.
+    fn with_objects<'c>(&self, link: &'c mut Command) -> &'c mut Command {
+        link.env_remove("JL_CACHE").env("JL_CACHE_DIR", self.folder.join("cache"))
     }
 
     /// Bytes of functions in a library that the common image has as well, by identity. The library has to offer its own for that.
@@ -162,7 +176,17 @@ impl Family for Rust<'_> {
     }
 
     fn common(&self) -> PathBuf {
-        self.common_of(Build::With)
+        self.common_file(Build::With)
+    }
+
+    fn common_of(&self, build: Build) -> Option<PathBuf> {
+        Some(self.common_file(build))
+    }
+
+    fn shuffle_common(&self, build: Build, order: u32, output: &Path) -> Result<()> {
+        let mut link = self.common_link(build, output)?;
+        run_ok(self.with_objects(&mut link).arg(shuffled(order)))?;
+        Ok(())
     }
 
     fn library(&self, library: &Library, build: Build) -> PathBuf {
@@ -178,9 +202,7 @@ impl Family for Rust<'_> {
         // Compiling links as well.
         let Some(order) = order else { return Ok(()) };
         let mut link = self.compile(library, build)?;
-        // The objects are those of the order before.
-        link.env_remove("JL_CACHE").env("JL_CACHE_DIR", self.folder.join("cache")).arg(shuffled(order));
-        run_ok(&mut link)?;
+        run_ok(self.with_objects(&mut link).arg(shuffled(order)))?;
         Ok(())
     }
 
@@ -190,7 +212,7 @@ impl Family for Rust<'_> {
     }
 
     fn link_common(&self, more: &[&Path]) -> Result<()> {
-        run_ok(self.link_again(COMMON, &self.common(), Build::With)?.args(more))?;
+        run_ok(self.common_link(Build::With, &self.common())?.args(more))?;
         Ok(())
     }
 }
