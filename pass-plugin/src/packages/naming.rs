@@ -10,7 +10,7 @@ use super::dependencies::Dependencies;
 use super::offers::{Fate, Local, plan};
 use super::weight::{self, Body, Size};
 use crate::identity::Identified;
-use crate::llvm::{Function, Module, SymbolFacts, Value};
+use crate::llvm::{Block, Function, Module, SymbolFacts, Value};
 use image_format::identity::{global_name, of_global_name};
 use image_format::sharing::Sharing;
 use std::collections::{HashMap, HashSet};
@@ -102,6 +102,8 @@ fn may_be_copied(function: Function) -> bool {
         && function.is_local()
         && function.symbol_facts().has(SymbolFacts::UNNAMED_ADDRESS)
         && !function.has_comdat()
+        // Data with addresses of labels leads into this function alone.
+        && !function.blocks().any(Block::has_address_taken)
 }
 
 fn may_be_named(found: &Identified) -> bool {

@@ -5,6 +5,7 @@ target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:
 target triple = "x86_64-unknown-linux-gnu"
 
 @counter = internal global i64 0
+@table = internal constant [1 x ptr] [ptr blockaddress(@labels, %out)]
 declare i64 @elsewhere(i64)
 
 ; CHECK: $_ZN4core4hash17h[[HEX:[0-9a-f]+]]E.llvm.[[HASH:[0-9A-F]+]] = comdat any
@@ -68,11 +69,13 @@ define i64 @only_user(i64 %x) {
 ; CHECK: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](
 ; CHECK: call i64 @within(
 ; CHECK: call i64 @helper(
+; CHECK: call i64 @labels(
 define internal i64 @once(i64 %x) unnamed_addr {
   %a = call i64 @_ZN4core4hash17h0123456789abcdefE(i64 %x)
   %b = call i64 @within(i64 %a)
   %c = call i64 @helper(i64 %b)
-  ret i64 %c
+  %d = call i64 @labels(i64 %c)
+  ret i64 %d
 }
 
 ; CHECK: define internal i64 @within(
@@ -114,6 +117,15 @@ define internal i64 @within(i64 %x) unnamed_addr {
 define internal i64 @helper(i64 %x) unnamed_addr {
   %y = add i64 %x, 2
   ret i64 %y
+}
+
+; Of a function whose labels are named by data there can be no copy.
+; CHECK: define internal i64 @labels(
+define internal i64 @labels(i64 %x) unnamed_addr {
+  %to = load ptr, ptr @table
+  indirectbr ptr %to, [label %out]
+out:
+  ret i64 %x
 }
 
 ; CHECK: define internal i64 @once_and_small(
@@ -169,7 +181,8 @@ define internal i64 @own_data(i64 %x) unnamed_addr {
 ; CHECK-DAG: define weak_odr hidden i64 @once.llvm.{{[0-9A-F]+}}(i64 %x) unnamed_addr {{.*}}comdat {
 ; CHECK-DAG: call i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](
 ; CHECK-DAG: call i64 @within.llvm.[[WITHIN:[0-9A-F]+]](
-; CHECK-DAG: call i64 @helper.[[COPY:[0-9]+]](
+; CHECK-DAG: call i64 @helper.{{[0-9]+}}(
+; CHECK-DAG: call i64 @labels(
 ; CHECK-DAG: define weak_odr hidden i64 @within.llvm.{{[0-9A-F]+}}(
 ; CHECK-DAG: define internal i64 @helper.{{[0-9]+}}(
 
