@@ -36,7 +36,7 @@ impl<'a> Details<'a> {
         for (what, found, expected) in pairs {
             let expected = expected as usize;
             if found != expected {
-                return Err(PackageError::Size { what, found, expected });
+                return Err(PackageError::Count { what, found, expected });
             }
         }
         if verify {
@@ -103,7 +103,7 @@ mod tests {
         }
         header.referents.count -= 1;
         let error = Details::new(&header, at(&bytes), true).unwrap_err();
-        assert_eq!(error, PackageError::Size { what: "referents", found: 1, expected: 2 });
+        assert_eq!(error, PackageError::Count { what: "referents", found: 1, expected: 2 });
     }
 
     proptest! {

@@ -12,8 +12,10 @@ use core::ops::Range;
 /// Why bytes are not a package's lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackageError {
-    /// A list is shorter than the header says, or the header does not say one length for lists that belong together.
+    /// A list is shorter than the header says, or records are not whole; in bytes.
     Size { what: &'static str, found: usize, expected: usize },
+    /// Two lists that belong together are not as long as each other, or a list is not as long as dependencies say.
+    Count { what: &'static str, found: usize, expected: usize },
     /// `what` is lists that have one checksum.
     Checksum { what: &'static str, found: u64, expected: u64 },
     /// A dependency's flags, the size of its build id, or the end of the imports from it or the references to it.
@@ -25,6 +27,9 @@ impl core::fmt::Display for PackageError {
         match *self {
             PackageError::Size { what, found, expected } => {
                 write!(f, "image {what} take {found} bytes, expected {expected}")
+            }
+            PackageError::Count { what, found, expected } => {
+                write!(f, "image has {found} {what}, expected {expected}")
             }
             PackageError::Checksum { what, found, expected } => write!(
                 f,
@@ -92,7 +97,7 @@ impl<'a> Package<'a> {
             ("references by dependency", references, package.references.len()),
         ];
         match lists.into_iter().find(|(_, found, expected)| found != expected) {
-            Some((what, found, expected)) => Err(PackageError::Size { what, found, expected }),
+            Some((what, found, expected)) => Err(PackageError::Count { what, found, expected }),
             None => Ok(package),
         }
     }
@@ -306,7 +311,7 @@ pub(crate) mod tests {
             let what = "end of what is taken from it";
             assert_eq!(with(0, 4), Err(PackageError::Dependency { index: 1, what, found: 3 }));
             assert_eq!(with(2, 2), Err(PackageError::Dependency { index: 2, what, found: 2 }));
-            assert_eq!(with(2, 4), Err(PackageError::Size { what: list, found: 4, expected: 3 }));
+            assert_eq!(with(2, 4), Err(PackageError::Count { what: list, found: 4, expected: 3 }));
             assert!(with(2, u32::MAX).is_err());
         }
     }
