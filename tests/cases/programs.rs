@@ -1,6 +1,7 @@
 //! Each program in `tests/programs`, in each of its modes: whatever target runs, on whatever CPU, linked by
 //! whichever linker, its output is that of plain clang. For this machine and, cross-compiled, for aarch64;
-//! of the latter only [`SHORT_MODES`] unless ignored tests are asked for, too (`-- --include-ignored`).
+//! of the latter only [`SHORT_MODES`], and with older LLVMs only [`OLDER_SHORT_MODES`], unless ignored tests are asked for,
+//! too (`-- --include-ignored`).
 
 use anyhow::{Context, Result, bail, ensure};
 use image_format::report::{Reason, parse_lines};
@@ -22,6 +23,7 @@ const SHORT_MODES: [Mode; 2] = [Mode::Pie, Mode::SharedOnly];
 /// pipelines differ most.
 const OLDER_MODES: [Mode; 3] = [Mode::Pie, Mode::Lto, Mode::ThinLto];
 const OLDER_LEVELS: [&str; 2] = ["-O0", "-O3"];
+const OLDER_SHORT_MODES: [Mode; 2] = [Mode::Pie, Mode::Lto];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
@@ -66,12 +68,14 @@ fn trials(program: Program, llvm: Llvm) -> Vec<Trial> {
         let name = format!("{prefix}{}::{name}", case.program.name);
         let run = |name: String| move || in_folder(llvm, &name, |tools, at| test(&case, tools, at));
         let trial = Trial::test(name.clone(), run(name));
-        trials.push(trial.with_ignored_flag(!short && !machine.is_native()));
+        trials.push(trial.with_ignored_flag(!short));
     };
+    let is_usual = machine.is_native() && llvm == DEFAULT_LLVM;
+    let short_modes = if machine.is_native() { OLDER_SHORT_MODES } else { SHORT_MODES };
     let tested = |mode: &Mode| llvm == DEFAULT_LLVM || OLDER_MODES.contains(mode);
     for mode in case.program.modes().into_iter().filter(tested) {
         let test = move |case: &Case, tools: &Tools, at: &Path| case.build_and_run(tools, mode, "-O2", at);
-        add(mode.name().into(), Box::new(test), SHORT_MODES.contains(&mode));
+        add(mode.name().into(), Box::new(test), is_usual || short_modes.contains(&mode));
     }
     if case.program.modes().contains(&Mode::Pie) {
         let mut levels = case.program.directives.levels.clone();
@@ -80,12 +84,12 @@ fn trials(program: Program, llvm: Llvm) -> Vec<Trial> {
             add(
                 format!("pie{level}"),
                 Box::new(move |case, tools, at| case.build_and_run(tools, Mode::Pie, &level, at)),
-                false,
+                is_usual,
             );
         }
     }
     add("plan".into(), Box::new(|case, tools, at| case.check_plan(tools, at)), true);
-    add("verify".into(), Box::new(|case, tools, at| case.check_ir(tools, at)), false);
+    add("verify".into(), Box::new(|case, tools, at| case.check_ir(tools, at)), is_usual);
     trials
 }
 
