@@ -87,7 +87,8 @@ impl Surroundings {
         if missing == 0 {
             return;
         }
-        for entry in objects.iter() {
+        let own = objects.own().dynamic();
+        for entry in objects.iter().filter(|entry| !entry.is(own)) {
             let known = known_as(&entry);
             for wanted in wanted.iter_mut().flatten().filter(|wanted| wanted.found.is_none()) {
                 if is_called(known, wanted.name) && wanted.look_at(&entry) {
@@ -102,7 +103,7 @@ impl Surroundings {
 
     /// Whether the dynamic linker keeps what was found loaded for the image's sake: of several of one name it takes the first.
     fn is_kept(&self, wanted: &Wanted) -> bool {
-        wanted.fault == Fault::Missing && self.objects.is_some_and(|all| all.are_asked_for(wanted.name))
+        wanted.fault == Fault::Missing && self.objects.is_some_and(|all| all.own().needs(wanted.name))
     }
 }
 

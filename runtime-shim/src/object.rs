@@ -46,7 +46,7 @@ fn fill(image: &Image, arguments: Option<Arguments>) -> Result<(), Refusal> {
     let object = own_object().ok_or(Refusal::Damaged("ELF header"))?;
     let surroundings = || {
         // SAFETY: this is a constructor: the dynamic linker holds its lock.
-        let objects = unsafe { Objects::beside(&object, here::dynamic(), arguments) };
+        let objects = unsafe { Objects::beside(here::dynamic(), arguments) };
         Surroundings::new(objects)
     };
     let hold = |surroundings: &Surroundings, entry: &Entry| hold(surroundings, entry, arguments);

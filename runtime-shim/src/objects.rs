@@ -162,8 +162,8 @@ impl<'a> Object<'a> {
                 return None;
             }
             self.bytes(place, size_of::<ImageHeader>())?;
-            // SAFETY: the header's bytes are readable, aligned and in a part that nobody writes to; what a header with a right checksum says is used by way of
-            // this object's bounds.
+            // SAFETY: the header's bytes are readable, aligned and in a part that nobody writes to; what a header with a
+            // right checksum says is used by way of this object's bounds.
             Some(unsafe { Image::at(place as *const u8) })
         })
     }
@@ -173,48 +173,32 @@ impl<'a> Object<'a> {
 #[derive(Clone, Copy)]
 pub struct Objects {
     first: *const LinkMap,
-    /// Load bias and dynamic section of the one that they stand beside.
-    own: (usize, *const u8),
+    /// The one that they stand beside.
+    own: *const LinkMap,
 }
 
 impl Objects {
-    /// Those among which `object` is, with its dynamic section at `dynamic`; `None` in a static program.
+    /// Those among which the object with its dynamic section at `dynamic` is; `None` in a static program.
     ///
     /// # Safety
-    /// `dynamic` is the object's `_DYNAMIC`, or null, and no other thread loads or unloads (as in a constructor)
+    /// `dynamic` is the `_DYNAMIC` of a loaded object or null, and no other thread loads or unloads (as in a constructor)
     /// as long as what is returned, or comes out of it, is used.
-    pub unsafe fn beside(
-        object: &Object,
-        dynamic: *const u8,
-        arguments: Option<Arguments>,
-    ) -> Option<Objects> {
+    pub unsafe fn beside(dynamic: *const u8, arguments: Option<Arguments>) -> Option<Objects> {
         // SAFETY: as the caller says.
-        unsafe { first_map_beside(dynamic, arguments) }
-            .map(|first| Objects { first, own: (object.bias, dynamic) })
+        unsafe { first_map_beside(dynamic, arguments) }.map(|[first, own]| Objects { first, own })
     }
 
-    /// Whether the object that they stand beside asks the dynamic linker for `name`.
-    pub fn are_asked_for(&self, name: &[u8]) -> bool {
-        let (bias, dynamic) = self.own;
-        // SAFETY: the dynamic section of a loaded object, by the contract of `beside`.
-        unsafe { Strings::of(bias, dynamic.cast(), DT_NEEDED) }.any(|needed| needed == name)
+    /// The object that they stand beside.
+    pub fn own(&self) -> Entry {
+        Entry { map: self.own }
     }
 
-    /// The others.
     pub fn iter(&self) -> impl Iterator<Item = Entry> + use<> {
-        let (mut next, own) = (self.first, self.own.1);
+        let mut next = self.first;
         core::iter::from_fn(move || {
-            let mut map = (!next.is_null()).then_some(next)?;
+            let map = (!next.is_null()).then_some(next)?;
             // SAFETY: by the contract of `beside` the list stays as it is.
-            unsafe {
-                if (*map).dynamic.cast() == own {
-                    map = (*map).next;
-                }
-                if map.is_null() {
-                    return None;
-                }
-                next = (*map).next;
-            }
+            next = unsafe { (*map).next };
             Some(Entry { map })
         })
     }
@@ -237,6 +221,16 @@ impl Entry {
     pub fn soname(&self) -> &[u8] {
         // SAFETY: an entry of the list.
         unsafe { soname(self.map) }.map_or(&[], CStr::to_bytes)
+    }
+
+    /// Whether it asks the dynamic linker for `name`.
+    pub fn needs(&self, name: &[u8]) -> bool {
+        // SAFETY: an entry of the list.
+        unsafe { Strings::of(self.map, DT_NEEDED) }.any(|needed| needed == name)
+    }
+
+    pub fn is(&self, dynamic: *const u8) -> bool {
+        self.dynamic() == dynamic
     }
 
     pub fn dynamic(&self) -> *const u8 {

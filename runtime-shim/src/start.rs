@@ -89,7 +89,7 @@ unsafe fn stands_in_startup_prefix(first: *const LinkMap, dynamic: *const Dynami
             if (*map).dynamic == dynamic {
                 return true;
             }
-            for needed in Strings::of((*map).bias, (*map).dynamic, DT_NEEDED) {
+            for needed in Strings::of(map, DT_NEEDED) {
                 if let Some(found) = position(first, needed) {
                     last = found.max(last);
                 }
@@ -112,9 +112,7 @@ unsafe fn position(first: *const LinkMap, needed: &[u8]) -> Option<usize> {
     unsafe {
         while !map.is_null() {
             let name = if (*map).name.is_null() { b"" } else { CStr::from_ptr((*map).name).to_bytes() };
-            if name == needed
-                || base_name(name) == needed
-                || Strings::of((*map).bias, (*map).dynamic, DT_SONAME).any(|s| s == needed)
+            if name == needed || base_name(name) == needed || Strings::of(map, DT_SONAME).any(|s| s == needed)
             {
                 return Some(index);
             }
@@ -160,10 +158,11 @@ pub(crate) struct Strings {
 
 impl Strings {
     /// # Safety
-    /// `dynamic` is null or the dynamic section of an object that is loaded with this load bias.
-    pub(crate) unsafe fn of(bias: usize, dynamic: *const Dynamic, tag: usize) -> Strings {
+    /// `map` is in the dynamic linker's list.
+    pub(crate) unsafe fn of(map: *const LinkMap, tag: usize) -> Strings {
         // SAFETY: the object is mapped, and its dynamic section ends with a zero tag.
         unsafe {
+            let (bias, dynamic) = ((*map).bias, (*map).dynamic);
             let table = value_of(dynamic, DT_STRTAB).unwrap_or(0);
             // glibc adds the load bias in place where the section is writable, musl never does.
             let table = if table != 0 && table < bias { table.wrapping_add(bias) } else { table };
@@ -222,32 +221,26 @@ unsafe fn first_map(arguments: Option<Arguments>) -> Option<*const LinkMap> {
     unsafe { linker_debug(arguments).map(|debug| (*debug).map).filter(|map| !map.is_null()) }
 }
 
-/// Head of the list of objects of the namespace that the object with its dynamic section at `dynamic` is in.
+/// Head of the list of objects of the namespace that the object with its dynamic section at `dynamic` is in, and its own entry.
 ///
 /// # Safety
 /// As [`is_part_of_startup`].
 pub(crate) unsafe fn first_map_beside(
     dynamic: *const u8,
     arguments: Option<Arguments>,
-) -> Option<*const LinkMap> {
+) -> Option<[*const LinkMap; 2]> {
     // SAFETY: the lists are the dynamic linker's own and complete while its lock is held.
     unsafe {
         let mut debug = linker_debug(arguments)?;
-        let next =
-            |debug: *const RDebug| if (*debug).version >= 2 { (*debug).next } else { core::ptr::null() };
-        if next(debug).is_null() {
-            // Nearly always: there is one namespace only, and its objects need not be looked through.
-            return Some((*debug).map).filter(|map| !map.is_null());
-        }
         while !debug.is_null() {
             let mut map = (*debug).map;
             while !map.is_null() {
                 if (*map).dynamic.cast() == dynamic {
-                    return Some((*debug).map);
+                    return Some([(*debug).map, map]);
                 }
                 map = (*map).next;
             }
-            debug = next(debug);
+            debug = if (*debug).version >= 2 { (*debug).next } else { core::ptr::null() };
         }
     }
     None
