@@ -1,8 +1,10 @@
 //! What tools need to know of a package image's lists, and no load reads: identities, and what references are to.
 
 use crate::image::xxh64;
-use crate::layout::{Extent, IDENTITY_SIZE, ImageHeader, Referent};
-use crate::package::{List, PackageError};
+use crate::layout::{Extent, IDENTITY_SIZE, ImageHeader, Import, Reference, Referent};
+use crate::package::{List, Package, PackageError};
+use crate::pod::Pod;
+use core::ops::Range;
 
 /// Lists beside those of a [`crate::package::Package`], each in the order of the one that it belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -55,17 +57,36 @@ impl<'a> Details<'a> {
 
     /// The index of the export with this identity.
     pub fn find(&self, identity: &[u8; IDENTITY_SIZE]) -> Option<u32> {
-        let (mut low, mut high) = (0, self.exports.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.exports.get(middle)?.cmp(identity) {
-                core::cmp::Ordering::Less => low = middle + 1,
-                core::cmp::Ordering::Greater => high = middle,
-                core::cmp::Ordering::Equal => return u32::try_from(middle).ok(),
-            }
-        }
-        None
+        let (identities, _) = self.exports.bytes().as_chunks();
+        identities.binary_search(identity).ok().and_then(|index| u32::try_from(index).ok())
     }
+
+    /// The imports from a dependency, each with its number in the list and its identity.
+    pub fn imports_from(
+        &self,
+        package: &Package<'a>,
+        dependency: usize,
+    ) -> impl Iterator<Item = (usize, Import, [u8; IDENTITY_SIZE])> + use<'a> {
+        part(package.imports_from(dependency), package.imports, self.imports)
+    }
+
+    /// The references to a dependency, each with its number in the list and what it is to.
+    pub fn references_to(
+        &self,
+        package: &Package<'a>,
+        dependency: usize,
+    ) -> impl Iterator<Item = (usize, Reference, Referent)> + use<'a> {
+        part(package.references_to(dependency), package.references, self.references)
+    }
+}
+
+fn part<'a, T: Pod, U: Pod>(
+    numbers: Range<usize>,
+    list: List<'a, T>,
+    details: List<'a, U>,
+) -> impl Iterator<Item = (usize, T, U)> + use<'a, T, U> {
+    let pairs = list.part(numbers.clone()).iter().zip(details.part(numbers.clone()).iter());
+    numbers.zip(pairs).map(|(number, (item, details))| (number, item, details))
 }
 
 /// xxh64 of identities of exports and imports, and of referents.
@@ -76,7 +97,6 @@ pub fn checksum(lists: [&[u8]; 3]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::package::Package;
     use crate::package::tests::{at, sample};
     use proptest::prelude::*;
 
@@ -90,6 +110,12 @@ mod tests {
         }
         assert_eq!(details.imports.get(2), Some([4; IDENTITY_SIZE]));
         assert_eq!(details.references.iter().map(|r| r.inner).collect::<Vec<_>>(), [0, 1, 2]);
+        let package = Package::new(&header, at(&bytes), true).unwrap();
+        let imports = details.imports_from(&package, 1).map(|(n, import, id)| (n, import.export, id[0]));
+        assert_eq!(imports.collect::<Vec<_>>(), [(1, 1, 2), (2, 2, 4)]);
+        let references = details.references_to(&package, 1).map(|(n, r, to)| (n, r.cell, to.inner));
+        assert_eq!(references.collect::<Vec<_>>(), [(1, 8, 1), (2, 16, 2)]);
+        assert_eq!(details.imports_from(&package, 2).count(), 0);
     }
 
     #[test]

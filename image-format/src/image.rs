@@ -125,9 +125,13 @@ pub fn check_header(header: &ImageHeader) -> Result<(), ImageError> {
 
 /// xxh64 of a header as if its checksum field were zero.
 pub fn header_checksum(header: &ImageHeader) -> u64 {
-    let (before, rest) = bytes_of(header).split_at(offset_of!(ImageHeader, header_checksum));
-    let (field, behind) = rest.split_at(size_of_val(&header.header_checksum));
-    xxh64([before, &[0; 8][..field.len()], behind])
+    xxh64_around(bytes_of(header), offset_of!(ImageHeader, header_checksum))
+}
+
+/// xxh64 of bytes in which it stands itself, at `field`: as if that were zero.
+pub fn xxh64_around(bytes: &[u8], field: usize) -> u64 {
+    let part = |bytes: Option<_>| bytes.unwrap_or(&[][..]);
+    xxh64([part(bytes.get(..field)), &[0; size_of::<u64>()], part(bytes.get(field + size_of::<u64>()..))])
 }
 
 /// xxh64 of an image table.

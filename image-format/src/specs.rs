@@ -6,6 +6,7 @@
 
 use crate::choose::Needs;
 use crate::feature::FeatureSet;
+use crate::image::xxh64_around;
 use crate::layout::{FORMAT_VERSION, LAYOUT_HASH, MAX_TARGETS};
 use crate::pod::{Pod, read_at};
 use core::mem::{offset_of, size_of};
@@ -270,12 +271,7 @@ const fn entry_offset(target: usize) -> usize {
 
 /// xxh64 of a blob as if its checksum field were zero.
 pub fn checksum(bytes: &[u8]) -> u64 {
-    let at = offset_of!(SpecsHead, checksum);
-    let mut hasher = xxhash_rust::xxh64::Xxh64::new(0);
-    hasher.update(bytes.get(..at).unwrap_or(&[]));
-    hasher.update(&[0; 8]);
-    hasher.update(bytes.get(at + 8..).unwrap_or(&[]));
-    hasher.digest()
+    xxh64_around(bytes, offset_of!(SpecsHead, checksum))
 }
 
 /// A target to be written.

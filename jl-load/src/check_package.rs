@@ -11,6 +11,7 @@ use image_format::layout::{
 };
 use image_format::package::linkage_checksum;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 const DT_NEEDED: u64 = 1;
 
@@ -26,13 +27,10 @@ pub fn check_package(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut 
 fn check_references(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
     let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
     let view = View::new(file, arch);
-    let package = &merged.package;
-    for (index, dependency) in package.dependencies.iter().enumerate() {
-        let numbers = package.references_to(index);
-        let references = package.references.part(numbers.clone()).iter();
-        let referents = merged.details.references.part(numbers.clone()).iter();
+    let mut cells = BTreeSet::new();
+    for (index, dependency) in merged.package.dependencies.iter().enumerate() {
         let mut last = None;
-        for (number, (reference, referent)) in numbers.zip(references.zip(referents)) {
+        for (number, reference, referent) in merged.details.references_to(&merged.package, index) {
             let cell = at(reference.cell);
             let name = if referent.name == 0 { None } else { file.string_at(at(referent.name)) };
             let mut wrong = |text: String| {
@@ -40,11 +38,8 @@ fn check_references(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut i
             };
             if last.replace(reference.cell).is_some_and(|last| last >= reference.cell) {
                 wrong(format!("its cell at {cell:#x} does not stand behind the one before it"));
-            }
-            if !file.is_writable(cell, 8) || cell % 8 != 0 {
-                wrong(format!(
-                    "its cell at {cell:#x} is no aligned pointer in data that is writable at load"
-                ));
+            } else if !cells.insert(cell) {
+                wrong(format!("its cell at {cell:#x} is another reference's, too"));
             }
             if referent.name != 0 && name.is_none_or(str::is_empty) {
                 wrong(format!("its name at {:#x} is none", at(referent.name)));
@@ -56,13 +51,20 @@ fn check_references(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut i
             if dependency.flags & DEPENDENCY_FALLBACK != 0 {
                 wrong("it is to data of a dependency that is said not to be needed".into());
             }
-            match view.pointer(cell) {
-                Some(Pointer::Address(found)) if found == 0 || file.is_code(found) => {}
-                found => wrong(format!(
-                    "its cell at {cell:#x} holds {found:x?} before it is filled, expected null or the stub"
-                )),
-            }
+            check_cell(file, &view, cell, wrong);
         }
+    }
+}
+
+fn check_cell(file: &ElfFile, view: &View, cell: u64, mut wrong: impl FnMut(String)) {
+    if !file.is_writable(cell, 8) || !cell.is_multiple_of(8) {
+        wrong(format!("its cell at {cell:#x} is no aligned pointer in data that is writable at load"));
+    }
+    match view.pointer(cell) {
+        Some(Pointer::Address(found)) if found == 0 || file.is_code(found) => {}
+        found => wrong(format!(
+            "its cell at {cell:#x} holds {found:x?} before it is filled, expected null or the stub"
+        )),
     }
 }
 
@@ -153,7 +155,6 @@ fn check_imports(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl
     let at = |offset: i32| merged.address.wrapping_add_signed(i64::from(offset));
     let (package, span) = (&merged.package, merged.table.header().import_span);
     let is_empty = package.imports.is_empty();
-    let (first, end) = (i64::from(span.offset), i64::from(span.offset) + i64::from(span.count));
     if is_empty && span != Extent::default() {
         problem("header field import_span", format!("found {span:?}, expected none: there are no imports"));
     }
@@ -161,17 +162,18 @@ fn check_imports(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl
         let start = at(span.offset);
         problem("header field import_span", format!("the span at {start:#x} does not lie inside RELRO"));
     }
-    let own: BTreeSet<u64> = merged.table.slots().into_iter().flatten().map(at).collect();
-    let view = View::new(file, arch);
-    let mut stub = file.symbols().iter().find(|s| s.name == UNRESOLVED_SYMBOL).map(|s| s.address);
-    let mut slots = BTreeSet::new();
+    let mut slots = Slots {
+        file,
+        span: at(span.offset)..at(span.offset).wrapping_add(u64::from(span.count)),
+        own: merged.table.slots().into_iter().flatten().map(at).collect(),
+        view: View::new(file, arch),
+        stub: file.symbols().iter().find(|s| s.name == UNRESOLVED_SYMBOL).map(|s| s.address),
+        seen: BTreeSet::new(),
+    };
     for (index, dependency) in package.dependencies.iter().enumerate() {
-        let numbers = package.imports_from(index);
-        let imports = package.imports.part(numbers.clone()).iter();
-        let identities = merged.details.imports.part(numbers.clone()).iter();
+        let stays_without = dependency.flags & DEPENDENCY_FALLBACK != 0;
         let mut last = None;
-        for (number, (import, identity)) in numbers.zip(imports.zip(identities)) {
-            let slot = at(import.slot);
+        for (number, import, identity) in merged.details.imports_from(package, index) {
             let mut wrong = |text: String| problem(&format!("import {number}"), text);
             if last.replace(import.export).is_some_and(|last| last > import.export) {
                 wrong(format!("its export {} stands before that of the import before it", import.export));
@@ -180,30 +182,50 @@ fn check_imports(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl
             if import.tag != expected {
                 wrong(format!("its tag is {:08x}, its identity and slot give {expected:08x}", import.tag));
             }
-            if !slots.insert(slot) {
-                wrong(format!("its slot at {slot:#x} is another import's, too"));
-            }
-            if i64::from(import.slot) < first || i64::from(import.slot) + 8 > end || slot % 8 != 0 {
-                wrong(format!("its slot at {slot:#x} is no aligned place inside the span of import slots"));
-            }
-            let is_own = own.contains(&slot);
-            match (dependency.flags & DEPENDENCY_FALLBACK != 0, view.pointer(slot)) {
-                (true, _) if is_own => {}
-                (true, _) => wrong(format!("its slot at {slot:#x} is of none of the image's own functions")),
-                // Of a stripped file the first one tells where the stub is.
-                (false, Some(Pointer::Address(found))) if file.is_code(found) => {
-                    let stub = *stub.get_or_insert(found);
-                    if found != stub || is_own {
-                        wrong(format!(
-                            "its slot at {slot:#x} leads to {found:#x}, expected the stub at {stub:#x}"
-                        ));
-                    }
-                }
-                (false, found) => {
+            slots.check(at(import.slot), stays_without, wrong);
+        }
+    }
+}
+
+/// The import slots of an image, and what is known of them.
+struct Slots<'a> {
+    file: &'a ElfFile,
+    /// Addresses.
+    span: Range<u64>,
+    /// The slots of the image's own functions.
+    own: BTreeSet<u64>,
+    view: View<'a>,
+    /// Where a slot leads to before it is filled; of a stripped file the first one tells.
+    stub: Option<u64>,
+    seen: BTreeSet<u64>,
+}
+
+impl Slots<'_> {
+    /// One of them, of a dependency that the image can do without or not.
+    fn check(&mut self, slot: u64, stays_without: bool, mut wrong: impl FnMut(String)) {
+        if !self.seen.insert(slot) {
+            wrong(format!("its slot at {slot:#x} is another import's, too"));
+        }
+        let is_inside = self.span.contains(&slot) && self.span.end - slot >= 8;
+        if !is_inside || !slot.is_multiple_of(8) {
+            wrong(format!("its slot at {slot:#x} is no aligned place inside the span of import slots"));
+        }
+        let is_own = self.own.contains(&slot);
+        match (stays_without, self.view.pointer(slot)) {
+            (true, _) if is_own => {}
+            (true, _) => wrong(format!("its slot at {slot:#x} is of none of the image's own functions")),
+            (false, Some(Pointer::Address(found))) if self.file.is_code(found) => {
+                let stub = *self.stub.get_or_insert(found);
+                if found != stub || is_own {
                     wrong(format!(
-                        "its slot at {slot:#x} leads to {found:x?} before it is filled, expected the stub"
+                        "its slot at {slot:#x} leads to {found:#x}, expected the stub at {stub:#x}"
                     ));
                 }
+            }
+            (false, found) => {
+                wrong(format!(
+                    "its slot at {slot:#x} leads to {found:x?} before it is filled, expected the stub"
+                ));
             }
         }
     }

@@ -118,9 +118,15 @@ fn references_to_several_dependencies() {
     });
     // Cells in turns, so that neither has a stretch of them for itself.
     let refers = vec![(f.clone(), 2), (e.clone(), 1), (f, 0), (e, 2)];
-    PackageSample { refers, ..PackageSample::new("g", 1, &TARGETS) }.build(setup.path());
+    let g = PackageSample { refers, ..PackageSample::new("g", 1, &TARGETS) }.build(setup.path());
     let said = setup.says(&["+./libg.so", "gdatum0", "gdatum1", "gdatum2", "gdatum3"]);
     assert_eq!(said, "gdatum0=5002 gdatum1=5001 gdatum2=5000 gdatum3=5002 end\n");
+    // The first one of the second, with the cell of one of the first.
+    change(&g, |header| header.references, 2, |reference: &mut Reference| reference.cell -= 8);
+    assert!(setup.says(&["+./libg.so"]).contains("its reference 2 is to nothing there"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jl-load"));
+    let checked = text(&command.arg("check").arg(&g).output().unwrap());
+    assert!(checked.contains("is another reference's, too"), "{checked}");
 }
 
 #[test]

@@ -16,7 +16,6 @@ use image_format::layout::{Dependency, IDENTITY_SIZE, ImageHeader, Import, Refer
 use image_format::package::{Package, checksum};
 use image_format::pod::bytes_of;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::path::Path;
 
 /// What was made to fit.
@@ -79,23 +78,25 @@ impl Fitted {
         let counts = Relinked { dependencies: 0, imports: 0, references: 0 };
         let (dependencies, imports, references) = (Vec::new(), Vec::new(), Vec::new());
         let mut fitted = Fitted { dependencies, imports, references, counts };
-        let names = slot_names(elf);
+        let (details, names) = (image.details(), slot_names(elf));
         let mut gone: Vec<String> = Vec::new();
         for (index, dependency) in old.iter().enumerate() {
-            let (imports, references) = (package.imports_from(index), package.references_to(index));
             let Some(lender) = lenders.iter().find(|lender| lender.name == dependency.name()) else {
                 fitted.dependencies.push(*dependency);
-                fitted.imports.extend(package.imports.part(imports).iter());
-                fitted.references.extend(package.references.part(references).iter());
+                fitted.imports.extend(package.imports.part(package.imports_from(index)).iter());
+                fitted.references.extend(package.references.part(package.references_to(index)).iter());
                 continue;
             };
-            fitted.take_functions(image, package, imports, lender, |import, identity| {
+            fitted.take_functions(details.imports_from(package, index), lender, |import, identity| {
                 let slot = image.header_address.wrapping_add_signed(import.slot.into());
                 gone.push(names.get(&slot).map_or_else(|| hex(identity), |name| name.to_string()));
             });
             let objects = lender.objects().map_err(|cause| Error::Dependency { cause })?;
             let is_same = dependency.linkage_checksum == lender.header().linkage_checksum;
-            fitted.take_data(elf, image, package, references, (&objects, is_same), |reference, name| {
+            let named = details
+                .references_to(package, index)
+                .map(|(_, reference, referent)| (reference, referent, name_of(elf, image, &referent)));
+            fitted.take_data(named, &objects, is_same, |reference, name| {
                 gone.push(name.map_or_else(
                     || format!("data at {:#x} of its linkage blob", reference.place),
                     |name| format!("data {name}"),
@@ -108,19 +109,16 @@ impl Fitted {
         if gone.is_empty() { Ok(fitted) } else { Err(no_longer_there(image, lenders, &fitted.counts, &gone)) }
     }
 
-    /// The imports with these numbers, as `lender` has them; `gone` is told of those that it has not got.
+    /// Imports with their identities, as `lender` has them; `gone` is told of those that it has not got.
     fn take_functions(
         &mut self,
-        image: &DependencyImage,
-        package: &Package,
-        numbers: Range<usize>,
+        imports: impl Iterator<Item = (usize, Import, [u8; IDENTITY_SIZE])>,
         lender: &DependencyImage,
         mut gone: impl FnMut(Import, &[u8; IDENTITY_SIZE]),
     ) {
-        self.counts.imports += numbers.len();
-        let identities = image.details().imports.part(numbers.clone());
         let offered = lender.details();
-        for (import, identity) in package.imports.part(numbers).iter().zip(identities.iter()) {
+        for (_, import, identity) in imports {
+            self.counts.imports += 1;
             match offered.find(&identity) {
                 Some(export) => self.imports.push(Import { export, ..import }),
                 None => gone(import, &identity),
@@ -128,20 +126,17 @@ impl Fitted {
         }
     }
 
-    /// As [`Fitted::take_functions`], the references; a new dependency has `objects`, and the same blob as before or not.
+    /// As [`Fitted::take_functions`], references with the names of what they are to; a new dependency has `objects`, and the same
+    /// blob as before or not.
     fn take_data(
         &mut self,
-        elf: &Elf,
-        image: &DependencyImage,
-        package: &Package,
-        numbers: Range<usize>,
-        (objects, is_same): (&Objects, bool),
+        references: impl Iterator<Item = (Reference, Referent, Option<String>)>,
+        objects: &Objects,
+        is_same: bool,
         mut gone: impl FnMut(Reference, Option<String>),
     ) {
-        self.counts.references += numbers.len();
-        let referents = image.details().references.part(numbers.clone());
-        for (reference, referent) in package.references.part(numbers).iter().zip(referents.iter()) {
-            let name = name_of(elf, image, &referent);
+        for (reference, referent, name) in references {
+            self.counts.references += 1;
             let place = match &name {
                 Some(name) => place_of(&referent, objects.get(name.as_bytes())),
                 None => is_same.then_some(reference.place),

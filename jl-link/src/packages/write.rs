@@ -101,19 +101,21 @@ impl Lists {
     }
 
     fn write_dependencies(&self, elf: &mut Elf, header: &mut ImageHeader, base: u64) -> Result<Vec<u8>> {
-        let end = |dependencies: &mut dyn Iterator<Item = u32>, number: usize| {
-            dependencies.filter(|dependency| *dependency as usize <= number).count() as u32
-        };
-        let told = |(number, record): (usize, &Dependency)| Dependency {
-            imports_end: end(&mut self.imports.values().map(|taken| taken.dependency), number),
-            references_end: end(&mut self.references.by_cell.values().map(|r| r.dependency), number),
+        let told = |(number, record): (u32, &Dependency)| Dependency {
+            imports_end: end(number, self.imports.values().map(|taken| taken.dependency)),
+            references_end: end(number, self.references.by_cell.values().map(|r| r.dependency)),
             ..*record
         };
-        let list: Vec<Dependency> = self.dependencies.iter().enumerate().map(told).collect();
+        let list: Vec<Dependency> = (0..).zip(&self.dependencies).map(told).collect();
         let written = all(&list);
         [header.dependencies, _] = place(elf, DEPENDENCY_SECTION, base, list.len(), [&written, &[]])?;
         Ok(written)
     }
+}
+
+/// Where the entries of a dependency end among those of all, which are sorted by dependency.
+fn end(number: u32, dependencies: impl Iterator<Item = u32>) -> u32 {
+    dependencies.filter(|dependency| *dependency <= number).count() as u32
 }
 
 fn all<T: Pod>(list: &[T]) -> Vec<u8> {
