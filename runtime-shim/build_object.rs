@@ -7,8 +7,14 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Symbols that stay visible to the linker; everything else becomes local.
-const SYMBOLS: [&str; 5] =
-    ["jl_image_header", "jl_image_state", "jl_image_init", "jl_link_must_link_this", "__jl_process_v1"];
+const SYMBOLS: [&str; 6] = [
+    "jl_image_header",
+    "jl_image_state",
+    "jl_image_init",
+    "jl_image_construct",
+    "jl_link_must_link_this",
+    "__jl_process_v1",
+];
 /// Hidden weak symbols that the linker defines where the output has the thing.
 const FROM_LINKER: [&str; 6] = [
     "_DYNAMIC",
@@ -18,6 +24,10 @@ const FROM_LINKER: [&str; 6] = [
     "__fini_array_start",
     "__fini_array_end",
 ];
+/// A weak symbol that another image may define.
+const FROM_ANOTHER: &str = "__jl_construct_v1";
+/// Where the state word is: sealed, though without pointers.
+const STATE: &str = ".data.rel.ro.jl_state";
 /// Largest size of the object's loaded sections, in bytes.
 const MAX_SIZE: u64 = 48 << 10;
 
@@ -132,7 +142,7 @@ pub fn build(shim: &Path, work: &Path, machine: Machine) -> Result<PathBuf, Stri
         "--remove-section=.comment",
     ]);
     objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd", "--strip-unneeded"]);
-    for symbol in SYMBOLS.iter().chain(&FROM_LINKER) {
+    for symbol in SYMBOLS.iter().chain(&FROM_LINKER).chain([&FROM_ANOTHER]) {
         objcopy.arg(format!("--keep-global-symbol={symbol}")).arg(format!("--keep-symbol={symbol}"));
     }
     run(objcopy.args([&linked, &object]))?;
@@ -146,7 +156,7 @@ fn check(object: &Path, machine: Machine) -> Result<(), String> {
     for line in symbols.lines() {
         let mut words = line.split_whitespace().rev();
         let (Some(name), Some(kind)) = (words.next(), words.next()) else { continue };
-        if kind == "U" || kind == "w" && !FROM_LINKER.contains(&name) {
+        if kind == "U" || kind == "w" && !FROM_LINKER.contains(&name) && name != FROM_ANOTHER {
             return Err(format!("{}: undefined symbol {name}: nothing would define it", object.display()));
         }
     }
@@ -172,7 +182,12 @@ fn check(object: &Path, machine: Machine) -> Result<(), String> {
         if flags.contains('T') {
             return Err(format!("{}: {name} is thread-local", object.display()));
         }
-        size += u64::from_str_radix(bytes, 16).unwrap_or(0);
+        let bytes = u64::from_str_radix(bytes, 16).unwrap_or(0);
+        if bytes > 0 && name.starts_with(".data.rel") && name != STATE {
+            // Each image would be relocated there, and more of it belong to each process alone.
+            return Err(format!("{}: {name} has pointers, {bytes} bytes", object.display()));
+        }
+        size += bytes;
     }
     if size == 0 || size > MAX_SIZE {
         return Err(format!("{}: {size} bytes are loaded, expected 1 to {MAX_SIZE}", object.display()));
@@ -206,7 +221,16 @@ fn check_branches_aarch64(object: &Path, code: &str) -> Result<(), String> {
 /// No indirect branch but to what has a landing mark: the memory functions, which compiled code calls
 /// through the global offset table (the mark of that habit comes with the standard library's bitcode).
 fn check_branches_x86_64(object: &Path, code: &str) -> Result<(), String> {
-    const MARKED: [&str; 7] = ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "__jl_process_v1"];
+    const MARKED: [&str; 8] = [
+        "memcpy",
+        "memmove",
+        "memset",
+        "memcmp",
+        "bcmp",
+        "strlen",
+        "__jl_process_v1",
+        FROM_ANOTHER,
+    ];
     let got_target = |line: &str| {
         let (_, target) = line.split_once("R_X86_64_GOTPCREL")?;
         let name = target.trim_start_matches(['X', 'R', 'E', '_']).trim();

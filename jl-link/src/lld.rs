@@ -6,28 +6,13 @@ use crate::llvm::Llvm;
 use crate::packages::{Dependencies, Late};
 use crate::response;
 use crate::scan::Inputs;
-use crate::shims;
-use image_format::cpu::Arch;
-use std::borrow::Cow;
+use crate::shims::Shim;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-
-/// The shim object for images of `arch`: the user's, or the built-in one.
-///
-/// # Errors
-/// The user's cannot be read, or this jl-link was built without one for `arch`.
-pub fn shim(arch: Arch, invocation: &Invocation) -> Result<Cow<'static, [u8]>> {
-    if let Some(path) = &invocation.own.shim {
-        let bytes = std::fs::read(path);
-        return bytes.map(Cow::Owned).map_err(|cause| Error::Read { path: path.clone(), cause });
-    }
-    let embedded = shims::embedded(arch).ok_or(Error::NoShim { arch: arch.name() });
-    embedded.map(Cow::Borrowed)
-}
 
 /// The linker that does the linking.
 pub struct Lld {
@@ -86,9 +71,8 @@ impl Lld {
         additions: Additions<'_>,
     ) -> Result<Linked> {
         let Additions { room, dependencies, late } = additions;
-        let shim = shim(inputs.image_arch().unwrap_or(Arch::HOST), invocation)?;
-        let shim = stage.write("jl-shim.o", &shim)?;
-        let mut ours = vec![shim];
+        let shim = Shim::of(inputs, invocation)?;
+        let mut ours = vec![stage.write(SHIM, &shim.object)?];
         if let Some(room) = room {
             ours.push(stage.write(ROOM, room)?);
         }
@@ -96,14 +80,17 @@ impl Lld {
             ours.push(stage.write(&format!("jl-packages-{number}.o"), object)?);
         }
         let mut args = link_args(self.llvm, invocation, inputs, stage, &ours);
-        args.extend(dependencies.link_args(inputs, &late.needed));
+        let needed = dependencies.link_args(inputs, &late.needed);
+        if needed.is_empty() {
+            args.extend(shim.constructor_for_others());
+        }
+        args.extend(needed);
         self.link_staged(invocation, stage, args, &ours, complains_of_icf(invocation, inputs))
     }
 
     /// What a link without additions draws in of archives; nothing of it is kept.
     pub fn extracted(&self, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> Result<Probed> {
-        let shim = shim(inputs.image_arch().unwrap_or(Arch::HOST), invocation)?;
-        let ours = [stage.write("jl-shim.o", &shim)?];
+        let ours = [stage.write(SHIM, &Shim::of(inputs, invocation)?.object)?];
         let mut args = link_args(self.llvm, invocation, inputs, stage, &ours);
         let list = stage.path(PROBED);
         let mut option = OsString::from("--why-extract=");
@@ -194,6 +181,7 @@ pub struct Additions<'a> {
     pub late: &'a Late,
 }
 
+const SHIM: &str = "jl-shim.o";
 const LINKED: &str = "linked";
 const EXTRACTED: &str = "extracted";
 const PROBED: &str = "probed";

@@ -1,6 +1,10 @@
 //! The shim objects: compiled by the build script from `runtime-shim`, one per architecture.
 
+use crate::args::Invocation;
+use crate::error::{Error, Result};
+use crate::scan::Inputs;
 use image_format::cpu::Arch;
+use std::ffi::OsString;
 
 #[cfg(jl_x86_64)]
 const X86_64: Option<&[u8]> = Some(include_bytes!(concat!(env!("OUT_DIR"), "/jl_runtime_shim_x86_64.o")));
@@ -18,5 +22,77 @@ pub const fn embedded(arch: Arch) -> Option<&'static [u8]> {
     match arch {
         Arch::X86_64 => X86_64,
         Arch::Aarch64 => AARCH64,
+    }
+}
+
+/// The shim object of one link.
+pub struct Shim {
+    pub object: Vec<u8>,
+    /// Whether its constructor can work for other images.
+    serves_others: bool,
+}
+
+/// What stands before the constructor's entry in an object that was not prepared yet.
+const NO_HASH: &[u8; 16] = b"jl-link puts it!";
+
+impl Shim {
+    /// The user's, or the built-in one.
+    ///
+    /// # Errors
+    /// The user's cannot be read, or this jl-link was built without one for the architecture of the inputs.
+    pub fn of(inputs: &Inputs, invocation: &Invocation) -> Result<Shim> {
+        let arch = inputs.image_arch().unwrap_or(Arch::HOST);
+        let object = match &invocation.own.shim {
+            Some(path) => std::fs::read(path).map_err(|cause| Error::Read { path: path.clone(), cause })?,
+            None => embedded(arch).ok_or(Error::NoShim { arch: arch.name() })?.to_vec(),
+        };
+        Ok(Shim::prepared(object))
+    }
+
+    /// Puts a hash of the object before its constructor's entry, by which images tell whether they have the same code.
+    fn prepared(mut object: Vec<u8>) -> Shim {
+        let place = object.windows(NO_HASH.len()).position(|bytes| bytes == NO_HASH);
+        if let Some(at) = place {
+            let hash = blake3::hash(&object);
+            object[at..at + NO_HASH.len()].copy_from_slice(&hash.as_bytes()[..NO_HASH.len()]);
+        }
+        Shim { object, serves_others: place.is_some() }
+    }
+
+    /// What lld is asked, so that the output's constructor serves images that depend on it, or are loaded with it. An image that
+    /// has dependencies uses theirs.
+    pub fn constructor_for_others(&self) -> Option<OsString> {
+        self.serves_others.then(|| "--defsym=__jl_construct_v1=jl_image_construct".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_gets_another_hash() {
+        let object = |text: &[u8]| [text, NO_HASH, b"endbr64"].concat();
+        let [one, same, other] = [&b"a"[..], b"a", b"b"].map(|text| Shim::prepared(object(text)));
+        assert!(one.serves_others);
+        assert_eq!(one.object, same.object);
+        assert_ne!(one.object[1..17], other.object[1..17]);
+        assert_ne!(&one.object[1..17], NO_HASH);
+        assert_eq!(&one.object[17..], b"endbr64");
+    }
+
+    #[test]
+    fn an_object_of_another_kind_stays_as_it_is() {
+        let shim = Shim::prepared(b"something else".to_vec());
+        assert_eq!((&*shim.object, shim.constructor_for_others()), (&b"something else"[..], None));
+    }
+
+    #[test]
+    fn the_embedded_objects_serve_others() {
+        for object in [X86_64, AARCH64].into_iter().flatten() {
+            let shim = Shim::prepared(object.to_vec());
+            assert!(shim.constructor_for_others().is_some());
+            assert!(!shim.object.windows(NO_HASH.len()).any(|bytes| bytes == NO_HASH));
+        }
     }
 }

@@ -6,8 +6,8 @@
 //! crate becomes one relocatable object (`build_object.rs`); as a library it has no symbols of its own.
 //!
 //! The phases of [`init`](mod@init): header -> settings (environment) -> CPU -> choice -> fill -> imports -> seal.
-//! `unsafe` stands in `sys*.rs`, `memory.rs`, `cells.rs`, `start.rs`, `arguments.rs`, `dynamic_linker.rs`, `probe*.rs`, `objects.rs`
-//! and `object*.rs` only.
+//! `unsafe` stands in `sys*.rs`, `memory.rs`, `cells.rs`, `start.rs`, `arguments.rs`, `dynamic_linker.rs`, `probe*.rs`, `objects.rs`,
+//! `here.rs` and `object*.rs` only.
 #![no_std]
 
 pub mod arguments;
@@ -33,6 +33,8 @@ pub mod sys;
 mod sys_arch;
 pub mod text;
 
+#[cfg(jl_object)]
+mod here;
 #[cfg(jl_object)]
 mod object;
 #[cfg(jl_object)]

@@ -5,58 +5,88 @@
 
 use crate::arguments::Arguments;
 use crate::decide::{Refusal, decide};
+use crate::here::Here;
 use crate::imports::{Surroundings, Unusable};
 use crate::memory::{Image, Pages, Sealed, Unsealed};
 use crate::message::{self, Subject};
-use crate::object_arch as here;
+use crate::object_arch as own;
 use crate::objects::{Entry, Object, Objects};
 use crate::process::Process;
-use crate::start::{is_part_of_startup, relro_end};
+use crate::start::is_part_of_startup;
 use crate::text::Line;
 use crate::{init, maps, sys};
 use image_format::image::ImageError;
 use image_format::layout::{IMAGE_EXECUTABLE, IMAGE_SYSTEM, image_state};
 
-/// The constructor, before all others of the image.
+/// The constructor, before all others of the image. Where another image in its scope has the same code, that code is run: what
+/// many images run is in the caches of the CPU, what each runs once is not.
 #[unsafe(no_mangle)]
 extern "C" fn jl_shim_init(argc: usize, argv: usize, envp: usize) {
     // SAFETY: one aligned u32 of this image, always readable.
-    if unsafe { here::state().read_volatile() } != image_state::UNFILLED {
+    if unsafe { own::state().read_volatile() } != image_state::UNFILLED {
         return;
     }
+    let here = Here::own();
+    match construct_entry_of_another() {
+        // SAFETY: the function is `jl_shim_construct` of an image with the same code.
+        Some(entry) => unsafe {
+            own::call(entry, [argc, argv, envp, &raw const here as usize]);
+        },
+        None => construct(argc, argv, envp, &here),
+    }
+}
+
+/// The entry of another image that leads to the same [`jl_shim_construct`] as in this one. That image is in this one's scope: it stays
+/// loaded as long.
+fn construct_entry_of_another() -> Option<usize> {
+    let (own, first) = (own::construct_entry(), own::first_construct_entry());
+    if first == 0 || first == own {
+        return None;
+    }
+    // SAFETY: objects that define the symbol have the hash before it, in one section, and are loaded.
+    let [own, found] = [own, first].map(|entry| unsafe { ((entry - HASH_SIZE) as *const [u8; HASH_SIZE]).read() });
+    (found == own).then_some(first)
+}
+
+/// Of the hash that stands before the entry, in bytes.
+const HASH_SIZE: usize = 16;
+
+/// As [`construct`], for another image with the same code as this one.
+#[unsafe(no_mangle)]
+extern "C" fn jl_shim_construct(argc: usize, argv: usize, envp: usize, here: &Here) {
+    construct(argc, argv, envp, here);
+}
+
+/// The constructor of the image `here`; the other arguments are what its caller left for it.
+fn construct(argc: usize, argv: usize, envp: usize, here: &Here) {
     // SAFETY: these are the constructor's own arguments, as whoever called it left them.
     let arguments = unsafe { Arguments::from_registers(argc, argv, envp) };
-    match image() {
+    match here.image() {
         Ok(image) => {
-            if let Err(refusal) = fill(&image, arguments) {
-                refuse(Some(&image), refusal, arguments);
+            if let Err(refusal) = fill(here, &image, arguments) {
+                refuse(here, Some(&image), refusal, arguments);
             }
         }
         // Linked plainly: this is not an image, its slots are for the preloaded shim.
         Err(ImageError::NotMerged) => {}
-        Err(_) => refuse(None, Refusal::Damaged("header"), arguments),
+        Err(_) => refuse(here, None, Refusal::Damaged("header"), arguments),
     }
 }
 
-fn fill(image: &Image, arguments: Option<Arguments>) -> Result<(), Refusal> {
+fn fill(here: &Here, image: &Image, arguments: Option<Arguments>) -> Result<(), Refusal> {
+    let sealed = here.sealed(arguments);
     // Of a base image only the header is believed to need a check, as of an image that shares nothing.
     if !image.is_package() || image.is_base() {
-        return init::fill(image, process(), arguments, sealed(arguments).map(Pages::Sealed));
+        return init::fill(image, process(), arguments, sealed.map(Pages::Sealed));
     }
-    let object = own_object().ok_or(Refusal::Damaged("ELF header"))?;
+    let object = here.object().ok_or(Refusal::Damaged("ELF header"))?;
     let surroundings = || {
         // SAFETY: this is a constructor: the dynamic linker holds its lock.
-        let objects = unsafe { Objects::beside(here::dynamic(), arguments) };
+        let objects = unsafe { Objects::beside(here.dynamic, arguments) };
         Surroundings::new(objects)
     };
     let hold = |surroundings: &Surroundings, entry: &Entry| hold(surroundings, entry, arguments);
-    let (sealed, stub) = (sealed(arguments), here::unresolved_entry());
-    init::fill_package(image, &object, process(), arguments, sealed, stub, surroundings, hold)
-}
-
-fn own_object() -> Option<Object<'static>> {
-    // SAFETY: this image is loaded and relocated as long as its code runs.
-    unsafe { Object::with_header(here::elf_header()) }
+    init::fill_package(image, &object, process(), arguments, sealed, here.unresolved, surroundings, hold)
 }
 
 /// Keeps an object loaded until the process ends, whoever closes it; false when that cannot be done.
@@ -67,11 +97,11 @@ fn hold(surroundings: &Surroundings, entry: &Entry, arguments: Option<Arguments>
     }
     for library in surroundings.objects().iter().flat_map(Objects::iter) {
         let path = library.path().to_bytes();
-        if GLIBC.iter().any(|name| path.ends_with(name)) {
+        if is_glibc(path) {
             let Some(dlopen) = library.function(c"dlopen") else { continue };
             // SAFETY: the function is glibc's dlopen. It is called from below a dlopen, as the object is no part of
             // start-up: the C library is at work, and its lock may be taken again.
-            return unsafe { here::call_dlopen(dlopen, entry.path(), RTLD_NOW | RTLD_NOLOAD) } != 0;
+            return unsafe { own::call(dlopen, [entry.path().as_ptr() as usize, RTLD_NOW | RTLD_NOLOAD, 0, 0]) } != 0;
         }
         // musl unloads nothing.
         if path.windows(LD_MUSL.len()).any(|part| part == LD_MUSL) {
@@ -83,15 +113,18 @@ fn hold(surroundings: &Surroundings, entry: &Entry, arguments: Option<Arguments>
 
 const RTLD_NOW: usize = 2;
 const RTLD_NOLOAD: usize = 4;
-/// The second before glibc 2.34.
-const GLIBC: [&[u8]; 2] = [b"/libc.so.6", b"/libdl.so.2"];
+/// Whether the library has glibc's dlopen; the second before glibc 2.34.
+fn is_glibc(path: &[u8]) -> bool {
+    path.ends_with(b"/libc.so.6") || path.ends_with(b"/libdl.so.2")
+}
+
 const LD_MUSL: &[u8] = b"/ld-musl-";
 
 /// What an import slot leads to before it is filled, and in an image that was refused.
 #[unsafe(no_mangle)]
 extern "C" fn jl_shim_unresolved() -> ! {
     let mut line = Line::EMPTY;
-    message::unresolved(&mut line, maps::path_of(here::header() as usize).as_slice());
+    message::unresolved(&mut line, maps::path_of(own::header() as usize).as_slice());
     sys::write_stderr(line.end());
     sys::abort()
 }
@@ -99,30 +132,18 @@ extern "C" fn jl_shim_unresolved() -> ! {
 /// What a slot of a refused image leads to.
 #[unsafe(no_mangle)]
 extern "C" fn jl_shim_refused() -> ! {
-    if let Ok(image) = image() {
+    if let Ok(image) = Here::own().image() {
         let process = process();
         let settings = init::settings(process, None);
         if let Some(specs) = image.specs()
             && let Err(refusal) = decide(&specs, &settings, |wanted| init::host(process, None, wanted))
         {
             let subject = Subject { specs: Some(&specs), dependency: None };
-            init::print_refusal(subject, refusal, here::header() as usize);
+            init::print_refusal(subject, refusal, own::header() as usize);
         }
     }
     sys::write_stderr(b"julienne: a function of a code image that was refused was called: abort\n");
     sys::abort()
-}
-
-fn image() -> Result<Image, ImageError> {
-    // SAFETY: the header is in this very image, which is loaded as a whole as long as this code runs;
-    // only jl-link gives it a checksum.
-    unsafe { Image::at(here::header()) }
-}
-
-/// The sealed pages of this image.
-fn sealed(arguments: Option<Arguments>) -> Option<Sealed> {
-    // SAFETY: the header is this very image's.
-    Sealed::new(sys::page_size(arguments)?, || unsafe { relro_end(here::elf_header()) })
 }
 
 /// The process's block, or our own where another release's is too short.
@@ -130,17 +151,17 @@ fn process() -> &'static Process {
     static OWN: Process = Process::new();
     // SAFETY: the symbol is a `Process` in every object that defines it, which is never unloaded before
     // those that are bound to it; all that changes in it are atomics.
-    let shared = unsafe { &*here::process() };
+    let shared = unsafe { &*own::process() };
     if shared.is_usable() { shared } else { &OWN }
 }
 
 /// Part of start-up, or a system image: says why and ends the process. Loaded by dlopen: no code of the image runs, and its
 /// slots lead to the stub; the preloaded shim, if there, makes the dlopen fail and says why.
-fn refuse(image: Option<&Image>, refusal: Refusal, arguments: Option<Arguments>) {
+fn refuse(here: &Here, image: Option<&Image>, refusal: Refusal, arguments: Option<Arguments>) {
     let specs = image.and_then(Image::specs);
     let dependency = match (image, refusal) {
         (Some(image), Refusal::Dependency(Unusable { index, .. })) => {
-            own_object().and_then(|object| image.dependency(&object, index))
+            here.object().and_then(|object| image.dependency(&object, index))
         }
         _ => None,
     };
@@ -148,28 +169,28 @@ fn refuse(image: Option<&Image>, refusal: Refusal, arguments: Option<Arguments>)
     let ends = IMAGE_EXECUTABLE | IMAGE_SYSTEM;
     let ends = image.is_some_and(|image| image.header().flags & ends != 0);
     // SAFETY: this is a constructor: the dynamic linker holds its lock.
-    if ends || unsafe { is_part_of_startup(here::dynamic(), arguments) } {
-        init::print_refusal(subject, refusal, here::header() as usize);
+    if ends || unsafe { is_part_of_startup(here.dynamic, arguments) } {
+        init::print_refusal(subject, refusal, here.header as usize);
         sys::exit(127);
     }
     if !process().is_preloaded() {
-        init::print_refusal(subject, refusal, here::header() as usize);
+        init::print_refusal(subject, refusal, here.header as usize);
     }
-    let Some(sealed) = sealed(arguments) else {
+    let Some(sealed) = here.sealed(arguments) else {
         // What runs next could be an illegal instruction.
         sys::exit(127);
     };
-    for (start, end) in [here::constructors(), here::destructors()] {
-        silence(start, end, sealed);
+    for (start, end) in [here.constructors, here.destructors] {
+        silence(start, end, here.nothing, sealed);
     }
     if let Some(image) = image {
-        image.fill_with(here::refused_entry(), image_state::REFUSED, sealed);
+        image.fill_with(here.refused, image_state::REFUSED, sealed);
     }
 }
 
-/// Overwrites the entries of `.init_array` or `.fini_array`: they are code of a baseline that cannot run.
+/// Overwrites the entries of `.init_array` or `.fini_array` by `nothing`: they are code of a baseline that cannot run.
 /// The dynamic linkers read each entry when its turn comes; ours, the first, has had its turn.
-fn silence(start: *mut usize, end: *mut usize, sealed: Sealed) {
+fn silence(start: *mut usize, end: *mut usize, nothing: usize, sealed: Sealed) {
     if start.is_null() || start >= end {
         return;
     }
@@ -181,7 +202,7 @@ fn silence(start: *mut usize, end: *mut usize, sealed: Sealed) {
     let mut entry = start;
     while entry < end {
         // SAFETY: an aligned entry of the array, in the pages just opened.
-        unsafe { entry.write_volatile(here::nothing_entry()) };
+        unsafe { entry.write_volatile(nothing) };
         entry = entry.wrapping_add(1);
     }
     drop(unsealed);

@@ -7,11 +7,12 @@
 
 use crate::process::Process;
 use core::arch::{asm, global_asm};
-use core::ffi::CStr;
 
 global_asm!(
+    // The first section of RELRO where nothing is thread-local: what begins with a page takes the fewest, and each is written
+    // to, hence copied, in each process.
     ".section .init_array.0, \"aw\", @init_array",
-    ".p2align 3",
+    ".p2align 12",
     ".xword jl_image_init",
     ".section .text.jl_image_entries, \"ax\", @progbits",
     ".p2align 4",
@@ -46,6 +47,17 @@ global_asm!(
     "bti c",
     "b jl_shim_unresolved",
     ".size jl_link_must_link_this, . - jl_link_must_link_this",
+    // Before the entry, 16 bytes tell what object it is of: jl-link puts a hash there.
+    ".p2align 4",
+    ".ascii \"jl-link puts it!\"",
+    ".p2align 4",
+    ".globl jl_image_construct",
+    ".hidden jl_image_construct",
+    ".type jl_image_construct, @function",
+    "jl_image_construct:",
+    "bti c",
+    "b jl_shim_construct",
+    ".size jl_image_construct, . - jl_image_construct",
     // A jump through x16 may land on what a call may: the one indirect branch of this object.
     ".p2align 4",
     ".globl jl_shim_call",
@@ -55,6 +67,7 @@ global_asm!(
     "br x16",
     ".size jl_shim_call, . - jl_shim_call",
     ".hidden jl_shim_init",
+    ".hidden jl_shim_construct",
     ".hidden jl_shim_refused",
     ".hidden jl_shim_unresolved",
 );
@@ -236,23 +249,35 @@ pub fn dynamic() -> *const u8 {
     linker_address!("_DYNAMIC") as *const u8
 }
 
-/// Calls dlopen at the address `function`.
+/// `jl_image_construct` of this object.
+pub fn construct_entry() -> usize {
+    address!("jl_image_construct")
+}
+
+/// As [`construct_entry`], in the first image of this one's scope that has it under the name for others; 0 where no such image is.
+pub fn first_construct_entry() -> usize {
+    bound_address!("__jl_construct_v1", ".weak")
+}
+
+/// Calls the function at an address.
 ///
 /// # Safety
-/// The address is that of the C library's dlopen, which may be called now.
-pub unsafe fn call_dlopen(function: usize, path: &CStr, mode: usize) -> usize {
-    let handle;
-    // SAFETY: the caller's word; the path is a C string, and the stack is aligned as the ABI has it.
+/// It is a function of the C ABI that takes these words, or the first of them, and may be called now.
+pub unsafe fn call(function: usize, words: [usize; 4]) -> usize {
+    let result;
+    // SAFETY: the caller's word; the stack is aligned as the ABI has it.
     unsafe {
         asm!(
             "bl jl_shim_call",
             in("x16") function,
-            inlateout("x0") path.as_ptr() as usize => handle,
-            in("x1") mode,
+            inlateout("x0") words[0] => result,
+            in("x1") words[1],
+            in("x2") words[2],
+            in("x3") words[3],
             clobber_abi("C")
         );
     }
-    handle
+    result
 }
 
 /// Begin and end of this image's `.init_array`, as the linker defines them.

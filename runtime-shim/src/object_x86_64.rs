@@ -6,11 +6,12 @@
 
 use crate::process::Process;
 use core::arch::{asm, global_asm};
-use core::ffi::CStr;
 
 global_asm!(
+    // The first section of RELRO where nothing is thread-local: what begins with a page takes the fewest, and each is written
+    // to, hence copied, in each process.
     ".section .init_array.0, \"aw\", @init_array",
-    ".p2align 3",
+    ".p2align 12",
     ".quad jl_image_init",
     ".section .text.jl_image_entries, \"ax\", @progbits",
     ".p2align 4",
@@ -45,7 +46,19 @@ global_asm!(
     "endbr64",
     "jmp jl_shim_unresolved",
     ".size jl_link_must_link_this, . - jl_link_must_link_this",
+    // Before the entry, 16 bytes tell what object it is of: jl-link puts a hash there.
+    ".p2align 4",
+    ".ascii \"jl-link puts it!\"",
+    ".p2align 4",
+    ".globl jl_image_construct",
+    ".hidden jl_image_construct",
+    ".type jl_image_construct, @function",
+    "jl_image_construct:",
+    "endbr64",
+    "jmp jl_shim_construct",
+    ".size jl_image_construct, . - jl_image_construct",
     ".hidden jl_shim_init",
+    ".hidden jl_shim_construct",
     ".hidden jl_shim_refused",
     ".hidden jl_shim_unresolved",
     options(att_syntax)
@@ -209,24 +222,48 @@ pub fn dynamic() -> *const u8 {
     address!(".weak", "_DYNAMIC") as *const u8
 }
 
-/// Calls dlopen at the address `function`.
+/// `jl_image_construct` of this object.
+pub fn construct_entry() -> usize {
+    address!(".globl", "jl_image_construct")
+}
+
+/// As [`construct_entry`], in the first image of this one's scope that has it under the name for others; 0 where no such image is.
+pub fn first_construct_entry() -> usize {
+    let address;
+    // SAFETY: reads one entry of this image's global offset table, which is relocated before constructors. In two steps: a
+    // linker may turn an instruction that reads the table into one that forms an address, and 0 is at no known distance.
+    unsafe {
+        asm!(
+            ".weak __jl_construct_v1",
+            "lea {0}, [rip + __jl_construct_v1@GOTPCREL]",
+            "mov {0}, qword ptr [{0}]",
+            out(reg) address,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    address
+}
+
+/// Calls the function at an address.
 ///
 /// # Safety
-/// The address is that of the C library's dlopen, which may be called now.
-pub unsafe fn call_dlopen(function: usize, path: &CStr, mode: usize) -> usize {
-    let handle;
-    // SAFETY: the caller's word; the path is a C string, and the stack is aligned as the ABI has it.
+/// It is a function of the C ABI that takes these words, or the first of them, and may be called now.
+pub unsafe fn call(function: usize, words: [usize; 4]) -> usize {
+    let result;
+    // SAFETY: the caller's word; the stack is aligned as the ABI has it.
     unsafe {
         asm!(
             "call {0}",
             in(reg) function,
-            in("rdi") path.as_ptr(),
-            in("rsi") mode,
-            lateout("rax") handle,
+            in("rdi") words[0],
+            in("rsi") words[1],
+            in("rdx") words[2],
+            in("rcx") words[3],
+            lateout("rax") result,
             clobber_abi("C")
         );
     }
-    handle
+    result
 }
 
 /// Begin and end of this image's `.init_array`, as the linker defines them.

@@ -5,6 +5,7 @@ mod work;
 use anyhow::{Context, Result, ensure};
 use image_format::layout::IMPORT_SLOT_SUFFIX;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use tests::command::{run, run_ok};
 use tests::elf::Elf;
@@ -187,6 +188,55 @@ fn copies_are_kept_for_when_the_dependency_is_missing_or_rebuilt() -> Result<()>
     let mut elsewhere = work.jl_cxx();
     run_ok(elsewhere.args(["-shared", "elsewhere.cpp", "-Wl,-soname,libbase.so", "-o", "libbase.so"]))?;
     at_every_target(&work)
+}
+
+/// The constructor that an image lends to others, by where it begins in the file, after a hash of its code.
+fn constructor(work: &Work, library: &str) -> Result<usize> {
+    let file = Elf::read(&work.path(library))?;
+    let symbols = file.dynamic_symbols()?;
+    let symbol = symbols.iter().find(|s| s.name == "__jl_construct_v1" && s.defined);
+    file.offset(symbol.with_context(|| format!("{library} lends no constructor"))?.address)
+}
+
+#[test]
+fn an_image_above_another_runs_the_same_constructor_and_no_other() -> Result<()> {
+    let work = Work::new()?;
+    work.base(&[])?;
+    work.users(&["--jl-dep=libbase.so"])?;
+    ensure!(constructor(&work, "libone.so").is_err(), "an image with a dependency lends its own");
+    let mut link = Command::new("g++");
+    link.arg(in_tests("packages/main.cpp")).args(["-L.", "-lone", "-ltwo", "-lbase", "-Wl,-rpath,$ORIGIN"]);
+    run_ok(link.current_dir(work.folder.path()).args(["-o", "program"]))?;
+    let program = || Command::new(work.path("program"));
+    let expected = run_ok(&mut program())?.stdout;
+
+    // The image itself gets to its constructor by another way than those above it.
+    let mut bytes = fs::read(work.path("libbase.so"))?;
+    let entry = constructor(&work, "libbase.so")?;
+    bytes[entry] = BREAKPOINT;
+    fs::write(work.path("libbase.so"), &bytes)?;
+    let ran = run(&mut program())?;
+    ensure!(ran.status.signal() == Some(SIGTRAP), "that of the base did not run: {}", ran.describe());
+
+    bytes[entry - 1] ^= 1;
+    fs::write(work.path("libbase.so"), &bytes)?;
+    let ran = run_ok(&mut program())?;
+    ensure!(ran.stdout == expected, "with a constructor of other code below: {}", ran.describe());
+    Ok(())
+}
+
+/// An instruction of one byte, and the signal that it ends in.
+const BREAKPOINT: u8 = 0xcc;
+const SIGTRAP: i32 = 5;
+
+#[test]
+fn sealed_data_begins_with_a_page() -> Result<()> {
+    let work = Work::new()?;
+    work.base(&[])?;
+    let segments = Elf::read(&work.path("libbase.so"))?.segments()?;
+    let sealed = segments.iter().find(|s| s.kind == object::elf::PT_GNU_RELRO).context("no RELRO")?;
+    ensure!(sealed.address % 4096 == 0, "{:#x}", sealed.address);
+    Ok(())
 }
 
 #[test]

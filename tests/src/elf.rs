@@ -116,6 +116,18 @@ impl Elf {
         Ok(offset as usize..(offset + size) as usize)
     }
 
+    /// Where the byte at an address of a loaded segment is in the file.
+    pub fn offset(&self, address: u64) -> Result<usize> {
+        let file = self.file()?;
+        let e = file.endian();
+        let loaded = file.elf_program_headers().iter().filter(|p| p.p_type(e) == elf::PT_LOAD);
+        let offset = loaded
+            .filter_map(|p| Some((address.checked_sub(p.p_vaddr(e))?, p)))
+            .find_map(|(at, p)| (at < p.p_filesz(e)).then(|| p.p_offset(e) + at));
+        let offset = offset.with_context(|| format!("nothing of {} is at {address:#x}", self.path.display()))?;
+        Ok(offset as usize)
+    }
+
     /// Values of a tag in the dynamic table.
     pub fn dynamic(&self, tag: elf::DynamicTag) -> Result<Vec<u64>> {
         let file = self.file()?;

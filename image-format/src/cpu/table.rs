@@ -23,7 +23,12 @@ pub(super) const fn padded<const N: usize>(names: &[&str; N]) -> [[u8; NAME_SIZE
 
 /// A name of [`padded`].
 pub(super) fn name_bytes(padded: &'static [[u8; NAME_SIZE]], id: FeatureId) -> Option<&'static [u8]> {
-    padded.get(usize::from(id.0)).and_then(|name| name.split(|b| *b == 0).next())
+    padded.get(usize::from(id.0)).map(name_in)
+}
+
+/// The name before the zeros.
+pub(super) fn name_in(padded: &[u8; NAME_SIZE]) -> &[u8] {
+    padded.split(|b| *b == 0).next().unwrap_or(padded)
 }
 
 /// The set of the features `wanted` by their positions in `names`; fails to compile when one is not there.

@@ -279,17 +279,27 @@ pub fn vector_bits(features: FeatureSet) -> u32 {
     }
 }
 
-/// Julia's names for CPU models that LLVM calls otherwise (julia-protocol, section 1), and `generic`.
-const ALIASES: [(&str, &str); 8] = [
-    ("generic", "x86-64"),
-    ("atom", "bonnell"),
-    ("slm", "silvermont"),
-    ("glm", "goldmont"),
-    ("corei7", "nehalem"),
-    ("corei7-avx", "sandybridge"),
-    ("core-avx-i", "ivybridge"),
-    ("core-avx2", "haswell"),
-];
+/// Julia's names for CPU models that LLVM calls otherwise (julia-protocol, section 1), and `generic`, each with LLVM's after it.
+static ALIASES: [[u8; table::NAME_SIZE]; 18] = table::padded(&[
+    "generic",
+    "x86-64",
+    "atom",
+    "bonnell",
+    "slm",
+    "silvermont",
+    "glm",
+    "goldmont",
+    "corei7",
+    "nehalem",
+    "corei7-avx",
+    "sandybridge",
+    "core-avx-i",
+    "ivybridge",
+    "core-avx2",
+    "haswell",
+    "skx",
+    "skylake-avx512",
+]);
 
 /// What every CPU with 64-bit mode has. LLVM's lists of AMD's models leave `cmov` out, which 64-bit mode
 /// implies there.
@@ -307,10 +317,7 @@ pub fn model_by_bytes(name: &[u8]) -> Option<FeatureSet> {
 
 /// LLVM's name for a model given by Julia's alias; any other name unchanged.
 pub fn canonical_model(name: &[u8]) -> &[u8] {
-    for (alias, canonical) in &ALIASES {
-        if name == alias.as_bytes() {
-            return canonical.as_bytes();
-        }
-    }
-    if name == b"skx" { b"skylake-avx512" } else { name }
+    let mut pairs = ALIASES.as_chunks().0.iter();
+    let known = pairs.find_map(|[alias, model]| (table::name_in(alias) == name).then(|| table::name_in(model)));
+    known.unwrap_or(name)
 }
