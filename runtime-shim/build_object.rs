@@ -221,16 +221,8 @@ fn check_branches_aarch64(object: &Path, code: &str) -> Result<(), String> {
 /// No indirect branch but to what has a landing mark: the memory functions, which compiled code calls
 /// through the global offset table (the mark of that habit comes with the standard library's bitcode).
 fn check_branches_x86_64(object: &Path, code: &str) -> Result<(), String> {
-    const MARKED: [&str; 8] = [
-        "memcpy",
-        "memmove",
-        "memset",
-        "memcmp",
-        "bcmp",
-        "strlen",
-        "__jl_process_v1",
-        FROM_ANOTHER,
-    ];
+    const MARKED: [&str; 8] =
+        ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "__jl_process_v1", FROM_ANOTHER];
     let got_target = |line: &str| {
         let (_, target) = line.split_once("R_X86_64_GOTPCREL")?;
         let name = target.trim_start_matches(['X', 'R', 'E', '_']).trim();

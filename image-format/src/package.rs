@@ -5,7 +5,7 @@
 
 use crate::image::xxh64;
 use crate::layout::{DEPENDENCY_FLAGS_KNOWN, Dependency, Export, Extent, ImageHeader, Import, Reference};
-use crate::pod::{Pod, item_at, item_in, read_at};
+use crate::pod::{Pod, item_at, item_in, items_in, read_at};
 use core::mem::{offset_of, size_of};
 use core::ops::Range;
 
@@ -188,6 +188,11 @@ impl<'a, T: Pod> List<'a, T> {
     /// The value itself; `None` also where the list is not aligned for such.
     pub fn view(&self, index: usize) -> Option<&'a T> {
         item_in(self.bytes, index)
+    }
+
+    /// The values themselves; `None` where they are not aligned for such.
+    pub fn items(&self) -> Option<&'a [T]> {
+        items_in(self.bytes)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = T> + use<'a, T> {

@@ -48,6 +48,19 @@ pub fn item_in<T: Pod>(bytes: &[u8], index: usize) -> Option<&T> {
     Some(unsafe { &*items.add(index) })
 }
 
+/// The whole values that stand back to back in `bytes`; `None` where there are some that are not aligned for a `T`.
+pub fn items_in<T: Pod>(bytes: &[u8]) -> Option<&[T]> {
+    let items = bytes.as_ptr().cast::<T>();
+    if bytes.len() < size_of::<T>() {
+        return Some(&[]);
+    }
+    if !items.is_aligned() {
+        return None;
+    }
+    // SAFETY: as in `item_in`: that many items lie in `bytes`, and the first one is aligned.
+    Some(unsafe { core::slice::from_raw_parts(items, bytes.len() / size_of::<T>()) })
+}
+
 /// The bytes of `value`, in this machine's order (images are little-endian, as are all hosts we support).
 pub fn bytes_of<T: Pod>(value: &T) -> &[u8] {
     // SAFETY: `T: Pod` has no padding, so all size_of::<T>() bytes are initialised; the lifetime
@@ -57,3 +70,17 @@ pub fn bytes_of<T: Pod>(value: &T) -> &[u8] {
 
 #[cfg(target_endian = "big")]
 compile_error!("the image format is little-endian and is read in place: big-endian hosts are not supported");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_where_they_stand() {
+        let bytes = bytes_of(&0x0000_0002_0000_0001_u64);
+        assert_eq!(items_in::<u32>(bytes), Some(&[1, 2][..]));
+        assert_eq!(items_in::<u32>(&bytes[..7]), Some(&[1][..]), "whole ones only");
+        assert_eq!(items_in::<u32>(&bytes[1..]), None);
+        assert_eq!(items_in::<u32>(&bytes[5..]), Some(&[][..]), "where there is none, none must be aligned");
+    }
+}

@@ -10,8 +10,8 @@ use core::ops::Range;
 use image_format::layout::{
     DEPENDENCY_FALLBACK, Dependency, Export, Extent, Import, NOT_CLONED, image_state,
 };
-use image_format::package::{List, Package};
-use image_format::pod::item_at;
+use image_format::package::Package;
+use image_format::pod::items_in;
 
 /// Why a dependency cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,9 +154,9 @@ pub struct Provider<'a> {
     object: Object<'a>,
     /// Address of its header.
     base: usize,
-    exports: List<'a, Export>,
-    /// The chosen row: `i32` per function.
-    bodies: &'a [u8],
+    exports: &'a [Export],
+    /// The chosen row: a body per function.
+    bodies: &'a [i32],
     /// The segment of the last function that was taken.
     code: Range<usize>,
     /// Its linkage blob; empty where it has none.
@@ -192,8 +192,8 @@ impl<'a> Provider<'a> {
         Ok(Provider {
             object,
             base: image.address(0),
-            exports: package.exports,
-            bodies: at(bodies),
+            exports: package.exports.items().ok_or(Fault::Damaged)?,
+            bodies: items_in(at(bodies)).ok_or(Fault::Damaged)?,
             code: 0..0,
             linkage: linkage.ok_or(Fault::Damaged)?,
         })
@@ -201,13 +201,13 @@ impl<'a> Provider<'a> {
 
     /// The address of the body that runs here for an import; `None` when there is no such export, or another one.
     fn function(&mut self, import: &Import) -> Option<usize> {
-        let Export { tag, function, offset } = self.exports.get(import.export as usize)?;
+        let Export { tag, function, offset } = *self.exports.get(import.export as usize)?;
         if Import::tag_of(tag, import.slot) != import.tag {
             return None;
         }
         let offset = match function {
             NOT_CLONED => offset,
-            function => item_at(self.bodies, function as usize)?,
+            function => *self.bodies.get(function as usize)?,
         };
         let address = self.base.wrapping_add_signed(offset as isize);
         if !self.code.contains(&address) {
@@ -289,7 +289,8 @@ fn each_batch<'a>(
 }
 
 /// Fills what is taken from a dependency: where that cannot be used, the image can do without its functions, but not without
-/// its data.
+/// its data. By itself, as what its loop needs is in registers then.
+#[inline(never)]
 fn fill_from(wanted: &mut Wanted, package: &Package, cells: &mut Cells) -> Result<(), Unusable> {
     let index = wanted.index;
     let (imports, references) = (package.imports_from(index), package.references_to(index));
@@ -302,8 +303,10 @@ fn fill_from(wanted: &mut Wanted, package: &Package, cells: &mut Cells) -> Resul
         let first = references.start;
         return if references.is_empty() { Ok(()) } else { Err(nothing(Taken::Reference, first)) };
     };
-    for (number, import) in imports.clone().zip(package.imports.part(imports).iter()) {
-        let function = provider.function(&import);
+    let taken = package.imports.part(imports.clone());
+    let taken = taken.items().ok_or(Unusable { index: index as u32, fault: Fault::Damaged })?;
+    for (number, import) in imports.zip(taken) {
+        let function = provider.function(import);
         if !function.is_some_and(|function| cells.slots.fill(import.slot, is_own, function)) {
             return Err(nothing(Taken::Import, number));
         }

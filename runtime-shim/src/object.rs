@@ -10,7 +10,7 @@ use crate::imports::{Surroundings, Unusable};
 use crate::memory::{Image, Pages, Sealed, Unsealed};
 use crate::message::{self, Subject};
 use crate::object_arch as own;
-use crate::objects::{Entry, Object, Objects};
+use crate::objects::{Entry, Objects};
 use crate::process::Process;
 use crate::start::is_part_of_startup;
 use crate::text::Line;
@@ -44,7 +44,8 @@ fn construct_entry_of_another() -> Option<usize> {
         return None;
     }
     // SAFETY: objects that define the symbol have the hash before it, in one section, and are loaded.
-    let [own, found] = [own, first].map(|entry| unsafe { ((entry - HASH_SIZE) as *const [u8; HASH_SIZE]).read() });
+    let [own, found] =
+        [own, first].map(|entry| unsafe { ((entry - HASH_SIZE) as *const [u8; HASH_SIZE]).read() });
     (found == own).then_some(first)
 }
 
@@ -101,7 +102,9 @@ fn hold(surroundings: &Surroundings, entry: &Entry, arguments: Option<Arguments>
             let Some(dlopen) = library.function(c"dlopen") else { continue };
             // SAFETY: the function is glibc's dlopen. It is called from below a dlopen, as the object is no part of
             // start-up: the C library is at work, and its lock may be taken again.
-            return unsafe { own::call(dlopen, [entry.path().as_ptr() as usize, RTLD_NOW | RTLD_NOLOAD, 0, 0]) } != 0;
+            return unsafe {
+                own::call(dlopen, [entry.path().as_ptr() as usize, RTLD_NOW | RTLD_NOLOAD, 0, 0])
+            } != 0;
         }
         // musl unloads nothing.
         if path.windows(LD_MUSL.len()).any(|part| part == LD_MUSL) {

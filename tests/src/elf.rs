@@ -124,7 +124,8 @@ impl Elf {
         let offset = loaded
             .filter_map(|p| Some((address.checked_sub(p.p_vaddr(e))?, p)))
             .find_map(|(at, p)| (at < p.p_filesz(e)).then(|| p.p_offset(e) + at));
-        let offset = offset.with_context(|| format!("nothing of {} is at {address:#x}", self.path.display()))?;
+        let offset =
+            offset.with_context(|| format!("nothing of {} is at {address:#x}", self.path.display()))?;
         Ok(offset as usize)
     }
 

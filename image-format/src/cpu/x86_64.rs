@@ -318,6 +318,7 @@ pub fn model_by_bytes(name: &[u8]) -> Option<FeatureSet> {
 /// LLVM's name for a model given by Julia's alias; any other name unchanged.
 pub fn canonical_model(name: &[u8]) -> &[u8] {
     let mut pairs = ALIASES.as_chunks().0.iter();
-    let known = pairs.find_map(|[alias, model]| (table::name_in(alias) == name).then(|| table::name_in(model)));
+    let known =
+        pairs.find_map(|[alias, model]| (table::name_in(alias) == name).then(|| table::name_in(model)));
     known.unwrap_or(name)
 }
