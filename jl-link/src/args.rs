@@ -73,6 +73,7 @@ pub struct Invocation {
     pub icf_given: bool,
     /// The user chose how relative relocations are packed.
     pub relr_given: bool,
+    pub version_script_given: bool,
     pub pass_plugin_given: bool,
     pub why_extract_given: bool,
     pub fat_lto: bool,
@@ -296,6 +297,7 @@ impl Parser {
             "icf" => inv.icf_given = true,
             "z" if value.as_bytes().ends_with(b"pack-relative-relocs") => inv.relr_given = true,
             "pack-dyn-relocs" => inv.relr_given = true,
+            "version-script" => inv.version_script_given = true,
             "load-pass-plugin" => inv.pass_plugin_given = true,
             "why-extract" => inv.why_extract_given = true,
             "fat-lto-objects" => inv.fat_lto = true,

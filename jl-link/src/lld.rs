@@ -81,7 +81,8 @@ impl Lld {
         }
         let mut args = link_args(self.llvm, invocation, inputs, stage, &ours);
         let needed = dependencies.link_args(inputs, &late.needed);
-        if needed.is_empty() {
+        // A version script hides the name, or gives it a version: then those that use it would need that version.
+        if needed.is_empty() && !invocation.version_script_given {
             args.extend(shim.constructor_for_others());
         }
         args.extend(needed);

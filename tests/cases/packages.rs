@@ -222,6 +222,13 @@ fn an_image_above_another_runs_the_same_constructor_and_no_other() -> Result<()>
     fs::write(work.path("libbase.so"), &bytes)?;
     let ran = run_ok(&mut program())?;
     ensure!(ran.stdout == expected, "with a constructor of other code below: {}", ran.describe());
+
+    // Those above would need the version.
+    fs::write(work.path("versions"), "V1 { global: *; };")?;
+    work.base(&["-Wl,--version-script=versions"])?;
+    ensure!(constructor(&work, "libbase.so").is_err(), "a constructor with a version is lent");
+    work.users(&["--jl-dep=libbase.so"])?;
+    ensure!(run_ok(&mut program())?.stdout == expected);
     Ok(())
 }
 
