@@ -7,7 +7,7 @@ use crate::arguments::Arguments;
 use crate::decide::{Refusal, decide};
 use crate::here::Here;
 use crate::imports::{Surroundings, Unusable};
-use crate::memory::{Image, Pages, Sealed, Unsealed};
+use crate::memory::{Image, Opened, Pages, Sealed, Unsealed};
 use crate::message::{self, Subject};
 use crate::object_arch as own;
 use crate::objects::{Entry, Objects};
@@ -78,7 +78,9 @@ fn fill(here: &Here, image: &Image, arguments: Option<Arguments>) -> Result<(), 
     let sealed = here.sealed(arguments);
     // Of a base image only the header is believed to need a check, as of an image that shares nothing.
     if !image.is_package() || image.is_base() {
-        return init::fill(image, process(), arguments, sealed.map(Pages::Sealed));
+        let opened = sealed.and_then(|sealed| Opened::new_if_small(&here.object()?, sealed));
+        let pages = opened.as_ref().map(Pages::Open).or(sealed.map(Pages::Sealed));
+        return init::fill(image, process(), arguments, pages);
     }
     let object = here.object().ok_or(Refusal::Damaged("ELF header"))?;
     let surroundings = || {

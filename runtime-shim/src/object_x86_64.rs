@@ -8,10 +8,8 @@ use crate::process::Process;
 use core::arch::{asm, global_asm};
 
 global_asm!(
-    // The first section of RELRO where nothing is thread-local: what begins with a page takes the fewest, and each is written
-    // to, hence copied, in each process.
     ".section .init_array.0, \"aw\", @init_array",
-    ".p2align 12",
+    ".p2align 3",
     ".quad jl_image_init",
     ".section .text.jl_image_entries, \"ax\", @progbits",
     ".p2align 4",

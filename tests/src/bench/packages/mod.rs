@@ -22,6 +22,8 @@ const OWN: usize = 334;
 /// Of the one that all others take functions from.
 const COMMON: usize = 1000;
 const LEVELS: usize = 5;
+/// Images in a level.
+const LEVEL: usize = IMAGES / LEVELS;
 const LOAD_ROUNDS: usize = 31;
 /// Loads libraries and times that.
 const DRIVER: &str = "packages";
@@ -33,13 +35,18 @@ enum Shape {
     Star,
     /// Five levels, each image from two of the level below.
     Levels,
+    /// As `Levels`, above a base that all take functions from as well.
+    Based,
 }
 
 impl Shape {
+    const ALL: [Shape; 3] = [Shape::Star, Shape::Levels, Shape::Based];
+
     fn words(self) -> &'static str {
         match self {
             Shape::Star => "299 images above a common one",
             Shape::Levels => "five levels of 60 images, each above two",
+            Shape::Based => "a base and, above it, five such levels",
         }
     }
 
@@ -47,30 +54,37 @@ impl Shape {
         match self {
             Shape::Star => "star",
             Shape::Levels => "levels",
+            Shape::Based => "based",
         }
     }
 
     /// Images of which none takes functions from another, by turns.
     fn turns(self) -> Vec<Vec<usize>> {
+        if self == Shape::Star {
+            return vec![vec![0], (1..IMAGES).collect()];
+        }
+        let base = self.bases();
+        let levels = (0..LEVELS).map(|level| base + level * LEVEL..(base + (level + 1) * LEVEL).min(IMAGES));
+        (base > 0).then(|| 0..base).into_iter().chain(levels).map(Iterator::collect).collect()
+    }
+
+    /// How many there are at the bottom that all others are above.
+    fn bases(self) -> usize {
         match self {
-            Shape::Star => vec![vec![0], (1..IMAGES).collect()],
-            Shape::Levels => {
-                let size = IMAGES / LEVELS;
-                (0..LEVELS).map(|level| (level * size..(level + 1) * size).collect()).collect()
-            }
+            Shape::Star | Shape::Based => 1,
+            Shape::Levels => 0,
         }
     }
 
     fn own(self, image: usize) -> usize {
-        if self == Shape::Star && image == 0 { COMMON } else { OWN }
+        if image < self.bases() { COMMON } else { OWN }
     }
 
     /// The image and the function of each import.
     fn imports(self, image: usize) -> Vec<(usize, usize)> {
-        let size = IMAGES / LEVELS;
         let users = match self {
-            Shape::Star => 1..IMAGES,
-            Shape::Levels => size..IMAGES,
+            Shape::Star | Shape::Based => 1..IMAGES,
+            Shape::Levels => LEVEL..IMAGES,
         };
         if !users.contains(&image) {
             return Vec::new();
@@ -78,9 +92,17 @@ impl Shape {
         // The rest of the division falls on the first ones.
         let (share, rest) = (IMPORTS / users.len(), IMPORTS % users.len());
         let count = share + usize::from(image - users.start < rest);
+        let of_base = |k: usize| (0, (image + 7 * k) % COMMON);
+        let below = |which: usize, function: usize| {
+            let number = image - self.bases();
+            let level = self.bases() + (number / LEVEL - 1) * LEVEL;
+            (level + (number + 7 * which) % LEVEL, function)
+        };
         let from = |k: usize| match self {
-            Shape::Star => (0, (image + 7 * k) % COMMON),
-            Shape::Levels => ((image / size - 1) * size + (image + 7 * (k % 2)) % size, k / 2),
+            Shape::Star => of_base(k),
+            Shape::Levels => below(k % 2, k / 2),
+            Shape::Based if image <= LEVEL || k % 3 == 0 => of_base(k),
+            Shape::Based => below(k % 3 - 1, k / 3),
         };
         (0..count).map(from).collect()
     }
@@ -117,7 +139,7 @@ fn measure_loads(tools: &Tools, folder: &Path) -> Result<Table> {
         "images : plain",
         "at most",
     ]);
-    for shape in [Shape::Star, Shape::Levels] {
+    for shape in Shape::ALL {
         let folder = folder.join(shape.folder());
         let variants = build_libraries(tools, &folder, shape)?;
         let samples = interleave(&format!("load, {}", shape.words()), LOAD_ROUNDS, &variants, |variant| {
@@ -262,7 +284,7 @@ mod tests {
 
     #[test]
     fn both_shapes_have_all_imports_and_none_twice() {
-        for shape in [Shape::Star, Shape::Levels] {
+        for shape in Shape::ALL {
             let turns = shape.turns();
             assert_eq!(turns.concat(), (0..IMAGES).collect::<Vec<_>>());
             let mut count = 0;
