@@ -242,7 +242,7 @@ fn sealed_data_begins_with_a_page() -> Result<()> {
     work.base(&[])?;
     let segments = Elf::read(&work.path("libbase.so"))?.segments()?;
     let sealed = segments.iter().find(|s| s.kind == object::elf::PT_GNU_RELRO).context("no RELRO")?;
-    ensure!(sealed.address % 4096 == 0, "{:#x}", sealed.address);
+    ensure!(sealed.address.is_multiple_of(4096), "{:#x}", sealed.address);
     Ok(())
 }
 

@@ -65,7 +65,7 @@ impl Shape {
         }
         let base = self.bases();
         let levels = (0..LEVELS).map(|level| base + level * LEVEL..(base + (level + 1) * LEVEL).min(IMAGES));
-        (base > 0).then(|| 0..base).into_iter().chain(levels).map(Iterator::collect).collect()
+        (base > 0).then_some(0..base).into_iter().chain(levels).map(Iterator::collect).collect()
     }
 
     /// How many there are at the bottom that all others are above.
@@ -101,7 +101,7 @@ impl Shape {
         let from = |k: usize| match self {
             Shape::Star => of_base(k),
             Shape::Levels => below(k % 2, k / 2),
-            Shape::Based if image <= LEVEL || k % 3 == 0 => of_base(k),
+            Shape::Based if image <= LEVEL || k.is_multiple_of(3) => of_base(k),
             Shape::Based => below(k % 3 - 1, k / 3),
         };
         (0..count).map(from).collect()
