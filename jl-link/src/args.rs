@@ -452,6 +452,18 @@ mod tests {
     }
 
     #[test]
+    fn who_chooses_where_segments_begin() {
+        for (value, is_given) in [
+            ("separate-code", true),
+            ("noseparate-code", true),
+            ("separate-loadable-segments", true),
+            ("nosectionheader", false),
+        ] {
+            assert_eq!(parse(&["-z", value]).separation_given, is_given, "{value}");
+        }
+    }
+
+    #[test]
     fn one_dash_and_two() {
         let inv = parse(&[
             "-oout",
