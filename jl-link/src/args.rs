@@ -71,8 +71,8 @@ pub struct Invocation {
     /// No dynamic linker will load anything for the output.
     pub is_static: bool,
     pub icf_given: bool,
-    /// The user chose whether segments have pages of their own in the file.
-    pub separation_given: bool,
+    /// The user chose whether segments have pages of their own in the file, or how large pages are.
+    pub placement_given: bool,
     /// The user chose how relative relocations are packed.
     pub relr_given: bool,
     pub version_script_given: bool,
@@ -297,7 +297,7 @@ impl Parser {
             "build-id" => inv.build_id = Some(if value.is_empty() { "sha1".into() } else { value.into() }),
             "soname" | "h" => inv.soname = Some(value.into()),
             "icf" => inv.icf_given = true,
-            "z" if is_separation(value) => inv.separation_given = true,
+            "z" if places_segments(value) => inv.placement_given = true,
             "z" if value.as_bytes().ends_with(b"pack-relative-relocs") => inv.relr_given = true,
             "pack-dyn-relocs" => inv.relr_given = true,
             "version-script" => inv.version_script_given = true,
@@ -319,10 +319,11 @@ impl Parser {
     }
 }
 
-/// Whether a value of `-z` is `separate-code`, `separate-loadable-segments` or `noseparate-code`.
-fn is_separation(value: &OsStr) -> bool {
+/// Whether a value of `-z` is `separate-code`, `separate-loadable-segments`, `noseparate-code` or `max-page-size=N`.
+fn places_segments(value: &OsStr) -> bool {
     let value = value.as_bytes();
-    value.strip_prefix(b"no").unwrap_or(value).starts_with(b"separate-")
+    value.starts_with(b"max-page-size=")
+        || value.strip_prefix(b"no").unwrap_or(value).starts_with(b"separate-")
 }
 
 /// What the link of an image gets in place of an option.
@@ -457,9 +458,10 @@ mod tests {
             ("separate-code", true),
             ("noseparate-code", true),
             ("separate-loadable-segments", true),
+            ("max-page-size=0x200000", true),
             ("nosectionheader", false),
         ] {
-            assert_eq!(parse(&["-z", value]).separation_given, is_given, "{value}");
+            assert_eq!(parse(&["-z", value]).placement_given, is_given, "{value}");
         }
     }
 

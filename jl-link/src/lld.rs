@@ -7,6 +7,7 @@ use crate::packages::{Dependencies, Late};
 use crate::response;
 use crate::scan::Inputs;
 use crate::shims::Shim;
+use image_format::cpu::Arch;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -273,8 +274,9 @@ fn link_args(
         // (measured at 100,000 slots). The image then asks for glibc 2.36 or later by version.
         add(&["-z", "pack-relative-relocs"].map(OsStr::new));
     }
-    if !invocation.separation_given {
+    if !invocation.placement_given && inputs.image_arch().unwrap_or(Arch::HOST) == Arch::X86_64 {
         // What follows the code, RELRO, then begins with a page: fewer of them are written to, hence copied, in each process.
+        // The file grows by up to a page of the largest size twice: 4 KiB here, 64 on aarch64, where that is not worth it.
         add(&["-z", "separate-code"].map(OsStr::new));
     }
     if invocation.build_id.is_none() {

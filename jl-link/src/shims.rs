@@ -18,7 +18,7 @@ const AARCH64: Option<&[u8]> = None;
 
 /// The object for images of `arch`; `None` when this program was built by a compiler without a core library for
 /// it (the build said so).
-pub const fn embedded(arch: Arch) -> Option<&'static [u8]> {
+const fn embedded(arch: Arch) -> Option<&'static [u8]> {
     match arch {
         Arch::X86_64 => X86_64,
         Arch::Aarch64 => AARCH64,

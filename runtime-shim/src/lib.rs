@@ -38,6 +38,7 @@ mod here;
 #[cfg(jl_object)]
 mod object;
 #[cfg(jl_object)]
+#[macro_use]
 #[cfg_attr(target_arch = "x86_64", path = "object_x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "object_aarch64.rs")]
 mod object_arch;

@@ -1,4 +1,4 @@
-//! Indirectly reached entries of the object on aarch64, its memory functions and the addresses of its symbols.
+//! What the entries of the object consist of on aarch64, its memory functions and the addresses of its symbols.
 //!
 //! Entries start with `bti c`, and the property note says that the object keeps to BTI, PAC and GCS: one
 //! object without it takes the marks from the whole image. The compiled code has no other indirect branch
@@ -8,55 +8,22 @@
 use crate::process::Process;
 use core::arch::{asm, global_asm};
 
+/// What an entry starts with.
+macro_rules! landing_mark {
+    () => {
+        "bti c"
+    };
+}
+/// A jump to a function of this object.
+macro_rules! jump_to {
+    ($function:literal) => {
+        concat!("b ", $function)
+    };
+}
+
+// A jump through x16 may land on what a call may: the one indirect branch of this object.
 global_asm!(
-    ".section .init_array.0, \"aw\", @init_array",
-    ".p2align 3",
-    ".xword jl_image_init",
     ".section .text.jl_image_entries, \"ax\", @progbits",
-    ".p2align 4",
-    ".globl jl_image_init",
-    ".hidden jl_image_init",
-    ".type jl_image_init, @function",
-    "jl_image_init:",
-    "bti c",
-    "b jl_shim_init",
-    ".size jl_image_init, . - jl_image_init",
-    ".p2align 4",
-    ".globl jl_image_refused",
-    ".hidden jl_image_refused",
-    ".type jl_image_refused, @function",
-    "jl_image_refused:",
-    "bti c",
-    "b jl_shim_refused",
-    ".size jl_image_refused, . - jl_image_refused",
-    ".p2align 4",
-    ".globl jl_image_nothing",
-    ".hidden jl_image_nothing",
-    ".type jl_image_nothing, @function",
-    "jl_image_nothing:",
-    "bti c",
-    "ret",
-    ".size jl_image_nothing, . - jl_image_nothing",
-    ".p2align 4",
-    ".globl jl_link_must_link_this",
-    ".hidden jl_link_must_link_this",
-    ".type jl_link_must_link_this, @function",
-    "jl_link_must_link_this:",
-    "bti c",
-    "b jl_shim_unresolved",
-    ".size jl_link_must_link_this, . - jl_link_must_link_this",
-    // Before the entry, 16 bytes tell what object it is of: jl-link puts a hash there.
-    ".p2align 4",
-    ".ascii \"jl-link puts it!\"",
-    ".p2align 4",
-    ".globl jl_image_construct",
-    ".hidden jl_image_construct",
-    ".type jl_image_construct, @function",
-    "jl_image_construct:",
-    "bti c",
-    "b jl_shim_construct",
-    ".size jl_image_construct, . - jl_image_construct",
-    // A jump through x16 may land on what a call may: the one indirect branch of this object.
     ".p2align 4",
     ".globl jl_shim_call",
     ".hidden jl_shim_call",
@@ -64,10 +31,6 @@ global_asm!(
     "jl_shim_call:",
     "br x16",
     ".size jl_shim_call, . - jl_shim_call",
-    ".hidden jl_shim_init",
-    ".hidden jl_shim_construct",
-    ".hidden jl_shim_refused",
-    ".hidden jl_shim_unresolved",
 );
 
 // BTI, PAC and GCS (GNU_PROPERTY_AARCH64_FEATURE_1_AND); no executable stack.

@@ -1,4 +1,4 @@
-//! Data symbols of the object and the sections they are in: the same on every architecture.
+//! Entries and data symbols of the object and the sections they are in: the same on every architecture.
 
 use crate::process::{PROCESS_SIZE, VERSION};
 use core::arch::global_asm;
@@ -12,6 +12,49 @@ const _: () = assert!(
         && offset_of!(ImageHeader, header_size) == 12
         && offset_of!(ImageHeader, layout_hash) == 16
         && NOTE_DESC_OFFSET == 24
+);
+
+/// A function that is reached indirectly.
+macro_rules! entry {
+    ($name:literal, $code:expr) => {
+        concat!(
+            ".p2align 4\n.globl ",
+            $name,
+            "\n.hidden ",
+            $name,
+            "\n.type ",
+            $name,
+            ", @function\n",
+            $name,
+            ":\n",
+            landing_mark!(),
+            "\n",
+            $code,
+            "\n.size ",
+            $name,
+            ", . - ",
+            $name
+        )
+    };
+}
+
+global_asm!(
+    ".section .init_array.0, \"aw\", @init_array",
+    ".p2align 3",
+    ".quad jl_image_init",
+    ".section .text.jl_image_entries, \"ax\", @progbits",
+    entry!("jl_image_init", jump_to!("jl_shim_init")),
+    entry!("jl_image_refused", jump_to!("jl_shim_refused")),
+    entry!("jl_image_nothing", "ret"),
+    entry!("jl_link_must_link_this", jump_to!("jl_shim_unresolved")),
+    // 16 bytes before the entry tell what object it is of: jl-link puts a hash there.
+    ".p2align 4",
+    ".ascii \"jl-link puts it!\"",
+    entry!("jl_image_construct", jump_to!("jl_shim_construct")),
+    ".hidden jl_shim_init",
+    ".hidden jl_shim_construct",
+    ".hidden jl_shim_refused",
+    ".hidden jl_shim_unresolved",
 );
 
 // The header: what jl-link does not find so, it refuses to fill.

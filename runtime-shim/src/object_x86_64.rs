@@ -1,4 +1,4 @@
-//! Indirectly reached entries of the object on x86-64, its memory functions and the addresses of its symbols.
+//! What the entries of the object consist of on x86-64, its memory functions and the addresses of its symbols.
 //!
 //! Entries start with ENDBR64, and the property note says that the object keeps to IBT and SHSTK: one
 //! object without it takes the marks from the whole image. The compiled code has no other indirect branch
@@ -7,60 +7,18 @@
 use crate::process::Process;
 use core::arch::{asm, global_asm};
 
-global_asm!(
-    ".section .init_array.0, \"aw\", @init_array",
-    ".p2align 3",
-    ".quad jl_image_init",
-    ".section .text.jl_image_entries, \"ax\", @progbits",
-    ".p2align 4",
-    ".globl jl_image_init",
-    ".hidden jl_image_init",
-    ".type jl_image_init, @function",
-    "jl_image_init:",
-    "endbr64",
-    "jmp jl_shim_init",
-    ".size jl_image_init, . - jl_image_init",
-    ".p2align 4",
-    ".globl jl_image_refused",
-    ".hidden jl_image_refused",
-    ".type jl_image_refused, @function",
-    "jl_image_refused:",
-    "endbr64",
-    "jmp jl_shim_refused",
-    ".size jl_image_refused, . - jl_image_refused",
-    ".p2align 4",
-    ".globl jl_image_nothing",
-    ".hidden jl_image_nothing",
-    ".type jl_image_nothing, @function",
-    "jl_image_nothing:",
-    "endbr64",
-    "ret",
-    ".size jl_image_nothing, . - jl_image_nothing",
-    ".p2align 4",
-    ".globl jl_link_must_link_this",
-    ".hidden jl_link_must_link_this",
-    ".type jl_link_must_link_this, @function",
-    "jl_link_must_link_this:",
-    "endbr64",
-    "jmp jl_shim_unresolved",
-    ".size jl_link_must_link_this, . - jl_link_must_link_this",
-    // Before the entry, 16 bytes tell what object it is of: jl-link puts a hash there.
-    ".p2align 4",
-    ".ascii \"jl-link puts it!\"",
-    ".p2align 4",
-    ".globl jl_image_construct",
-    ".hidden jl_image_construct",
-    ".type jl_image_construct, @function",
-    "jl_image_construct:",
-    "endbr64",
-    "jmp jl_shim_construct",
-    ".size jl_image_construct, . - jl_image_construct",
-    ".hidden jl_shim_init",
-    ".hidden jl_shim_construct",
-    ".hidden jl_shim_refused",
-    ".hidden jl_shim_unresolved",
-    options(att_syntax)
-);
+/// What an entry starts with.
+macro_rules! landing_mark {
+    () => {
+        "endbr64"
+    };
+}
+/// A jump to a function of this object.
+macro_rules! jump_to {
+    ($function:literal) => {
+        concat!("jmp ", $function)
+    };
+}
 
 // IBT and SHSTK (GNU_PROPERTY_X86_FEATURE_1_AND); no executable stack.
 global_asm!(

@@ -190,20 +190,12 @@ fn copies_are_kept_for_when_the_dependency_is_missing_or_rebuilt() -> Result<()>
     at_every_target(&work)
 }
 
-/// The constructor that an image lends to others, by where it begins in the file, after a hash of its code.
-fn constructor(work: &Work, library: &str) -> Result<usize> {
-    let file = Elf::read(&work.path(library))?;
-    let symbols = file.dynamic_symbols()?;
-    let symbol = symbols.iter().find(|s| s.name == "__jl_construct_v1" && s.defined);
-    file.offset(symbol.with_context(|| format!("{library} lends no constructor"))?.address)
-}
-
 #[test]
 fn an_image_above_another_runs_the_same_constructor_and_no_other() -> Result<()> {
     let work = Work::new()?;
     work.base(&[])?;
     work.users(&["--jl-dep=libbase.so"])?;
-    ensure!(constructor(&work, "libone.so").is_err(), "an image with a dependency lends its own");
+    ensure!(work.lent_constructor("libone.so").is_err(), "an image with a dependency lends its own");
     let mut link = Command::new("g++");
     link.arg(in_tests("packages/main.cpp")).args(["-L.", "-lone", "-ltwo", "-lbase", "-Wl,-rpath,$ORIGIN"]);
     run_ok(link.current_dir(work.folder.path()).args(["-o", "program"]))?;
@@ -212,7 +204,7 @@ fn an_image_above_another_runs_the_same_constructor_and_no_other() -> Result<()>
 
     // The image itself gets to its constructor by another way than those above it.
     let mut bytes = fs::read(work.path("libbase.so"))?;
-    let entry = constructor(&work, "libbase.so")?;
+    let entry = work.lent_constructor("libbase.so")?;
     bytes[entry] = BREAKPOINT;
     fs::write(work.path("libbase.so"), &bytes)?;
     let ran = run(&mut program())?;
@@ -226,7 +218,7 @@ fn an_image_above_another_runs_the_same_constructor_and_no_other() -> Result<()>
     // Those above would need the version.
     fs::write(work.path("versions"), "V1 { global: *; };")?;
     work.base(&["-Wl,--version-script=versions"])?;
-    ensure!(constructor(&work, "libbase.so").is_err(), "a constructor with a version is lent");
+    ensure!(work.lent_constructor("libbase.so").is_err(), "a constructor with a version is lent");
     work.users(&["--jl-dep=libbase.so"])?;
     ensure!(run_ok(&mut program())?.stdout == expected);
     Ok(())
@@ -243,6 +235,11 @@ fn sealed_data_begins_with_a_page() -> Result<()> {
     let segments = Elf::read(&work.path("libbase.so"))?.segments()?;
     let sealed = segments.iter().find(|s| s.kind == object::elf::PT_GNU_RELRO).context("no RELRO")?;
     ensure!(sealed.address.is_multiple_of(4096), "{:#x}", sealed.address);
+
+    // Where pages are large, that would be mostly holes.
+    work.base(&["-Wl,-z,max-page-size=0x200000"])?;
+    let size = fs::metadata(work.path("libbase.so"))?.len();
+    ensure!(size < 0x20_0000, "{size} bytes");
     Ok(())
 }
 

@@ -5,10 +5,12 @@
 mod work;
 
 use anyhow::{Result, ensure};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
-use tests::command::run_ok;
+use tests::command::{run, run_ok};
 use tests::machine::AARCH64;
-use tests::tools::in_tests;
+use tests::tools::{CLANG, in_tests};
 use work::Work;
 
 impl Work {
@@ -57,12 +59,17 @@ impl Work {
         Ok(())
     }
 
+    /// The program, on an emulated CPU with everything.
+    fn command(&self) -> Command {
+        let words = AARCH64.prefix(&AARCH64.best());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(self.path("program"));
+        command
+    }
+
     fn at_every_target(&self) -> Result<()> {
         for target in 0..3 {
-            let words = AARCH64.prefix(&AARCH64.best());
-            let mut command = Command::new(&words[0]);
-            command.args(&words[1..]).arg(self.path("program")).env("JL_LOAD_TARGET", target.to_string());
-            let ran = run_ok(&mut command)?;
+            let ran = run_ok(self.command().env("JL_LOAD_TARGET", target.to_string()))?;
             // Three times the sums of 1 to 10, and of 2 to 21.
             ensure!(ran.stdout == "165 690\n", "at target {target}: {}", ran.describe());
         }
@@ -109,4 +116,39 @@ fn what_libraries_share_moves_into_one_of_its_own() -> Result<()> {
     }
     work.program()?;
     work.at_every_target()
+}
+
+#[test]
+fn an_image_above_another_runs_its_constructor() -> Result<()> {
+    let work = Work::new()?;
+    work.base(&[])?;
+    work.compile("one", "2", &["--jl-dep=libbase.so"])?;
+    work.link("one", &["--jl-dep=libbase.so"])?;
+    let mut link = Command::new(CLANG);
+    link.args(AARCH64.flags).arg("-fuse-ld=lld").arg(in_tests("packages/bare_main.c"));
+    link.current_dir(work.folder.path()).args(["-L.", "-lone", "-lbase", "-Wl,-rpath,$ORIGIN"]);
+    run_ok(link.args(["-o", "program"]))?;
+    work.at_every_target()?;
+
+    let mut bytes = fs::read(work.path("libbase.so"))?;
+    let entry = work.lent_constructor("libbase.so")?;
+    bytes[entry..entry + BREAKPOINT.len()].copy_from_slice(&BREAKPOINT);
+    fs::write(work.path("libbase.so"), &bytes)?;
+    let ran = run(&mut work.command())?;
+    ensure!(ran.status.signal() == Some(SIGTRAP), "that of the base did not run: {}", ran.describe());
+    Ok(())
+}
+
+/// `brk #0`, and the signal that it ends in.
+const BREAKPOINT: [u8; 4] = 0xd420_0000_u32.to_le_bytes();
+const SIGTRAP: i32 = 5;
+
+/// Pages of aarch64 may be large: a file whose segments began with such would be mostly holes.
+#[test]
+fn segments_follow_each_other_in_the_file() -> Result<()> {
+    let work = Work::new()?;
+    work.base(&[])?;
+    let size = fs::metadata(work.path("libbase.so"))?.len();
+    ensure!(size < 0x2_0000, "{size} bytes");
+    Ok(())
 }

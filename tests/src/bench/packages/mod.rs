@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_shapes_have_all_imports_and_none_twice() {
+    fn all_shapes_have_all_imports_and_none_twice() {
         for shape in Shape::ALL {
             let turns = shape.turns();
             assert_eq!(turns.concat(), (0..IMAGES).collect::<Vec<_>>());
