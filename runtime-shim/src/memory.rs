@@ -104,7 +104,7 @@ impl Drop for Unsealed {
 #[derive(Clone, Copy)]
 pub enum Pages<'a> {
     Sealed(Sealed),
-    /// Somebody sees to their being open.
+    /// All of the image's RELRO is open, and somebody sees to its being sealed.
     Open(&'a Opened),
 }
 
@@ -262,11 +262,12 @@ impl Image {
         let places = || table.distances().map(|distance| at(distance.place));
         let from = places().next().map_or(from, |first| first.min(from));
         let to = places().last().map_or(to, |last| to.max(last.wrapping_add(size_of::<i32>())));
+        // Slots, distances and state lie in the RELRO of this image, which jl-link checks, hence so does all between them.
         let unsealed = match pages {
+            // As a whole.
             Pages::Open(_) => None,
             Pages::Sealed(sealed) => {
-                // SAFETY: slots, distances and state lie in the RELRO of this image (jl-link checks it), hence so does
-                // all between them; the image runs no code of its own yet.
+                // SAFETY: RELRO, as said above; the image runs no code of its own yet.
                 let Some(unsealed) = (unsafe { Unsealed::new(from, to, sealed) }) else { return false };
                 Some(unsealed)
             }
@@ -274,7 +275,7 @@ impl Image {
         if contiguous {
             for (i, address) in (0..functions).zip(addresses) {
                 // SAFETY: `functions` slots stand from `first` on (the flag, and the span's size was
-                // compared above), in the pages just opened.
+                // compared above), in pages that are open.
                 unsafe { write_slot((first as *mut usize).wrapping_add(i), address) };
             }
         } else {
@@ -283,7 +284,7 @@ impl Image {
                 if slot < first || slot > end - size_of::<usize>() {
                     continue;
                 }
-                // SAFETY: the slot lies in the span, hence in the pages just opened; jl-link aligns slots.
+                // SAFETY: the slot lies in the span, hence in pages that are open; jl-link aligns slots.
                 unsafe { write_slot(slot as *mut usize, address) };
             }
         }
@@ -293,10 +294,10 @@ impl Image {
             if place < from || place > to - size_of::<i32>() || value != value as i32 as isize {
                 continue;
             }
-            // SAFETY: the place lies in the pages just opened; jl-link takes aligned ones only.
+            // SAFETY: the place lies in pages that are open; jl-link takes aligned ones only.
             unsafe { write_slot(place as *mut i32, value as i32) };
         }
-        // SAFETY: one aligned u32 in the pages just opened.
+        // SAFETY: one aligned u32 in pages that are open.
         unsafe { (state_at as *mut u32).write_volatile(state) };
         drop(unsealed);
         true
