@@ -4,7 +4,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use support::{LINKERS, PROGRAM, Sample, compile_c, run, text};
+use support::{LINKERS, PROGRAM, Sample, compile_c, copy_program, run, text};
 
 const LEVELS: [&str; 3] = ["x86-64", "x86-64-v2", "x86-64-v3"];
 
@@ -149,8 +149,7 @@ fn runs_under_the_preloaded_shim() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("unknown CPU \"i486\""), "{}", text(&output));
     // A copy of the command alone does not find the shim and says where it looked.
-    let alone = folder.path().join("jl-load");
-    std::fs::copy(env!("CARGO_BIN_EXE_jl-load"), &alone).unwrap();
+    let alone = copy_program(env!("CARGO_BIN_EXE_jl-load"), folder.path());
     let output = Command::new(&alone).args(["run", "--", "true"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("libjl_load_preload.so was not found: looked for"), "{}", text(&output));

@@ -5,7 +5,7 @@ mod support;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use support::{PROGRAM, Sample, compile_c, text};
+use support::{PROGRAM, Sample, compile_c, copy_program, text};
 
 const LEVELS: [&str; 3] = ["x86-64", "x86-64-v2", "x86-64-v3"];
 
@@ -80,8 +80,7 @@ fn plainly_linked_images_choose_with_the_shim() {
     let shown = text(&matrix(&["--model", "Haswell"], &[&program]));
     assert!(shown.contains("No code image chose a target"), "{shown}");
     // The command looks for the shim beside itself; a library that prints what it sees stands in for it.
-    let alone = folder.path().join("jl-load");
-    std::fs::copy(env!("CARGO_BIN_EXE_jl-load"), &alone).unwrap();
+    let alone = copy_program(env!("CARGO_BIN_EXE_jl-load"), folder.path());
     let shim =
         "#include <unistd.h>\n__attribute__((constructor)) static void f(void) { write(1, \"shim\\n\", 5); }";
     compile_c(folder.path(), "libjl_load_preload.so", shim, &["-shared", "-fPIC"]);

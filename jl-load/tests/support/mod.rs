@@ -299,6 +299,13 @@ pub fn run(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Copies a program into a folder under its own name, to be run from there. By another process: what this one has open for
+/// writing, a child of another test's thread could have open still when the program is started, and that is refused.
+pub fn copy_program(program: &str, folder: &Path) -> PathBuf {
+    run(Command::new("cp").arg(program).arg(folder));
+    folder.join(Path::new(program).file_name().expect("a program has a name"))
+}
+
 /// Standard output and standard error.
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
