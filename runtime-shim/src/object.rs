@@ -50,7 +50,7 @@ fn construct_entry_of_another() -> Option<usize> {
 }
 
 /// Of the hash that stands before the entry, in bytes.
-const HASH_SIZE: usize = 16;
+const HASH_SIZE: usize = 8;
 
 /// As [`construct`], for another image with the same code as this one.
 #[unsafe(no_mangle)]

@@ -20,6 +20,12 @@ macro_rules! jump_to {
         concat!("b ", $function)
     };
 }
+/// The last 8 of 16 bytes of code: data, which the assembler's mapping symbols tell from instructions.
+macro_rules! word_in_code {
+    ($word:literal) => {
+        concat!("nop\nnop\n.quad ", $word)
+    };
+}
 
 // A jump through x16 may land on what a call may: the one indirect branch of this object.
 global_asm!(

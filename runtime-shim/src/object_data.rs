@@ -47,9 +47,10 @@ global_asm!(
     entry!("jl_image_refused", jump_to!("jl_shim_refused")),
     entry!("jl_image_nothing", "ret"),
     entry!("jl_link_must_link_this", jump_to!("jl_shim_unresolved")),
-    // 16 bytes before the entry tell what object it is of: jl-link puts a hash there.
+    // The 8 bytes before the entry tell what object it is of: jl-link puts a hash there, instead of "jl-link!". Whoever reads all
+    // code as instructions must be able to read them.
     ".p2align 4",
-    ".ascii \"jl-link puts it!\"",
+    word_in_code!("0x216b6e696c2d6c6a"),
     entry!("jl_image_construct", jump_to!("jl_shim_construct")),
     ".hidden jl_shim_init",
     ".hidden jl_shim_construct",

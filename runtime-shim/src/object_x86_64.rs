@@ -19,6 +19,12 @@ macro_rules! jump_to {
         concat!("jmp ", $function)
     };
 }
+/// The last 8 of 16 bytes of code: an operand, since nothing tells data among code from instructions.
+macro_rules! word_in_code {
+    ($word:literal) => {
+        concat!(".nops 6\nmovabs rax, ", $word)
+    };
+}
 
 // IBT and SHSTK (GNU_PROPERTY_X86_FEATURE_1_AND); no executable stack.
 global_asm!(
