@@ -2,15 +2,18 @@
 //! architecture. A part of build scripts and tests, which include it by `#[path]`: it must run where the object
 //! is embedded.
 
+use object::read::elf::{FileHeader, Rela, SectionHeader};
+use object::{LittleEndian, elf};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
 /// Symbols that stay visible to the linker; everything else becomes local.
-const SYMBOLS: [&str; 6] = [
+const SYMBOLS: [&str; 7] = [
     "jl_image_header",
     "jl_image_state",
     "jl_image_init",
+    "jl_image_relocated",
     "jl_image_construct",
     "jl_link_must_link_this",
     "__jl_process_v1",
@@ -24,8 +27,8 @@ const FROM_LINKER: [&str; 6] = [
     "__fini_array_start",
     "__fini_array_end",
 ];
-/// A weak symbol that another image may define.
-const FROM_ANOTHER: &str = "__jl_construct_v1";
+/// Weak symbols that another image, and glibc's dynamic linker, may define.
+const FROM_ANOTHER: [&str; 2] = ["__jl_construct_v1", "__libc_stack_end"];
 /// Where the state word is: sealed, though without pointers.
 const STATE: &str = ".data.rel.ro.jl_state";
 /// Largest size of the object's loaded sections, in bytes.
@@ -142,11 +145,43 @@ pub fn build(shim: &Path, work: &Path, machine: Machine) -> Result<PathBuf, Stri
         "--remove-section=.comment",
     ]);
     objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd", "--strip-unneeded"]);
-    for symbol in SYMBOLS.iter().chain(&FROM_LINKER).chain([&FROM_ANOTHER]) {
+    for symbol in SYMBOLS.iter().chain(&FROM_LINKER).chain(&FROM_ANOTHER) {
         objcopy.arg(format!("--keep-global-symbol={symbol}")).arg(format!("--keep-symbol={symbol}"));
     }
     run(objcopy.args([&linked, &object]))?;
+    if machine == Machine::X86_64 {
+        let bytes = fs::read(&object).map_err(|e| format!("{}: {e}", object.display()))?;
+        let relaxable = relaxable(bytes).map_err(|e| format!("{}: {e}", object.display()))?;
+        fs::write(&object, relaxable).map_err(|e| format!("{}: {e}", object.display()))?;
+    }
     check(&object, machine)?;
+    Ok(object)
+}
+
+/// The object with relocations by which a linker sees that calls and loads through the global offset table may become such without
+/// (System V ABI for x86-64, B.2): rustc has LLVM write those of before 2015. Images lend their constructor before they are
+/// relocated themselves, so that it must not read pointers.
+fn relaxable(mut object: Vec<u8>) -> object::read::Result<Vec<u8>> {
+    let mut changes = Vec::new();
+    let header = elf::FileHeader64::<LittleEndian>::parse(&*object)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, &*object)?;
+    for section in sections.iter() {
+        let Some((entries, _)) = section.rela(endian, &*object)? else { continue };
+        let code = sections.section(section.info_link(endian))?.data(endian, &*object)?;
+        for entry in entries.iter().filter(|e| e.r_type(endian, false) == elf::R_X86_64_GOTPCREL) {
+            let at = entry.r_offset(endian) as usize;
+            let kind = match code.get(at.saturating_sub(3)..at) {
+                Some([_, 0xff, 0x15 | 0x25]) => elf::R_X86_64_GOTPCRELX,
+                Some([0x48 | 0x4c, 0x8b, modrm]) if modrm & 0xc7 == 5 => elf::R_X86_64_REX_GOTPCRELX,
+                _ => continue,
+            };
+            changes.push((&raw const entry.r_info as usize - object.as_ptr() as usize, kind));
+        }
+    }
+    for (at, kind) in changes {
+        object[at..at + 4].copy_from_slice(&kind.0.to_le_bytes());
+    }
     Ok(object)
 }
 
@@ -156,7 +191,7 @@ fn check(object: &Path, machine: Machine) -> Result<(), String> {
     for line in symbols.lines() {
         let mut words = line.split_whitespace().rev();
         let (Some(name), Some(kind)) = (words.next(), words.next()) else { continue };
-        if kind == "U" || kind == "w" && !FROM_LINKER.contains(&name) && name != FROM_ANOTHER {
+        if kind == "U" || kind == "w" && !FROM_LINKER.contains(&name) && !FROM_ANOTHER.contains(&name) {
             return Err(format!("{}: undefined symbol {name}: nothing would define it", object.display()));
         }
     }
@@ -221,17 +256,26 @@ fn check_branches_aarch64(object: &Path, code: &str) -> Result<(), String> {
 /// No indirect branch but to what has a landing mark: the memory functions, which compiled code calls
 /// through the global offset table (the mark of that habit comes with the standard library's bitcode).
 fn check_branches_x86_64(object: &Path, code: &str) -> Result<(), String> {
-    const MARKED: [&str; 8] =
-        ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "__jl_process_v1", FROM_ANOTHER];
+    const MARKED: [&str; 6] = ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen"];
+    // Not called.
+    const READ: [&str; 2] = ["__jl_process_v1", "jl_image_relocated"];
+    let is_known = |name: &str| MARKED.iter().chain(&READ).chain(&FROM_ANOTHER).any(|known| *known == name);
     let got_target = |line: &str| {
         let (_, target) = line.split_once("R_X86_64_GOTPCREL")?;
         let name = target.trim_start_matches(['X', 'R', 'E', '_']).trim();
         Some(name.split(['-', '+']).next().unwrap_or(name).to_owned())
     };
+    let unrelaxable = |line: &str| {
+        let (_, target) = line.split_once("R_X86_64_GOTPCREL\t")?;
+        MARKED.into_iter().find(|name| target.trim().split('-').next() == Some(name))
+    };
     let mut lines = code.lines().peekable();
     while let Some(line) = lines.next() {
-        if let Some(target) = got_target(line).filter(|target| !MARKED.contains(&target.as_str())) {
+        if let Some(target) = got_target(line).filter(|target| !is_known(target)) {
             return Err(format!("{}: {target} is reached indirectly", object.display()));
+        }
+        if let Some(target) = unrelaxable(line) {
+            return Err(format!("{}: {target} is reached only by a pointer", object.display()));
         }
         let through_table = lines.peek().is_some_and(|next| got_target(next).is_some());
         if line.contains("jmpq\t*") && !through_table {

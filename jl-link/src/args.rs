@@ -76,6 +76,8 @@ pub struct Invocation {
     /// The user chose how relative relocations are packed.
     pub relr_given: bool,
     pub version_script_given: bool,
+    /// Instructions that read a pointer stay so where they could form it.
+    pub no_relax: bool,
     pub pass_plugin_given: bool,
     pub why_extract_given: bool,
     pub fat_lto: bool,
@@ -301,6 +303,7 @@ impl Parser {
             "z" if value.as_bytes().ends_with(b"pack-relative-relocs") => inv.relr_given = true,
             "pack-dyn-relocs" => inv.relr_given = true,
             "version-script" => inv.version_script_given = true,
+            "relax" | "no-relax" => inv.no_relax = name == "no-relax",
             "load-pass-plugin" => inv.pass_plugin_given = true,
             "why-extract" => inv.why_extract_given = true,
             "fat-lto-objects" => inv.fat_lto = true,
@@ -463,6 +466,12 @@ mod tests {
         ] {
             assert_eq!(parse(&["-z", value]).placement_given, is_given, "{value}");
         }
+    }
+
+    #[test]
+    fn the_last_word_on_relaxation_counts() {
+        assert!(parse(&["--no-relax"]).no_relax && parse(&["-no-relax"]).no_relax);
+        assert!(!parse(&["--no-relax", "--relax"]).no_relax && !parse(&[]).no_relax);
     }
 
     #[test]

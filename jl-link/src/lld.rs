@@ -83,7 +83,8 @@ impl Lld {
         let mut args = link_args(self.llvm, invocation, inputs, stage, &ours);
         let needed = dependencies.link_args(inputs, &late.needed);
         // A version script hides the name, or gives it a version: then those that use it would need that version.
-        if needed.is_empty() && !invocation.version_script_given {
+        // Unrelaxed code reads pointers that are not relocated yet when others, whose turn comes earlier, have it run.
+        if needed.is_empty() && !invocation.version_script_given && !invocation.no_relax {
             args.extend(shim.constructor_for_others());
         }
         args.extend(needed);
@@ -269,7 +270,7 @@ fn link_args(
         // Safe: folds only what no address-significance table names; clones never are in one.
         add(&["--icf=safe".as_ref()]);
     }
-    if !invocation.relr_given && !invocation.own.no_relr && inputs.relr_supported {
+    if !invocation.relr_given && !invocation.own.no_relr && inputs.recent_glibc {
         // A slot costs 8 bytes and 4.4 ns at load so, 32 bytes and 8.1 ns as an entry of .rela.dyn
         // (measured at 100,000 slots). The image then asks for glibc 2.36 or later by version.
         add(&["-z", "pack-relative-relocs"].map(OsStr::new));

@@ -76,8 +76,8 @@ pub struct Inputs {
     pub ifuncs: HashSet<String>,
     /// Protection that every object named on the command line has; `None` when there was none.
     pub protection: Option<u32>,
-    /// The C library of this link understands packed relative relocations.
-    pub relr_supported: bool,
+    /// The C library of this link is glibc from 2.36 on, whose loader understands packed relative relocations.
+    pub recent_glibc: bool,
     /// An object's address-significance table is cut off from its symbols: `strip` or `objcopy` did that.
     pub stale_addrsig: bool,
     /// Also of archive members that the link may leave out.
@@ -185,7 +185,7 @@ fn scan_member(
             scan_object(invocation, &member, machine, &sections, found)
         }
         elf::ET_DYN => {
-            found.relr_supported |= provides_relr(&member, &sections);
+            found.recent_glibc |= provides_relr(&member, &sections);
             let is_header = |s| sections.section_name(LittleEndian, s) == Ok(HEADER_SECTION.as_bytes());
             if sections.iter().any(is_header) {
                 found.libraries.push(PathBuf::from(&member.name));

@@ -4,7 +4,12 @@ use crate::args::Invocation;
 use crate::error::{Error, Result};
 use crate::scan::Inputs;
 use image_format::cpu::Arch;
+use object::LittleEndian;
+use object::elf;
+use object::read::elf::FileHeader;
 use std::ffi::OsString;
+
+type Header = elf::FileHeader64<LittleEndian>;
 
 #[cfg(jl_x86_64)]
 const X86_64: Option<&[u8]> = Some(include_bytes!(concat!(env!("OUT_DIR"), "/jl_runtime_shim_x86_64.o")));
@@ -46,7 +51,11 @@ impl Shim {
             Some(path) => std::fs::read(path).map_err(|cause| Error::Read { path: path.clone(), cause })?,
             None => embedded(arch).ok_or(Error::NoShim { arch: arch.name() })?.to_vec(),
         };
-        Ok(Shim::prepared(object))
+        let mut shim = Shim::prepared(object);
+        if !inputs.recent_glibc {
+            shim.wait_for_the_constructor();
+        }
+        Ok(shim)
     }
 
     /// Puts a hash of the object before its constructor's entry, by which images tell whether they have the same code.
@@ -59,11 +68,29 @@ impl Shim {
         Shim { object, serves_others: place.is_some() }
     }
 
+    /// Makes an ordinary function of the one that dynamic linkers ask while they relocate an image. musl's refuses images with such;
+    /// an older glibc's would ask it, too, which nobody tried.
+    fn wait_for_the_constructor(&mut self) {
+        if let Some(at) = ifunc_type(&self.object) {
+            self.object[at] = self.object[at] & 0xf0 | elf::STT_FUNC.0;
+        }
+    }
+
     /// What lld is asked, so that the output's constructor serves images that depend on it, or are loaded with it. An image that
     /// has dependencies uses theirs.
     pub fn constructor_for_others(&self) -> Option<OsString> {
         self.serves_others.then(|| "--defsym=__jl_construct_v1=jl_image_construct".into())
     }
+}
+
+/// Where the type and binding of an object's first local IFUNC stand.
+fn ifunc_type(object: &[u8]) -> Option<usize> {
+    let header = Header::parse(object).ok()?;
+    let endian = header.endian().ok()?;
+    let symbols = header.sections(endian, object).ok()?.symbols(endian, object, elf::SHT_SYMTAB).ok()?;
+    let (_, symbol) = symbols.enumerate().find(|(_, s)| s.st_type() == elf::STT_GNU_IFUNC)?;
+    let start = object.as_ptr() as usize;
+    Some(&raw const symbol.st_info as usize - start)
 }
 
 #[cfg(test)]
@@ -93,6 +120,18 @@ mod tests {
             let shim = Shim::prepared(object.to_vec());
             assert!(shim.constructor_for_others().is_some());
             assert!(!shim.object.windows(NO_HASH.len()).any(|bytes| bytes == NO_HASH));
+        }
+    }
+
+    #[test]
+    fn only_recent_glibc_asks_an_ifunc() {
+        for object in [X86_64, AARCH64].into_iter().flatten() {
+            let mut shim = Shim::prepared(object.to_vec());
+            let at = ifunc_type(&shim.object).unwrap();
+            shim.wait_for_the_constructor();
+            assert_eq!(ifunc_type(&shim.object), None);
+            assert_eq!(shim.object[at] & 15, elf::STT_FUNC.0);
+            assert_eq!(shim.object[at] & 0xf0, object[at] & 0xf0, "its binding");
         }
     }
 

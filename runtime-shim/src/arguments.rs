@@ -20,6 +20,26 @@ pub struct Arguments {
     auxiliary: *const [usize; 2],
 }
 
+/// What a constructor would find in its first three arguments, where none was called: from `noted`, where glibc's dynamic linker
+/// keeps the address of the kernel's vectors (`__libc_stack_end`). `None` where it is null, or forgot.
+///
+/// # Safety
+/// `noted` is null or that word of this process.
+pub unsafe fn registers_at(noted: *const usize) -> Option<[usize; 3]> {
+    if noted.is_null() {
+        return None;
+    }
+    // SAFETY: by the caller's word. The vectors begin with the count of arguments (System V ABI, 3.4.1).
+    unsafe {
+        let first = noted.read_volatile() as *const usize;
+        if first.is_null() || !first.is_aligned() {
+            return None;
+        }
+        let (argc, argv) = (first.read(), first.wrapping_add(1));
+        Some([argc, argv as usize, argv.wrapping_add(argc).wrapping_add(1) as usize])
+    }
+}
+
 impl Arguments {
     /// From what a constructor finds in its first three arguments. `None` when that are not the kernel's
     /// vectors: nothing was passed, or the program has moved its environment.
@@ -145,6 +165,14 @@ mod tests {
         assert!(read(&secure, 1, 2).unwrap().is_empty());
         let shortened = vectors(&environment, &[0, AT_PAGESZ, 4096, AT_SECURE, 0, 0, 0]);
         assert!(read(&shortened, 1, 2).is_none());
+        let stack = [&[1], &*words].concat();
+        // SAFETY: a word that leads to what is laid out as the vectors are.
+        let [argc, argv, envp] = unsafe { registers_at(&(stack.as_ptr() as usize)) }.unwrap();
+        assert_eq!((argc, argv, envp), (1, stack.as_ptr() as usize + 8, stack.as_ptr() as usize + 24));
+        // SAFETY: as above.
+        assert!(unsafe { Arguments::from_registers(argc, argv, envp) }.is_some());
+        // SAFETY: null, and a word that is.
+        assert!(unsafe { registers_at(core::ptr::null()).is_none() && registers_at(&0).is_none() });
         // SAFETY: nothing is read where the values are not related.
         assert!(unsafe { Arguments::from_registers(3, 16, 99) }.is_none());
     }

@@ -25,8 +25,8 @@ impl ImportSlots {
         ImportSlots { base: image.address(0), first: image.address(span.offset), last, stub }
     }
 
-    /// Lets the slot at an offset from the header lead to `function`; false when there is no slot, or one that does not wait
-    /// for a function. A function's own slot (`is_own`) never does.
+    /// Lets the slot at an offset from the header lead to `function`; false when there is no slot, or one that neither waits
+    /// for a function nor has this one from an attempt that was given up. A function's own slot (`is_own`) never does.
     pub fn fill(&mut self, slot: i32, is_own: bool, function: usize) -> bool {
         let slot = self.base.wrapping_add_signed(slot as isize);
         if slot.wrapping_sub(self.first) > self.last || !is_aligned(slot) {
@@ -36,7 +36,8 @@ impl ImportSlots {
         // SAFETY: an aligned cell of the span of import slots, which lies in RELRO (`Image::verified`), and that is open
         // (`ImportSlots::of`).
         unsafe {
-            let waits = is_own || slot.read() == self.stub;
+            let found = slot.read();
+            let waits = is_own || found == self.stub || found == function;
             if waits {
                 slot.write(function);
             }
@@ -86,10 +87,10 @@ impl<'a> ReferenceCells<'a> {
         // SAFETY: an aligned word of a writable segment of this image (`next_page`), whose RELRO is open (`ReferenceCells::of`), and
         // which runs no code of its own yet that could have a reference to it.
         unsafe {
-            let found = cell.read();
-            let waits = found == 0 || found == self.stub;
+            let (found, address) = (cell.read(), blob.start + place);
+            let waits = found == 0 || found == self.stub || found == address;
             if waits {
-                cell.write(blob.start + place);
+                cell.write(address);
             }
             waits
         }

@@ -4,13 +4,27 @@ use crate::arguments::Arguments;
 use crate::memory::{Image, Sealed};
 use crate::object_arch as own;
 use crate::objects::Object;
+use crate::process::Process;
 use crate::start::relro_end;
 use crate::sys;
 use image_format::image::ImageError;
 
+/// How far the dynamic linker is with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It has relocated all pointers and resolves IFUNCs; RELRO is not sealed yet. What cannot be filled now, because
+    /// something else must come first or is wrong, is the constructor's.
+    Relocated,
+    /// It has sealed RELRO, and calls constructors.
+    Sealed,
+}
+
 /// Addresses in an image that is loaded, relocated, and stays so as long as its constructor runs. Images that pass it to
 /// each other have the same code, hence the same layout of it.
 pub struct Here {
+    pub stage: Stage,
+    /// What the image shares with others.
+    pub process: &'static Process,
     pub header: *const u8,
     /// Its ELF header; null where it is not in memory.
     elf_header: *const u8,
@@ -30,8 +44,10 @@ pub struct Here {
 
 impl Here {
     /// The image that this code is in.
-    pub fn own() -> Here {
+    pub fn own(stage: Stage, process: &'static Process) -> Here {
         Here {
+            stage,
+            process,
             header: own::header(),
             elf_header: own::elf_header(),
             dynamic: own::dynamic(),

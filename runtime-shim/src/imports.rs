@@ -233,14 +233,14 @@ pub struct Cells<'a> {
 }
 
 /// Fills the import slots and the references; the slots of a dependency that cannot be used, and that the image can do without, stay as they
-/// are, and `without` is told of it. `hold` is asked to keep an object loaded that the dynamic linker does not keep for the
+/// are, if `without` says so when it is told of it. `hold` is asked to keep an object loaded that the dynamic linker does not keep for the
 /// image's sake.
 pub fn fill(
     package: &Package,
     surroundings: &Surroundings,
     cells: &mut Cells,
     hold: impl Fn(&Entry) -> bool,
-    mut without: impl FnMut(&Dependency, Fault),
+    mut without: impl FnMut(&Dependency, Fault) -> bool,
 ) -> Result<(), Unusable> {
     each_batch(package, surroundings, |batch| {
         for wanted in batch.iter_mut().flatten() {
@@ -250,10 +250,9 @@ pub fn fill(
                 None => wanted.fault,
             };
             wanted.found = None;
-            if !wanted.can_be_done_without() {
+            if !wanted.can_be_done_without() || !without(wanted.dependency, fault) {
                 return Err(Unusable { index: wanted.index as u32, fault });
             }
-            without(wanted.dependency, fault);
         }
         batch.iter_mut().flatten().try_for_each(|wanted| fill_from(wanted, package, cells))
     })

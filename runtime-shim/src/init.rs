@@ -1,11 +1,11 @@
-//! The phases of the constructor: settings, CPU, choice, fill, imports; and what to do when nothing may run.
+//! The phases of a load: settings, CPU, choice, fill, imports; and what to do when nothing may run.
 
 use crate::arguments::Arguments;
 use crate::cells::{ImportSlots, ReferenceCells};
 use crate::decide::{Refusal, decide};
 use crate::environ::{Log, Scanner, Settings, Variables, is_secure};
 use crate::imports::{self, Cells, Surroundings};
-use crate::memory::{Image, Opened, Pages, Sealed};
+use crate::memory::{Image, Opened, Pages};
 use crate::message::Subject;
 use crate::objects::{Entry, Object};
 use crate::process::Process;
@@ -24,20 +24,46 @@ pub fn fill(
     arguments: Option<Arguments>,
     pages: Option<Pages>,
 ) -> Result<(), Refusal> {
+    let choice = choose(image, process, arguments, pages)?;
+    choice.iter().for_each(Choice::log);
+    Ok(())
+}
+
+/// What was chosen for an image, where there was something to choose from.
+struct Choice<'a> {
+    image: &'a Image,
+    specs: Specs<'a>,
+    target: usize,
+    settings: Settings,
+}
+
+impl Choice<'_> {
+    /// One line, if the user asked for it.
+    fn log(&self) {
+        if self.settings.log != Log::Off {
+            log_choice(&self.specs, self.target, &self.settings, self.image.state() as usize);
+        }
+    }
+}
+
+/// As [`fill`], but for the line in the log; none where the baseline stays.
+fn choose<'a>(
+    image: &'a Image,
+    process: &Process,
+    arguments: Option<Arguments>,
+    pages: Option<Pages>,
+) -> Result<Option<Choice<'a>>, Refusal> {
     if image.header().specs.count == 0 && image.header().slots.count == 0 {
         // Nothing to choose from.
         fill_row(image, 0, pages);
-        return Ok(());
+        return Ok(None);
     }
     let settings = settings(process, arguments);
     let specs = image.specs().ok_or(Refusal::Damaged("target list"))?;
     let target = decide(&specs, &settings, |wanted| host(process, arguments, wanted))?;
     let row = image.table().ok_or(Refusal::Damaged("image table"))?.row_for(target);
     let row = row.ok_or(Refusal::Damaged("row list"))?;
-    if fill_row(image, row, pages) && settings.log != Log::Off {
-        log_choice(&specs, target, &settings, image.state() as usize);
-    }
-    Ok(())
+    Ok(fill_row(image, row, pages).then_some(Choice { image, specs, target, settings }))
 }
 
 /// Whether the row now runs.
@@ -55,23 +81,25 @@ fn fill_row(image: &Image, row: usize, pages: Option<Pages>) -> bool {
 }
 
 /// As [`fill`], for an image that takes functions or data from others or lets them take its own. Import slots lead to `stub`
-/// before they are filled; `hold` as in [`imports::fill`].
-#[allow(clippy::too_many_arguments, reason = "what the constructor knows, each once")]
+/// before they are filled; `open` opens its pages; `hold` as in [`imports::fill`]. `is_last_attempt` where what is not there now
+/// will not come.
+#[allow(clippy::too_many_arguments, reason = "what is known of an image that loads, each once")]
 pub fn fill_package(
     image: &Image,
     object: &Object,
     process: &Process,
     arguments: Option<Arguments>,
-    sealed: Option<Sealed>,
+    open: impl FnOnce() -> Option<Opened>,
     stub: usize,
+    is_last_attempt: bool,
     surroundings: impl FnOnce() -> Surroundings,
     hold: impl Fn(&Surroundings, &Entry) -> bool,
 ) -> Result<(), Refusal> {
     let package = image.verified(object).ok_or(Refusal::Damaged("list of functions of other images"))?;
-    let opened = sealed.and_then(|sealed| Opened::new(object, sealed));
-    let pages = opened.as_ref().map(Pages::Open);
-    fill(image, process, arguments, pages)?;
+    let opened = open();
+    let choice = choose(image, process, arguments, opened.as_ref().map(Pages::Open))?;
     if package.dependencies.is_empty() {
+        choice.iter().for_each(Choice::log);
         return Ok(());
     }
     let surroundings = surroundings();
@@ -82,15 +110,18 @@ pub fn fill_package(
     };
     let without = |dependency: &Dependency, fault| {
         let settings = settings(process, arguments);
-        if settings.log != Log::Off {
+        if is_last_attempt && settings.log != Log::Off {
             let mut line = Line::EMPTY;
             let path = maps::path_of(image.state() as usize);
             message::without(&mut line, path.as_slice(), dependency, fault);
             log(line.end(), &settings);
         }
+        is_last_attempt
     };
     imports::fill(&package, &surroundings, &mut cells, |entry| hold(&surroundings, entry), without)
-        .map_err(Refusal::Dependency)
+        .map_err(Refusal::Dependency)?;
+    choice.iter().for_each(Choice::log);
+    Ok(())
 }
 
 /// What the user asked for; read once per process where the block is shared. `arguments` save reading

@@ -5,7 +5,9 @@ use crate::sys::protect;
 use core::ops::Range;
 use core::slice;
 use image_format::image::{ImageError, Table, check_header};
-use image_format::layout::{Dependency, Extent, IMAGE_BASE, IMAGE_SLOTS_CONTIGUOUS, ImageHeader};
+use image_format::layout::{
+    Dependency, Extent, IMAGE_BASE, IMAGE_SLOTS_CONTIGUOUS, ImageHeader, image_state,
+};
 use image_format::package::Package;
 use image_format::pod::read_at;
 use image_format::specs::Specs;
@@ -77,6 +79,9 @@ impl Opened {
         };
         Some(Opened { parts })
     }
+
+    /// That of an image whose RELRO the dynamic linker has not sealed yet, and will.
+    pub const BEFORE_SEALING: Opened = Opened { parts: None };
 
     /// As [`Opened::new`]; `None` also where the object has no RELRO, or one of so many pages that those with slots, which may be
     /// few, are better opened alone.
@@ -224,6 +229,12 @@ impl Image {
         let address = |body: i32| base.wrapping_add_signed(body as isize);
         let of = |function: usize| table.body(row, function).map(address);
         self.write(bodies.map(address), of, state, pages)
+    }
+
+    /// Sets the state back, so that the image counts as one that nobody has filled yet.
+    pub fn unfill(&self, _open: &Opened) {
+        // SAFETY: the state is an aligned u32 in RELRO, which is open.
+        unsafe { self.state().write_volatile(image_state::UNFILLED) };
     }
 
     /// Lets every slot lead to `address` and sets the state; as [`Image::fill`].

@@ -3,14 +3,14 @@
 //! Symbols and sections stand in the assembly of `object_data.rs` and the file of the architecture
 //! (`object_x86_64.rs`, `object_aarch64.rs`); everything here is reached from there.
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, registers_at};
 use crate::decide::{Refusal, decide};
-use crate::here::Here;
+use crate::here::{Here, Stage};
 use crate::imports::{Surroundings, Unusable};
 use crate::memory::{Image, Opened, Pages, Sealed, Unsealed};
 use crate::message::{self, Subject};
 use crate::object_arch as own;
-use crate::objects::{Entry, Objects};
+use crate::objects::{Entry, Object, Objects};
 use crate::process::Process;
 use crate::start::is_part_of_startup;
 use crate::text::Line;
@@ -18,17 +18,35 @@ use crate::{init, maps, sys};
 use image_format::image::ImageError;
 use image_format::layout::{IMAGE_EXECUTABLE, IMAGE_SYSTEM, image_state};
 
-/// The constructor, before all others of the image. Where another image in its scope has the same code, that code is run: what
-/// many images run is in the caches of the CPU, what each runs once is not.
+/// What the dynamic linker asks where an IFUNC leads, which nobody calls: a moment at which RELRO is not sealed yet, so that it need
+/// not be opened and sealed again.
+#[unsafe(no_mangle)]
+extern "C" fn jl_shim_relocated() -> usize {
+    // SAFETY: the symbol is glibc's, and null elsewhere.
+    if let Some(vectors) = unsafe { registers_at(own::first_stack()) } {
+        load(vectors, Stage::Relocated);
+    }
+    own::nothing_entry()
+}
+
+/// The constructor, before all others of the image.
 #[unsafe(no_mangle)]
 extern "C" fn jl_shim_init(argc: usize, argv: usize, envp: usize) {
+    load([argc, argv, envp], Stage::Sealed);
+}
+
+/// Fills the image, unless that was done. Where another image in its scope has the same code, that code is run: what many images
+/// run is in the caches of the CPU, what each runs once is not.
+fn load(vectors: [usize; 3], stage: Stage) {
     // SAFETY: one aligned u32 of this image, always readable.
     if unsafe { own::state().read_volatile() } != image_state::UNFILLED {
         return;
     }
-    let here = Here::own();
+    let here = Here::own(stage, process());
+    let [argc, argv, envp] = vectors;
     match construct_entry_of_another() {
-        // SAFETY: the function is `jl_shim_construct` of an image with the same code.
+        // SAFETY: the function is `jl_shim_construct` of an image with the same code, which needs no pointer that is relocated:
+        // that image may be the program, whose turn comes last.
         Some(entry) => unsafe {
             own::call(entry, [argc, argv, envp, &raw const here as usize]);
         },
@@ -58,38 +76,47 @@ extern "C" fn jl_shim_construct(argc: usize, argv: usize, envp: usize, here: &He
     construct(argc, argv, envp, here);
 }
 
-/// The constructor of the image `here`; the other arguments are what its caller left for it.
+/// Fills the image `here`; the other arguments are what a constructor is called with.
 fn construct(argc: usize, argv: usize, envp: usize, here: &Here) {
-    // SAFETY: these are the constructor's own arguments, as whoever called it left them.
+    // SAFETY: these are the constructor's own arguments, as whoever called it left them, or the vectors themselves.
     let arguments = unsafe { Arguments::from_registers(argc, argv, envp) };
     match here.image() {
-        Ok(image) => {
-            if let Err(refusal) = fill(here, &image, arguments) {
-                refuse(here, Some(&image), refusal, arguments);
-            }
-        }
+        Ok(image) => match (fill(here, &image, arguments), here.stage) {
+            (Ok(()), _) => {}
+            (Err(_), Stage::Relocated) => image.unfill(&Opened::BEFORE_SEALING),
+            (Err(refusal), Stage::Sealed) => refuse(here, Some(&image), refusal, arguments),
+        },
         // Linked plainly: this is not an image, its slots are for the preloaded shim.
         Err(ImageError::NotMerged) => {}
+        Err(_) if here.stage == Stage::Relocated => {}
         Err(_) => refuse(here, None, Refusal::Damaged("header"), arguments),
     }
 }
 
 fn fill(here: &Here, image: &Image, arguments: Option<Arguments>) -> Result<(), Refusal> {
-    let sealed = here.sealed(arguments);
+    let is_sealed = here.stage == Stage::Sealed;
+    let sealed = if is_sealed { here.sealed(arguments) } else { None };
+    let open = |new: fn(&Object, Sealed) -> Option<Opened>| match here.stage {
+        Stage::Relocated => Some(Opened::BEFORE_SEALING),
+        Stage::Sealed => new(&here.object()?, sealed?),
+    };
     // Of a base image only the header is believed to need a check, as of an image that shares nothing.
     if !image.is_package() || image.is_base() {
-        let opened = sealed.and_then(|sealed| Opened::new_if_small(&here.object()?, sealed));
+        let opened = open(Opened::new_if_small);
         let pages = opened.as_ref().map(Pages::Open).or(sealed.map(Pages::Sealed));
-        return init::fill(image, process(), arguments, pages);
+        return init::fill(image, here.process, arguments, pages);
     }
     let object = here.object().ok_or(Refusal::Damaged("ELF header"))?;
     let surroundings = || {
-        // SAFETY: this is a constructor: the dynamic linker holds its lock.
+        // SAFETY: the dynamic linker, whose lock it holds, is at work for this image.
         let objects = unsafe { Objects::beside(here.dynamic, arguments) };
         Surroundings::new(objects)
     };
-    let hold = |surroundings: &Surroundings, entry: &Entry| hold(surroundings, entry, arguments);
-    init::fill_package(image, &object, process(), arguments, sealed, here.unresolved, surroundings, hold)
+    // Before it has sealed RELRO the dynamic linker cannot be called.
+    let hold = |surroundings: &Surroundings, entry: &Entry| is_sealed && hold(surroundings, entry, arguments);
+    let open = || open(Opened::new);
+    let (process, stub) = (here.process, here.unresolved);
+    init::fill_package(image, &object, process, arguments, open, stub, is_sealed, surroundings, hold)
 }
 
 /// Keeps an object loaded until the process ends, whoever closes it; false when that cannot be done.
@@ -137,8 +164,8 @@ extern "C" fn jl_shim_unresolved() -> ! {
 /// What a slot of a refused image leads to.
 #[unsafe(no_mangle)]
 extern "C" fn jl_shim_refused() -> ! {
-    if let Ok(image) = Here::own().image() {
-        let process = process();
+    let process = process();
+    if let Ok(image) = Here::own(Stage::Sealed, process).image() {
         let settings = init::settings(process, None);
         if let Some(specs) = image.specs()
             && let Err(refusal) = decide(&specs, &settings, |wanted| init::host(process, None, wanted))
@@ -178,7 +205,7 @@ fn refuse(here: &Here, image: Option<&Image>, refusal: Refusal, arguments: Optio
         init::print_refusal(subject, refusal, here.header as usize);
         sys::exit(127);
     }
-    if !process().is_preloaded() {
+    if !here.process.is_preloaded() {
         init::print_refusal(subject, refusal, here.header as usize);
     }
     let Some(sealed) = here.sealed(arguments) else {

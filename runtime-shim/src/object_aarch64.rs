@@ -20,6 +20,12 @@ macro_rules! jump_to {
         concat!("b ", $function)
     };
 }
+/// Instructions that take a function's address from the global offset table.
+macro_rules! table_entry {
+    ($function:literal) => {
+        concat!("adrp x0, :got:", $function, "\nldr x0, [x0, :got_lo12:", $function, "]")
+    };
+}
 /// The last 8 of 16 bytes of code: data, which the assembler's mapping symbols tell from instructions.
 macro_rules! word_in_code {
     ($word:literal) => {
@@ -224,6 +230,11 @@ pub fn construct_entry() -> usize {
 /// As [`construct_entry`], in the first image of this one's scope that has it under the name for others; 0 where no such image is.
 pub fn first_construct_entry() -> usize {
     bound_address!("__jl_construct_v1", ".weak")
+}
+
+/// Where glibc's dynamic linker notes what the first stack began with; null where it is another one.
+pub fn first_stack() -> *const usize {
+    bound_address!("__libc_stack_end", ".weak") as *const usize
 }
 
 /// Calls the function at an address.

@@ -46,6 +46,11 @@ global_asm!(
     entry!("jl_image_init", jump_to!("jl_shim_init")),
     entry!("jl_image_refused", jump_to!("jl_shim_refused")),
     entry!("jl_image_nothing", "ret"),
+    // Where the dynamic linker resolves IFUNCs, it asks this one while it relocates the image. Nobody calls it: its entry in the
+    // global offset table is there because of what stands behind, which nobody runs either.
+    entry!("jl_image_relocated", jump_to!("jl_shim_relocated")),
+    ".type jl_image_relocated, @gnu_indirect_function",
+    table_entry!("jl_image_relocated"),
     entry!("jl_link_must_link_this", jump_to!("jl_shim_unresolved")),
     // The 8 bytes before the entry tell what object it is of: jl-link puts a hash there, instead of "jl-link!". Whoever reads all
     // code as instructions must be able to read them.
@@ -53,6 +58,7 @@ global_asm!(
     word_in_code!("0x216b6e696c2d6c6a"),
     entry!("jl_image_construct", jump_to!("jl_shim_construct")),
     ".hidden jl_shim_init",
+    ".hidden jl_shim_relocated",
     ".hidden jl_shim_construct",
     ".hidden jl_shim_refused",
     ".hidden jl_shim_unresolved",

@@ -19,6 +19,12 @@ macro_rules! jump_to {
         concat!("jmp ", $function)
     };
 }
+/// An instruction that takes a function's address from the global offset table.
+macro_rules! table_entry {
+    ($function:literal) => {
+        concat!("mov rax, qword ptr [rip + ", $function, "@GOTPCREL]")
+    };
+}
 /// The last 8 of 16 bytes of code: an operand, since nothing tells data among code from instructions.
 macro_rules! word_in_code {
     ($word:literal) => {
@@ -189,21 +195,34 @@ pub fn construct_entry() -> usize {
     address!(".globl", "jl_image_construct")
 }
 
+/// The address of a weak symbol that other objects may define, by this image's global offset table; 0 where none does.
+macro_rules! address_elsewhere {
+    ($symbol:literal) => {{
+        let address: usize;
+        // SAFETY: reads one entry of this image's global offset table, which is relocated before IFUNCs are resolved. In two
+        // steps: a linker may turn an instruction that reads the table into one that forms an address, and 0 is at no known
+        // distance.
+        unsafe {
+            asm!(
+                concat!(".weak ", $symbol),
+                concat!("lea {0}, [rip + ", $symbol, "@GOTPCREL]"),
+                "mov {0}, qword ptr [{0}]",
+                out(reg) address,
+                options(pure, readonly, nostack, preserves_flags)
+            );
+        }
+        address
+    }};
+}
+
 /// As [`construct_entry`], in the first image of this one's scope that has it under the name for others; 0 where no such image is.
 pub fn first_construct_entry() -> usize {
-    let address;
-    // SAFETY: reads one entry of this image's global offset table, which is relocated before constructors. In two steps: a
-    // linker may turn an instruction that reads the table into one that forms an address, and 0 is at no known distance.
-    unsafe {
-        asm!(
-            ".weak __jl_construct_v1",
-            "lea {0}, [rip + __jl_construct_v1@GOTPCREL]",
-            "mov {0}, qword ptr [{0}]",
-            out(reg) address,
-            options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    address
+    address_elsewhere!("__jl_construct_v1")
+}
+
+/// Where glibc's dynamic linker notes what the first stack began with; null where it is another one.
+pub fn first_stack() -> *const usize {
+    address_elsewhere!("__libc_stack_end") as *const usize
 }
 
 /// Calls the function at an address.

@@ -1,0 +1,2 @@
+#include "dot.h"
+template unsigned dot<unsigned>(const unsigned *, const unsigned *, int);

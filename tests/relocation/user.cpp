@@ -1,0 +1,13 @@
+// A library above the base, or, with the base's file beside it, one alone.
+#include "dot.h"
+
+extern "C" unsigned result() {
+    unsigned numbers[100];
+    for (unsigned i = 0; i < 100; i++) numbers[i] = i;
+    return dot(numbers, numbers, 100);
+}
+#ifdef MISSING
+extern "C" int nobody_has_this();
+int (*const table[])() = {nobody_has_this};
+extern "C" int (*const *get())() { return table; }
+#endif
