@@ -32,7 +32,7 @@ const FROM_ANOTHER: [&str; 2] = ["__jl_construct_v1", "__libc_stack_end"];
 /// Where the state word is: sealed, though without pointers.
 const STATE: &str = ".data.rel.ro.jl_state";
 /// Largest size of the object's loaded sections, in bytes.
-const MAX_SIZE: u64 = 48 << 10;
+const MAX_SIZE: u64 = 50 << 10;
 
 /// An architecture that there is an object for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,8 +5,8 @@
 use crate::details::Details;
 use crate::image::{ImageError, Table, parse_header};
 use crate::layout::{
-    DEPENDENCY_NAME_SIZE, Dependency, Extent, FORMAT_VERSION, ImageHeader, ImageNote, NOTE_NAME,
-    NOTE_TYPE_IMAGE,
+    DEPENDENCY_NAME_SIZE, Dependency, Export, Extent, FORMAT_VERSION, IDENTITY_SIZE, ImageHeader, ImageNote,
+    NOTE_NAME, NOTE_TYPE_IMAGE,
 };
 use crate::notes::notes;
 use crate::package::{Package, PackageError, linkage_checksum};
@@ -181,6 +181,12 @@ impl DependencyImage {
         self.detail_lists(false).expect("lists that were checked")
     }
 
+    /// The export with this identity, and its index.
+    pub fn find(&self, identity: &[u8; IDENTITY_SIZE]) -> Option<(u32, Export)> {
+        let index = self.details().find(identity)?;
+        Some((index, self.package().exports.get(index as usize)?))
+    }
+
     /// The record of a dependency on this image.
     pub fn record(&self, flags: u32) -> Dependency {
         let mut name = [0; DEPENDENCY_NAME_SIZE];
@@ -189,7 +195,7 @@ impl DependencyImage {
             build_id: self.header.build_id,
             build_id_size: self.header.build_id_size,
             flags,
-            package_checksum: self.header.package_checksum,
+            lists_checksum: self.header.lists_checksum(),
             table_checksum: self.header.table_checksum,
             linkage_checksum: self.header.linkage_checksum,
             imports_end: 0,

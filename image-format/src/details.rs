@@ -1,7 +1,7 @@
 //! What tools need to know of a package image's lists, and no load reads: identities, and what references are to.
 
 use crate::image::xxh64;
-use crate::layout::{Extent, IDENTITY_SIZE, ImageHeader, Import, Reference, Referent};
+use crate::layout::{Export, Extent, IDENTITY_SIZE, ImageHeader, Import, Reference, Referent};
 use crate::package::{List, Package, PackageError};
 use crate::pod::Pod;
 use core::ops::Range;
@@ -13,6 +13,8 @@ pub struct Details<'a> {
     pub exports: List<'a, [u8; IDENTITY_SIZE]>,
     pub imports: List<'a, [u8; IDENTITY_SIZE]>,
     pub references: List<'a, Referent>,
+    /// Exports and imports themselves.
+    known_by_tags: [&'a [u8]; 2],
 }
 
 impl<'a> Details<'a> {
@@ -29,6 +31,10 @@ impl<'a> Details<'a> {
             exports: List::new("export identities", header.export_identities, &bytes)?,
             imports: List::new("import identities", header.import_identities, &bytes)?,
             references: List::new("referents", header.referents, &bytes)?,
+            known_by_tags: [
+                List::<Export>::new("exports", header.exports, &bytes)?.bytes(),
+                List::<Import>::new("imports", header.imports, &bytes)?.bytes(),
+            ],
         };
         let pairs = [
             ("export identities", details.exports.len(), header.exports.count),
@@ -44,7 +50,8 @@ impl<'a> Details<'a> {
         if verify {
             let (found, expected) = (header.details_checksum, details.checksum());
             if found != expected {
-                return Err(PackageError::Checksum { what: "identities and referents", found, expected });
+                let what = "exports, imports, identities and referents";
+                return Err(PackageError::Checksum { what, found, expected });
             }
         }
         Ok(details)
@@ -52,7 +59,14 @@ impl<'a> Details<'a> {
 
     /// What stands in the header.
     pub fn checksum(&self) -> u64 {
-        checksum([self.exports.bytes(), self.imports.bytes(), self.references.bytes()])
+        let [exports, imports] = self.known_by_tags;
+        checksum([exports, imports, self.exports.bytes(), self.imports.bytes(), self.references.bytes()])
+    }
+
+    /// As [`Details::checksum`], with other imports of the same identities.
+    pub fn checksum_with(&self, imports: &[u8]) -> u64 {
+        let known_by_tags = [self.known_by_tags[0], imports];
+        Details { known_by_tags, ..*self }.checksum()
     }
 
     /// The index of the export with this identity.
@@ -89,8 +103,8 @@ fn part<'a, T: Pod, U: Pod>(
     numbers.zip(pairs).map(|(number, (item, details))| (number, item, details))
 }
 
-/// xxh64 of identities of exports and imports, and of referents.
-pub fn checksum(lists: [&[u8]; 3]) -> u64 {
+/// xxh64 of exports, imports, identities of either, and referents, one behind the other.
+pub fn checksum(lists: [&[u8]; 5]) -> u64 {
     xxh64(lists)
 }
 
@@ -119,9 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn they_are_no_part_of_what_a_load_reads() {
+    fn they_are_no_part_of_what_a_load_takes_as_it_stands() {
         let (mut header, bytes) = sample(1, 2);
-        for at_byte in header.export_identities.offset as usize..bytes.len() {
+        let known_by_tags = 0..header.references.offset as usize;
+        for at_byte in known_by_tags.chain(header.export_identities.offset as usize..bytes.len()) {
             let mut bad = bytes.clone();
             bad[at_byte] ^= 1;
             assert!(Package::new(&header, at(&bad), true).is_ok());
@@ -144,7 +159,7 @@ mod tests {
             header.export_identities = Extent { offset: offsets[0], count };
             header.import_identities = Extent { offset: offsets[1], count };
             header.referents = Extent { offset: offsets[2], count };
-            header.details_checksum = checksum([&[]; 3]);
+            header.details_checksum = checksum([&[]; 5]);
             prop_assert!(Details::new(&header, at(&bytes), true).is_err() || count == 0);
         }
     }

@@ -57,7 +57,7 @@ use crate::pod::Pod;
 use core::mem::{offset_of, size_of};
 
 /// Version of everything in this module. Readers accept exactly this one.
-pub const FORMAT_VERSION: u32 = 6;
+pub const FORMAT_VERSION: u32 = 7;
 
 /// Section of records in objects; the C identifier makes linkers define `__start_` and `__stop_` symbols.
 pub const RECORD_SECTION: &str = "jl_records";
@@ -192,7 +192,8 @@ pub struct Dependency {
     /// `DEPENDENCY_*` bits; unknown bits are an error.
     pub flags: u32,
     /// Of the dependency's header: two files with one build id and different content are told apart.
-    pub package_checksum: u64,
+    /// [`ImageHeader::lists_checksum`].
+    pub lists_checksum: u64,
     pub table_checksum: u64,
     pub linkage_checksum: u64,
     /// Where the imports from it and the references to it end in the image's lists; they begin where those of the dependency
@@ -235,10 +236,17 @@ pub struct Import {
 }
 
 impl Import {
-    /// What ties a slot to the one export that it may be filled with.
-    pub const fn tag_of(export: u32, slot: i32) -> u32 {
-        // 2^32 divided by the golden ratio: slots are 8 bytes apart, their multiples far and wide.
-        export.wrapping_add(slot.cast_unsigned().wrapping_mul(0x9e37_79b1))
+    /// What ties a slot to the one export that it may be filled with, and to each of its fields: a load compares it and no
+    /// checksum of imports and exports. Of values that differ in one bit it is never the same, of others once in 2^32.
+    pub const fn tag_of(export: &Export, slot: i32) -> u32 {
+        // Sums of products of which the upper half is taken: with an odd factor no bit of either word is lost, and with these two
+        // none is alone below the half (tested for each).
+        let target = (export.function as u64) << 32 | export.offset.cast_unsigned() as u64;
+        let place = (export.tag as u64) << 32 | slot.cast_unsigned() as u64;
+        let sum = target
+            .wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
+            .wrapping_add(place.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        (sum >> 32) as u32
     }
 }
 
@@ -388,15 +396,22 @@ pub struct ImageHeader {
     /// Method records and embedded bitcode of package images; empty in this version.
     pub methods: Extent,
     pub bitcode: Extent,
-    /// xxh64 (seed 0) of exports, imports, references and dependencies, one behind the other.
+    /// xxh64 (seed 0) of references and dependencies, one behind the other: of what a load takes as it stands.
     pub package_checksum: u64,
     /// xxh64 (seed 0) of the linkage blob as the file has it: not of what it becomes when it is relocated.
     pub linkage_checksum: u64,
-    /// xxh64 (seed 0) of what no load reads: identities of exports and imports, and referents.
+    /// xxh64 (seed 0) of what a load does not read, or compares by tags: exports, imports, identities of either, and referents.
     pub details_checksum: u64,
     pub row_count: u32,
     pub reserved: u32,
     pub rows: [Row; MAX_ROWS],
+}
+
+impl ImageHeader {
+    /// Of all lists of a package image.
+    pub const fn lists_checksum(&self) -> u64 {
+        self.package_checksum ^ self.details_checksum.rotate_left(32)
+    }
 }
 
 /// Filled by `jl-link`; a header without it was never linked by us and describes nothing.
@@ -528,6 +543,26 @@ mod tests {
         assert_eq!(size_of::<ReferenceRecord>(), size_of::<Reference>() + size_of::<Referent>());
         assert_eq!(offset_of!(ShardNote, version), NOTE_DESC_OFFSET);
         assert_eq!(offset_of!(ImageNote, version), NOTE_DESC_OFFSET);
+    }
+
+    #[test]
+    fn every_bit_of_an_import_and_its_export_is_in_the_tag() {
+        let of = |[tag, function, offset, slot]: [u32; 4]| {
+            Import::tag_of(&Export { tag, function, offset: offset.cast_signed() }, slot.cast_signed())
+        };
+        let values =
+            [[0; 4], [u32::MAX; 4], [0x1234_5678, NOT_CLONED, 0xffff_f000, 0x1_7010], [7, 300, 0x900, 8]];
+        for value in values {
+            for bit in 0..128 {
+                let mut other = value;
+                other[bit / 32] ^= 1 << (bit % 32);
+                assert_ne!(of(value), of(other), "{value:x?}, bit {bit}");
+            }
+        }
+        // Entries that lie side by side do not stand in for each other.
+        let tags: std::collections::HashSet<u32> =
+            (0..100_000).map(|i| of([0x5bd1_e995, i % 300, 16 * i, 8 * i])).collect();
+        assert!(tags.len() > 99_990, "{} of 100000", tags.len());
     }
 
     #[test]

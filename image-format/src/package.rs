@@ -1,7 +1,8 @@
 //! What package images tell each other: exports, imports, references and dependencies, checked.
 //!
-//! [`Package::new`] compares sizes and, where asked, the checksum; what it gives can be read without panics whatever
-//! the bytes are, and every index is checked where it is used. What no load reads is in [`crate::details`].
+//! [`Package::new`] compares sizes and, where asked, the checksum of references and dependencies; what it gives can be read without
+//! panics whatever the bytes are, and every index is checked where it is used. An import and its export vouch for each other by
+//! their tags. What no load reads is in [`crate::details`], and the checksum of exports and imports with it.
 
 use crate::image::xxh64;
 use crate::layout::{DEPENDENCY_FLAGS_KNOWN, Dependency, Export, Extent, ImageHeader, Import, Reference};
@@ -55,8 +56,7 @@ pub struct Package<'a> {
 }
 
 impl<'a> Package<'a> {
-    /// `bytes` gives what stands at an extent, whose size is in bytes. The checksum is compared when `verify` is set: it
-    /// costs a pass over all lists.
+    /// `bytes` gives what stands at an extent, whose size is in bytes. The checksum is compared when `verify` is set.
     pub fn new(
         header: &ImageHeader,
         bytes: impl Fn(Extent) -> &'a [u8],
@@ -71,7 +71,7 @@ impl<'a> Package<'a> {
         if verify {
             let (found, expected) = (header.package_checksum, package.checksum());
             if found != expected {
-                let what = "exports, imports and references";
+                let what = "references and dependencies";
                 return Err(PackageError::Checksum { what, found, expected });
             }
         }
@@ -119,14 +119,14 @@ impl<'a> Package<'a> {
         dependency.checked_sub(1).map_or(0, end)..end(dependency)
     }
 
-    /// xxh64 of all lists, one behind the other: what stands in the header.
+    /// What stands in the header.
     pub fn checksum(&self) -> u64 {
-        checksum([self.exports.bytes, self.imports.bytes, self.references.bytes, self.dependencies.bytes])
+        checksum([self.references.bytes, self.dependencies.bytes])
     }
 }
 
-/// xxh64 of exports, imports, references and dependencies.
-pub fn checksum(lists: [&[u8]; 4]) -> u64 {
+/// xxh64 of references and dependencies, one behind the other.
+pub fn checksum(lists: [&[u8]; 2]) -> u64 {
     xxh64(lists)
 }
 
@@ -145,7 +145,7 @@ impl Dependency {
     pub fn is(&self, header: &ImageHeader) -> bool {
         self.build_id == header.build_id
             && self.build_id_size == header.build_id_size
-            && self.package_checksum == header.package_checksum
+            && self.lists_checksum == header.lists_checksum()
             && self.table_checksum == header.table_checksum
             && self.linkage_checksum == header.linkage_checksum
     }
@@ -252,7 +252,8 @@ pub(crate) mod tests {
         });
         header.imports = list(imports, &|i| {
             let slot = 8 * i as i32;
-            let tag = Import::tag_of(tag(&identity(i)), slot);
+            let export = Export { tag: tag(&identity(i)), function: i as u32, offset: -4 };
+            let tag = Import::tag_of(&export, slot);
             bytes_of(&Import { slot, export: i as u32, tag }).to_vec()
         });
         header.references =
@@ -270,10 +271,11 @@ pub(crate) mod tests {
         header.import_identities = list(imports, &|i| identity(i).to_vec());
         header.referents =
             list(imports, &|i| bytes_of(&Referent { size: 8, inner: i as u32, name: 0 }).to_vec());
-        let details = bytes.split_off(header.export_identities.offset as usize);
-        header.package_checksum = checksum([&*bytes, &[], &[], &[]]);
-        header.details_checksum = details::checksum([&*details, &[], &[]]);
-        bytes.extend(details);
+        let (exports_and_imports, rest) = bytes.split_at(header.references.offset as usize);
+        let (references_and_dependencies, details) =
+            rest.split_at((header.export_identities.offset - header.references.offset) as usize);
+        header.package_checksum = checksum([references_and_dependencies, &[]]);
+        header.details_checksum = details::checksum([exports_and_imports, details, &[], &[], &[]]);
         (header, bytes)
     }
 
@@ -324,7 +326,7 @@ pub(crate) mod tests {
     #[test]
     fn what_does_not_belong_together_is_refused() {
         let (mut header, mut bytes) = sample(2, 2);
-        bytes[3] ^= 1;
+        bytes[header.references.offset as usize + 3] ^= 1;
         assert!(matches!(Package::new(&header, at(&bytes), true), Err(PackageError::Checksum { .. })));
         assert!(Package::new(&header, at(&bytes), false).is_ok(), "nobody asked for the checksum");
         header.dependencies.count = u32::MAX;
@@ -338,7 +340,11 @@ pub(crate) mod tests {
         assert!(dependency.is(&header));
         header.package_checksum = 1;
         assert!(!dependency.is(&header));
-        dependency.package_checksum = 1;
+        dependency.lists_checksum = header.lists_checksum();
+        assert!(dependency.is(&header));
+        header.details_checksum = 1;
+        assert!(!dependency.is(&header));
+        dependency.lists_checksum = header.lists_checksum();
         header.linkage_checksum = 1;
         assert!(!dependency.is(&header));
         dependency.linkage_checksum = 1;

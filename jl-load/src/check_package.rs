@@ -6,9 +6,7 @@ use crate::relocated::View;
 use crate::trampoline;
 use image_format::cpu::Arch;
 use image_format::julia::memory::{Memory, Pointer};
-use image_format::layout::{
-    DEPENDENCY_FALLBACK, Extent, Import, NOT_CLONED, Referent, UNRESOLVED_SYMBOL, tag,
-};
+use image_format::layout::{DEPENDENCY_FALLBACK, Extent, NOT_CLONED, Referent, UNRESOLVED_SYMBOL, tag};
 use image_format::package::linkage_checksum;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -173,14 +171,10 @@ fn check_imports(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl
     for (index, dependency) in package.dependencies.iter().enumerate() {
         let stays_without = dependency.flags & DEPENDENCY_FALLBACK != 0;
         let mut last = None;
-        for (number, import, identity) in merged.details.imports_from(package, index) {
+        for (number, import, _) in merged.details.imports_from(package, index) {
             let mut wrong = |text: String| problem(&format!("import {number}"), text);
             if last.replace(import.export).is_some_and(|last| last > import.export) {
                 wrong(format!("its export {} stands before that of the import before it", import.export));
-            }
-            let expected = Import::tag_of(tag(&identity), import.slot);
-            if import.tag != expected {
-                wrong(format!("its tag is {:08x}, its identity and slot give {expected:08x}", import.tag));
             }
             slots.check(at(import.slot), stays_without, wrong);
         }

@@ -5,9 +5,20 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 use support::packages::{HOST, PackageSample, Use};
-use support::{PROGRAM, Sample, on_cpu, run, shim_object, text};
+use support::{PROGRAM, Sample, on_cpu, run, text, waiting_shim_object};
 
 const LEVELS: [&str; 3] = ["x86-64", "x86-64-v2", "x86-64-v3"];
+
+/// What is filled in the constructor: musl's dynamic linker resolves no IFUNCs.
+fn sample(targets: &[&'static str]) -> Sample {
+    Sample { waits: true, ..Sample::new("f", 3, targets) }
+}
+
+fn package(prefix: &'static str, functions: usize) -> PackageSample {
+    let mut package = PackageSample::new(prefix, functions, &LEVELS);
+    package.sample.waits = true;
+    package
+}
 
 fn musl(folder: &Path, name: &str, inputs: &[&Path], options: &[&str]) -> std::path::PathBuf {
     let output = folder.join(name);
@@ -33,7 +44,7 @@ fn linked_loaded_and_static() {
     std::fs::write(&main, PROGRAM).unwrap();
     // The library needs no libc: the same file serves glibc and musl.
     let options = ["-shared", "-nostdlib", "-Wl,-soname,libf.so"];
-    let library = Sample::new("f", 3, &LEVELS).merged(folder.path(), "libf.so", &options, &[]);
+    let library = sample(&LEVELS).merged(folder.path(), "libf.so", &options, &[]);
     let linked =
         musl(folder.path(), "linked", &[&main, &library], &["-Wl,--no-as-needed", "-Wl,-rpath,$ORIGIN"]);
     let loader = musl(folder.path(), "loader", &[&main], &[]);
@@ -44,7 +55,7 @@ fn linked_loaded_and_static() {
     }
     assert!(run(Command::new(&linked).env("JL_LOAD_TARGET", "1")).starts_with("seen=1 f0=1 "));
 
-    let refused = Sample::new("f", 3, &["x86-64-v3"]).merged(folder.path(), "libr.so", &options, &[]);
+    let refused = sample(&["x86-64-v3"]).merged(folder.path(), "libr.so", &options, &[]);
     std::fs::copy(&refused, &library).unwrap();
     let output = on_cpu("Nehalem", &linked).output().unwrap();
     assert_eq!(output.status.code(), Some(127), "{}", text(&output));
@@ -60,7 +71,7 @@ fn linked_loaded_and_static() {
     let object = Sample::new("f", 3, &LEVELS).object(folder.path());
     for kind in ["-static", "-static-pie"] {
         let options = [kind, "-fPIE", "-Wl,-z,relro,-z,now"];
-        let program = musl(folder.path(), "static", &[&main, &object, &shim_object()], &options);
+        let program = musl(folder.path(), "static", &[&main, &object, &waiting_shim_object()], &options);
         support::merge(&program);
         for (cpu, target) in [("qemu64", 0), ("Nehalem", 1), ("Haswell", 2)] {
             let expected = format!("seen={target} f0={target} f1={} f2={}\n", 100 + target, 200 + target);
@@ -78,20 +89,20 @@ fn functions_of_other_images() {
     let source = folder.path().join("host.c");
     std::fs::write(&source, HOST).unwrap();
     let host = musl(folder.path(), "host", &[&source], &[]);
-    let f = PackageSample::new("f", 3, &LEVELS).build(folder.path());
-    PackageSample::new("g", 1, &LEVELS).with([Use::of(&f, "f2")]).build(folder.path());
+    let f = package("f", 3).build(folder.path());
+    package("g", 1).with([Use::of(&f, "f2")]).build(folder.path());
     let said = |arguments: &[&str]| {
         let mut command = Command::new(&host);
         command.args(arguments).current_dir(folder.path()).env("JL_LOAD_TARGET", "1");
         text(&command.output().unwrap())
     };
     assert_eq!(said(&["+./libg.so", "guse0"]), "guse0=201 end\n");
-    PackageSample::new("f", 2, &LEVELS).build(folder.path());
+    package("f", 2).build(folder.path());
     assert!(said(&["+./libg.so"]).contains("but what is loaded has build id"), "{}", said(&["+./libg.so"]));
     // musl unloads nothing: what may be closed is kept.
-    let f = PackageSample::new("f", 3, &LEVELS).build(folder.path());
+    let f = package("f", 3).build(folder.path());
     let uses = [Use::of(&f, "f2")];
-    PackageSample { needed: false, ..PackageSample::new("g", 1, &LEVELS) }.with(uses).build(folder.path());
+    PackageSample { needed: false, ..package("g", 1) }.with(uses).build(folder.path());
     let said = said(&["+./libf.so", "+./libg.so", "-./libf.so", "guse0"]);
     assert!(said.contains("guse0=201"), "{said}");
 }

@@ -25,6 +25,19 @@ impl ImportSlots {
         ImportSlots { base: image.address(0), first: image.address(span.offset), last, stub }
     }
 
+    /// Whether none waits any more: a list may have lost an entry, and no checksum tells.
+    pub fn are_filled(&self) -> bool {
+        let mut slot = self.first;
+        while slot.wrapping_sub(self.first) <= self.last {
+            // SAFETY: a cell of the span, as in `fill`: it begins and ends with one.
+            if unsafe { (slot as *const usize).read() } == self.stub {
+                return false;
+            }
+            slot = slot.wrapping_add(size_of::<usize>());
+        }
+        true
+    }
+
     /// Lets the slot at an offset from the header lead to `function`; false when there is no slot, or one that neither waits
     /// for a function nor has this one from an attempt that was given up. A function's own slot (`is_own`) never does.
     pub fn fill(&mut self, slot: i32, is_own: bool, function: usize) -> bool {

@@ -72,16 +72,13 @@ impl Surroundings {
     /// Looks for several dependencies, in one walk over the objects. Nearly all are files of the name that they are asked for by:
     /// what others call themselves, which takes a walk through each one's dynamic section, is asked after that.
     fn find(&self, wanted: &mut Batch) {
-        self.find_by(wanted, |entry| entry.path().to_bytes(), is_file_name);
-        self.find_by(wanted, |entry| entry.soname(), |soname, name| soname == name);
+        self.find_by(wanted, false);
+        self.find_by(wanted, true);
     }
 
-    fn find_by(
-        &self,
-        wanted: &mut Batch,
-        known_as: impl Fn(&Entry) -> &[u8],
-        is_called: impl Fn(&[u8], &[u8]) -> bool,
-    ) {
+    /// By what objects call themselves, or by their files' names. Once in the embedded shim, which has to be small.
+    #[inline(never)]
+    fn find_by(&self, wanted: &mut Batch, by_soname: bool) {
         let Some(objects) = self.objects else { return };
         let mut missing = wanted.iter().flatten().filter(|wanted| wanted.found.is_none()).count();
         if missing == 0 {
@@ -89,9 +86,10 @@ impl Surroundings {
         }
         let own = objects.own().dynamic();
         for entry in objects.iter().filter(|entry| !entry.is(own)) {
-            let known = known_as(&entry);
+            let known = if by_soname { entry.soname() } else { entry.path().to_bytes() };
+            let is_called = |name| if by_soname { known == name } else { is_file_name(known, name) };
             for wanted in wanted.iter_mut().flatten().filter(|wanted| wanted.found.is_none()) {
-                if is_called(known, wanted.name) && wanted.look_at(&entry) {
+                if is_called(wanted.name) && wanted.look_at(&entry) {
                     missing -= 1;
                     if missing == 0 {
                         return;
@@ -201,12 +199,12 @@ impl<'a> Provider<'a> {
 
     /// The address of the body that runs here for an import; `None` when there is no such export, or another one.
     fn function(&mut self, import: &Import) -> Option<usize> {
-        let Export { tag, function, offset } = *self.exports.get(import.export as usize)?;
-        if Import::tag_of(tag, import.slot) != import.tag {
+        let export = self.exports.get(import.export as usize)?;
+        if Import::tag_of(export, import.slot) != import.tag {
             return None;
         }
-        let offset = match function {
-            NOT_CLONED => offset,
+        let offset = match export.function {
+            NOT_CLONED => export.offset,
             function => *self.bodies.get(function as usize)?,
         };
         let address = self.base.wrapping_add_signed(offset as isize);

@@ -24,8 +24,7 @@ pub fn fill(
     arguments: Option<Arguments>,
     pages: Option<Pages>,
 ) -> Result<(), Refusal> {
-    let choice = choose(image, process, arguments, pages)?;
-    choice.iter().for_each(Choice::log);
+    choose(image, process, arguments, pages)?.as_ref().map(Choice::log);
     Ok(())
 }
 
@@ -39,6 +38,7 @@ struct Choice<'a> {
 
 impl Choice<'_> {
     /// One line, if the user asked for it.
+    #[inline(never)]
     fn log(&self) {
         if self.settings.log != Log::Off {
             log_choice(&self.specs, self.target, &self.settings, self.image.state() as usize);
@@ -98,29 +98,30 @@ pub fn fill_package(
     let package = image.verified(object).ok_or(Refusal::Damaged("list of functions of other images"))?;
     let opened = open();
     let choice = choose(image, process, arguments, opened.as_ref().map(Pages::Open))?;
-    if package.dependencies.is_empty() {
-        choice.iter().for_each(Choice::log);
-        return Ok(());
-    }
-    let surroundings = surroundings();
-    let Some(opened) = &opened else { return Err(Refusal::Unopened) };
-    let mut cells = Cells {
-        slots: ImportSlots::of(image, stub, opened),
-        references: ReferenceCells::of(image, *object, stub, opened),
-    };
-    let without = |dependency: &Dependency, fault| {
-        let settings = settings(process, arguments);
-        if is_last_attempt && settings.log != Log::Off {
-            let mut line = Line::EMPTY;
-            let path = maps::path_of(image.state() as usize);
-            message::without(&mut line, path.as_slice(), dependency, fault);
-            log(line.end(), &settings);
+    if !package.dependencies.is_empty() {
+        let surroundings = surroundings();
+        let opened = opened.as_ref().ok_or(Refusal::Unopened)?;
+        let mut cells = Cells {
+            slots: ImportSlots::of(image, stub, opened),
+            references: ReferenceCells::of(image, *object, stub, opened),
+        };
+        let without = |dependency: &Dependency, fault| {
+            let settings = settings(process, arguments);
+            if is_last_attempt && settings.log != Log::Off {
+                let mut line = Line::EMPTY;
+                let path = maps::path_of(image.state() as usize);
+                message::without(&mut line, path.as_slice(), dependency, fault);
+                log(line.end(), &settings);
+            }
+            is_last_attempt
+        };
+        imports::fill(&package, &surroundings, &mut cells, |entry| hold(&surroundings, entry), without)
+            .map_err(Refusal::Dependency)?;
+        if !package.imports.is_empty() && !cells.slots.are_filled() {
+            return Err(Refusal::Damaged("list of functions of other images"));
         }
-        is_last_attempt
-    };
-    imports::fill(&package, &surroundings, &mut cells, |entry| hold(&surroundings, entry), without)
-        .map_err(Refusal::Dependency)?;
-    choice.iter().for_each(Choice::log);
+    }
+    choice.as_ref().map(Choice::log);
     Ok(())
 }
 

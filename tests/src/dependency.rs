@@ -71,11 +71,12 @@ fn note(functions: &[Exported]) -> Result<Vec<u8>> {
     header.table_checksum = table_checksum(&[]);
     header.export_identities = Extent { offset: end, count };
     header.exports = Extent { offset: end + i32::try_from(identities.len())?, count };
-    header.package_checksum = checksum([&values, &[], &[], &[]]);
-    header.details_checksum = details::checksum([&identities, &[], &[]]);
+    header.package_checksum = checksum([&[], &[]]);
+    header.details_checksum = details::checksum([&values, &[], &identities, &[], &[]]);
     header.linkage_checksum = linkage_checksum(&[]);
     // Different content, different build id.
-    header.build_id[..8].copy_from_slice(&header.package_checksum.to_le_bytes());
+    let content = header.lists_checksum();
+    header.build_id[..8].copy_from_slice(&content.to_le_bytes());
     header.build_id_size = 8;
     header.header_checksum = header_checksum(&header);
     let content = [bytes_of(&header), identities.as_slice(), values.as_slice()].concat();

@@ -9,7 +9,7 @@ use crate::packages::replace::Offer;
 use crate::scan::Inputs;
 use image_format::cpu::Arch;
 use image_format::dependency::DependencyImage;
-use image_format::layout::{DEPENDENCY_FALLBACK, Dependency};
+use image_format::layout::{DEPENDENCY_FALLBACK, Dependency, Export};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -116,12 +116,12 @@ impl Dependencies {
             .collect()
     }
 
-    /// Whose function may run in place of a copy that the image keeps: number of the image, record of the dependency, and index
-    /// of its export.
-    pub fn with_copies(&self, identity: &Identity) -> Option<(usize, Dependency, u32)> {
+    /// Whose function may run in place of a copy that the image keeps: number of the image, record of the dependency, and
+    /// its export with its index.
+    pub fn with_copies(&self, identity: &Identity) -> Option<(usize, Dependency, (u32, Export))> {
         let lenders = self.images[..self.named].iter().enumerate().filter(|_| self.keep_copies);
         lenders
-            .filter_map(|(number, image)| Some((number, image, image.details().find(identity)?)))
+            .filter_map(|(number, image)| Some((number, image, image.find(identity)?)))
             .next()
             .map(|(number, image, export)| (number, image.record(DEPENDENCY_FALLBACK), export))
     }

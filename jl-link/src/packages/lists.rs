@@ -13,8 +13,8 @@ use crate::packages::sizes::Exports;
 use crate::packages::stand_ins;
 use image_format::identity::of_global_name;
 use image_format::layout::{
-    DEPENDENCY_FALLBACK, DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, IDENTITY_SIZE, IMPORT_SECTION,
-    IMPORT_SLOT_SUFFIX, SLOT_SUFFIX,
+    DEPENDENCY_FALLBACK, DEPENDENCY_SECTION, Dependency, EXPORT_SECTION, Export, IDENTITY_SIZE,
+    IMPORT_SECTION, IMPORT_SLOT_SUFFIX, SLOT_SUFFIX,
 };
 use image_format::package::PackageError;
 use image_format::package_records::{export_records, import_records};
@@ -42,6 +42,8 @@ pub(super) struct Taken {
     pub identity: Identity,
     pub dependency: u32,
     pub export: u32,
+    /// That export.
+    pub lent: Export,
 }
 
 /// For the report.
@@ -143,8 +145,8 @@ impl Lists {
                 expected: hex(&record.identity),
                 advice: "compile the objects that import it again",
             };
-            let export = image.details().find(&record.identity).ok_or_else(missing)?;
-            let taken = Taken { identity: record.identity, dependency: number, export };
+            let (export, lent) = image.find(&record.identity).ok_or_else(missing)?;
+            let taken = Taken { identity: record.identity, dependency: number, export, lent };
             if self.imports.insert(record.slot, taken).is_some_and(|other| other != taken) {
                 let advice =
                     "leave folding to jl-link: without --icf options, and without tools that rewrite objects";
@@ -292,9 +294,9 @@ impl Lists {
             let Some((slot, function)) = slot.and_then(|slot| Some((slot, *by_slot.get(&slot)?))) else {
                 continue;
             };
-            let Some((lender, record, export)) = dependencies.with_copies(identity) else { continue };
+            let Some((lender, record, (export, lent))) = dependencies.with_copies(identity) else { continue };
             let dependency = *numbers.entry(lender).or_insert_with(|| self.add_dependency(record));
-            self.imports.insert(slot, Taken { identity: *identity, dependency, export });
+            self.imports.insert(slot, Taken { identity: *identity, dependency, export, lent });
             functions[function].lent = true;
             self.counts.dependencies[dependency as usize].functions.insert(functions[function].name.clone());
         }

@@ -47,7 +47,7 @@ pub fn relink(old: &Path, invocation: &Invocation) -> Result<Relinked> {
     }
     let package = image.package();
     let fitted = Fitted::new(&elf, &image, &package, &lenders)?;
-    let header = fitted.write(&mut elf, &image, &package)?;
+    let header = fitted.write(&mut elf, &image)?;
     finish::seal(&mut elf, header, image.header_address, invocation)?;
     let sealed: ImageHeader =
         elf.read(image.header_address).ok_or_else(|| elf.wrong("image header", "none".into(), "one"))?;
@@ -116,11 +116,12 @@ impl Fitted {
         lender: &DependencyImage,
         mut gone: impl FnMut(Import, &[u8; IDENTITY_SIZE]),
     ) {
-        let offered = lender.details();
         for (_, import, identity) in imports {
             self.counts.imports += 1;
-            match offered.find(&identity) {
-                Some(export) => self.imports.push(Import { export, ..import }),
+            match lender.find(&identity) {
+                Some((export, lent)) => {
+                    self.imports.push(Import { export, tag: Import::tag_of(&lent, import.slot), ..import });
+                }
                 None => gone(import, &identity),
             }
         }
@@ -148,7 +149,7 @@ impl Fitted {
         }
     }
 
-    fn write(&self, elf: &mut Elf, image: &DependencyImage, package: &Package) -> Result<ImageHeader> {
+    fn write(&self, elf: &mut Elf, image: &DependencyImage) -> Result<ImageHeader> {
         let mut header = *image.header();
         let imports: Vec<u8> = self.imports.iter().flat_map(|i| bytes_of(i).to_vec()).collect();
         let references: Vec<u8> = self.references.iter().flat_map(|r| bytes_of(r).to_vec()).collect();
@@ -163,8 +164,9 @@ impl Fitted {
                 elf.write(at(offset), bytes)?;
             }
         }
-        // The details stay as they are: what is taken is the same as before.
-        header.package_checksum = checksum([package.exports.bytes(), &imports, &references, &dependencies]);
+        header.package_checksum = checksum([&references, &dependencies]);
+        // Identities and referents stay as they are: what is taken is the same as before.
+        header.details_checksum = image.details().checksum_with(&imports);
         Ok(header)
     }
 }

@@ -260,7 +260,7 @@ mod tests {
             build_id: [1; 32],
             build_id_size: 20,
             flags: 0,
-            package_checksum: 1,
+            lists_checksum: 1,
             table_checksum: 2,
             linkage_checksum: 3,
             imports_end: 0,

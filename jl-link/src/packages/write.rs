@@ -37,9 +37,14 @@ impl Lists {
         let imports = self.write_imports(elf, header, base)?;
         let references = self.write_references(elf, header, base)?;
         let dependencies = self.write_dependencies(elf, header, base)?;
-        header.package_checksum = checksum([&exports.list, &imports.list, &references.list, &dependencies]);
-        header.details_checksum =
-            details::checksum([&exports.details, &imports.details, &references.details]);
+        header.package_checksum = checksum([&references.list, &dependencies]);
+        header.details_checksum = details::checksum([
+            &exports.list,
+            &imports.list,
+            &exports.details,
+            &imports.details,
+            &references.details,
+        ]);
         if let Some(Section { address, size, .. }) = blob(elf)?.cloned() {
             header.linkage = Extent { offset: offset_from(elf, base, address)?, count: size as u32 };
             header.linkage_checksum = linkage_checksum(elf.slice(address, size as usize).unwrap_or(&[]));
@@ -76,7 +81,7 @@ impl Lists {
         let mut list = Vec::new();
         for (slot, taken) in &entries {
             let slot = offset_from(elf, base, **slot)?;
-            list.push(Import { slot, export: taken.export, tag: Import::tag_of(tag(&taken.identity), slot) });
+            list.push(Import { slot, export: taken.export, tag: Import::tag_of(&taken.lent, slot) });
         }
         let details = entries.iter().flat_map(|(_, taken)| taken.identity).collect();
         let written = Written { list: all(&list), details };

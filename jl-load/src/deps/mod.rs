@@ -8,7 +8,7 @@ use crate::check::hexadecimal;
 use crate::elf::ElfFile;
 use crate::explain::{Borrowed, Lending};
 use crate::image::{Content, LoadError, Merged, content};
-use image_format::layout::{DEPENDENCY_FALLBACK, Dependency, Export, IMAGE_BASE, NOT_CLONED};
+use image_format::layout::{DEPENDENCY_FALLBACK, Dependency, Export, IMAGE_BASE, Import, NOT_CLONED};
 use search::{Search, Searched};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
@@ -70,6 +70,8 @@ pub enum Verdict {
     Rebuilt,
     /// The same build id and other functions.
     OtherContent,
+    /// It is what was linked against, but an import leads to another function of it, or to none.
+    LacksFunctions,
     /// [`Image::problem`] of the dependency says why.
     Missing,
 }
@@ -80,6 +82,7 @@ impl Verdict {
             Verdict::Fits => "fits",
             Verdict::Rebuilt => "is another one",
             Verdict::OtherContent => "has other content under the same build id",
+            Verdict::LacksFunctions => "has not got all functions that are taken from it",
             Verdict::Missing => "cannot be used",
         }
     }
@@ -122,7 +125,7 @@ impl Found {
             wanted.into_iter().enumerate()
         {
             let image = self.image_of(&dependency, asker);
-            let verdict = self.verdict(image, &dependency);
+            let verdict = self.verdict(asker, index, image, &dependency);
             let saved = (verdict == Verdict::Fits).then(|| self.bytes_of(asker, index, image)).flatten();
             self.images[asker].dependencies.push(Edge {
                 image,
@@ -162,10 +165,15 @@ impl Found {
         self.images.len() - 1
     }
 
-    fn verdict(&self, image: usize, dependency: &Dependency) -> Verdict {
+    /// Of `image`, where `dependency` is number `index` of `asker`.
+    fn verdict(&self, asker: usize, index: usize, image: usize, dependency: &Dependency) -> Verdict {
         match self.files[image].as_ref().and_then(merged) {
             None => Verdict::Missing,
-            Some(found) if dependency.is(found.table.header()) => Verdict::Fits,
+            Some(found) if dependency.is(found.table.header()) => {
+                let asker = self.files[asker].as_ref().and_then(merged);
+                let fits = asker.is_some_and(|asker| has_what_is_taken(&found, &asker, index));
+                if fits { Verdict::Fits } else { Verdict::LacksFunctions }
+            }
             Some(found) if found.table.header().build_id == dependency.build_id => Verdict::OtherContent,
             Some(_) => Verdict::Rebuilt,
         }
@@ -184,6 +192,19 @@ impl Found {
         let taken = user.package.imports.part(user.package.imports_from(index));
         taken.iter().map(|import| size(&provider, import.export, &sizes)).sum()
     }
+}
+
+/// Whether each import of `asker` from `found`, its dependency `index`, is to a function of its identity and tag.
+fn has_what_is_taken(found: &Merged, asker: &Merged, index: usize) -> bool {
+    asker.details.imports_from(&asker.package, index).all(|(_, import, identity)| {
+        let number = import.export as usize;
+        found.details.exports.get(number) == Some(identity)
+            && found
+                .package
+                .exports
+                .get(number)
+                .is_some_and(|e| Import::tag_of(&e, import.slot) == import.tag)
+    })
 }
 
 /// Bytes of an export: of a cloned function all bodies, each once, and the trampoline.

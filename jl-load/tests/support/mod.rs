@@ -18,6 +18,7 @@ use image_format::pod::{bytes_of, read_at};
 use image_format::specs::{self, TargetDescription};
 use jl_load::elf::ElfFile;
 use jl_load::image::{Content, content};
+use object::read::elf::FileHeader;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -32,11 +33,13 @@ pub struct Sample {
     pub functions: usize,
     /// CPU names; 0 is the baseline.
     pub targets: Vec<&'static str>,
+    /// For the constructor: the dynamic linker is not asked to have the image filled while it relocates it.
+    pub waits: bool,
 }
 
 impl Sample {
     pub fn new(prefix: &'static str, functions: usize, targets: &[&'static str]) -> Sample {
-        Sample { machine: Machine::X86_64, prefix, functions, targets: targets.to_vec() }
+        Sample { machine: Machine::X86_64, prefix, functions, targets: targets.to_vec(), waits: false }
     }
 
     /// For aarch64.
@@ -150,10 +153,15 @@ impl Sample {
         link_for(self.machine, folder, name, &[&object], &[linker, "-shared", "-Wl,-z,now"])
     }
 
+    /// The embedded shim's object.
+    fn shim(&self) -> PathBuf {
+        if self.waits { waiting_shim_object() } else { shim_object_for(self.machine) }
+    }
+
     /// With the embedded shim, merged. `options` go to clang.
     pub fn merged(&self, folder: &Path, name: &str, options: &[&str], more: &[&Path]) -> PathBuf {
         let object = self.object(folder);
-        let shim = shim_object_for(self.machine);
+        let shim = self.shim();
         let mut inputs = vec![shim.as_path(), object.as_path()];
         inputs.extend(more);
         let options = [options, &["-fuse-ld=lld", "-Wl,-z,now,-z,relro,--build-id=sha1"]].concat();
@@ -200,6 +208,28 @@ pub fn compile_c_for(machine: Machine, folder: &Path, name: &str, source: &str, 
 /// The embedded shim's object, built once per test binary.
 pub fn shim_object() -> PathBuf {
     shim_object_for(Machine::X86_64)
+}
+
+/// As [`shim_object`], without the IFUNC that musl refuses: what jl-link embeds where it does not link with glibc.
+pub fn waiting_shim_object() -> PathBuf {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    let make = || {
+        let mut bytes = std::fs::read(shim_object()).expect("the shim");
+        let at = {
+            let elf =
+                object::elf::FileHeader64::<object::LittleEndian>::parse(&*bytes).expect("an ELF object");
+            let sections = elf.sections(object::LittleEndian, &*bytes).expect("sections");
+            let symbols =
+                sections.symbols(object::LittleEndian, &*bytes, object::elf::SHT_SYMTAB).expect("symbols");
+            let ifunc = symbols.iter().find(|s| s.st_type() == object::elf::STT_GNU_IFUNC).expect("an IFUNC");
+            &raw const ifunc.st_info as usize - bytes.as_ptr() as usize
+        };
+        bytes[at] = bytes[at] & 0xf0 | object::elf::STT_FUNC.0;
+        let path = shim_object().with_file_name("waiting.o");
+        std::fs::write(&path, bytes).expect("the folder is writable");
+        path
+    };
+    MADE.get_or_init(make).clone()
 }
 
 fn shim_object_for(machine: Machine) -> PathBuf {
@@ -266,9 +296,9 @@ fn empty_header(file: &ElfFile) -> (u64, ImageHeader) {
     let base = (note.address + 28).wrapping_add_signed(i64::from(delta));
     let mut header: ImageHeader = read_at(file.from_address(base).expect("a header"), 0).expect("a header");
     header.flags = IMAGE_MERGED;
-    header.package_checksum = image_format::package::checksum([&[]; 4]);
+    header.package_checksum = image_format::package::checksum([&[]; 2]);
     header.linkage_checksum = image_format::package::linkage_checksum(&[]);
-    header.details_checksum = image_format::details::checksum([&[]; 3]);
+    header.details_checksum = image_format::details::checksum([&[]; 5]);
     if file.is_executable {
         header.flags |= IMAGE_EXECUTABLE;
     }

@@ -1,6 +1,6 @@
 //! Package images by hand: a [`Sample`] that exports its functions and takes functions from others.
 
-use super::{Machine, Sample, code, compile_c_for, link_for, merge, run, shim_object_for};
+use super::{Machine, Sample, code, compile_c_for, link_for, merge, run};
 use image_format::dependency::DependencyImage;
 use image_format::details;
 use image_format::image::{header_checksum, table_checksum};
@@ -236,7 +236,7 @@ impl PackageSample {
         if self.sample.machine == Machine::Aarch64 {
             options.push("-Wl,-z,separate-code");
         }
-        let shim = shim_object_for(self.sample.machine);
+        let shim = self.sample.shim();
         let mut inputs = vec![shim.as_path(), object.as_path()];
         if self.needed {
             inputs.extend(self.dependencies().iter().map(|path| path.as_path()));
@@ -280,10 +280,10 @@ impl PackageSample {
             .expect("records")
             .map(|record| {
                 let dependency = ((record.dependency - dependencies_at) / 256) as usize;
-                let export = images[dependency].details().find(&record.identity);
-                let export = export.expect("the dependency has the function");
+                let export = images[dependency].find(&record.identity);
+                let (export, lent) = export.expect("the dependency has the function");
                 let slot = offset(record.slot);
-                let import = Import { slot, export, tag: Import::tag_of(tag(&record.identity), slot) };
+                let import = Import { slot, export, tag: Import::tag_of(&lent, slot) };
                 (dependency, import, record.identity)
             })
             .collect();
@@ -336,8 +336,11 @@ impl PackageSample {
         if let (Some(first), Some(last)) = (slots().min(), slots().max()) {
             header.import_span = Extent { offset: first, count: (last + 8 - first) as u32 };
         }
-        header.package_checksum = checksum(lists.each_ref().map(Vec::as_slice));
-        header.details_checksum = details::checksum(details.each_ref().map(Vec::as_slice));
+        let [exports, imports, references, dependencies] = lists.each_ref().map(Vec::as_slice);
+        let [of_exports, of_imports, of_references] = details.each_ref().map(Vec::as_slice);
+        header.package_checksum = checksum([references, dependencies]);
+        header.details_checksum =
+            details::checksum([exports, imports, of_exports, of_imports, of_references]);
         header.header_checksum = header_checksum(&header);
         let mut bytes = file.bytes().to_vec();
         let mut put = |at: u64, new: &[u8]| {
@@ -374,12 +377,12 @@ pub fn list_checksums(bytes: &[u8], at: usize, header: &ImageHeader) -> [u64; 2]
         end.and_then(|end| bytes.get(start..end)).unwrap_or(&[])
     };
     let lists = checksum([
-        list(header.exports, size_of::<Export>()),
-        list(header.imports, size_of::<Import>()),
         list(header.references, size_of::<Reference>()),
         list(header.dependencies, size_of::<Dependency>()),
     ]);
     let details = details::checksum([
+        list(header.exports, size_of::<Export>()),
+        list(header.imports, size_of::<Import>()),
         list(header.export_identities, IDENTITY_SIZE),
         list(header.import_identities, IDENTITY_SIZE),
         list(header.referents, size_of::<Referent>()),
