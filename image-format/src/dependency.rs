@@ -221,6 +221,13 @@ impl DependencyImage {
         names.collect::<Result<_, _>>().map_err(elf)
     }
 
+    /// Whether the dynamic symbol of this name is defined; none where there is none.
+    pub fn dynamic_symbol(&self, name: &str) -> Option<bool> {
+        let file = ElfFile64::<LittleEndian>::parse(&*self.file).ok()?;
+        let symbol = file.dynamic_symbols().find(|symbol| symbol.name_bytes() == Ok(name.as_bytes()))?;
+        Some(symbol.is_definition())
+    }
+
     /// Data of its linkage blob that the dynamic linker finds by name.
     ///
     /// # Errors

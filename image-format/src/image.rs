@@ -123,9 +123,10 @@ pub fn check_header(header: &ImageHeader) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// xxh64 of a header as if its checksum field were zero.
+/// xxh64 of a header as if its checksum field were zero, up to its last row.
 pub fn header_checksum(header: &ImageHeader) -> u64 {
-    xxh64_around(bytes_of(header), offset_of!(ImageHeader, header_checksum))
+    let end = offset_of!(ImageHeader, rows) + size_of_val(header.rows());
+    xxh64_around(bytes_of(header).get(..end).unwrap_or(&[]), offset_of!(ImageHeader, header_checksum))
 }
 
 /// xxh64 of bytes in which it stands itself, at `field`: as if that were zero.
@@ -196,7 +197,7 @@ impl<'a, H: Borrow<ImageHeader>> Table<'a, H> {
     }
 
     pub fn rows(&self) -> impl Iterator<Item = crate::layout::Row> + '_ {
-        self.header().rows.iter().take(self.header().row_count as usize).copied()
+        self.header().rows().iter().copied()
     }
 
     /// Offset of a function's slot from the header.
@@ -206,7 +207,7 @@ impl<'a, H: Borrow<ImageHeader>> Table<'a, H> {
 
     /// Offset from the header of the body that a row gives a function.
     pub fn body(&self, row: usize, function: usize) -> Option<i32> {
-        let row = self.header().rows.get(row).filter(|_| row < self.header().row_count as usize)?;
+        let row = self.header().rows().get(row)?;
         read_at(self.list(row.bodies)?, function.checked_mul(4)?)
     }
 
@@ -217,7 +218,7 @@ impl<'a, H: Borrow<ImageHeader>> Table<'a, H> {
 
     /// Offsets from the header of all bodies of a row, by function.
     pub fn bodies(&self, row: usize) -> Option<impl ExactSizeIterator<Item = i32> + use<'a, H>> {
-        let row = self.header().rows.get(row).filter(|_| row < self.header().row_count as usize)?;
+        let row = self.header().rows().get(row)?;
         self.list(row.bodies).map(offsets)
     }
 

@@ -357,7 +357,7 @@ pub struct ImageHeader {
     pub header_size: u32,
     /// [`LAYOUT_HASH`] of the writer.
     pub layout_hash: u64,
-    /// xxh64 (seed 0) of this header with this field zero.
+    /// xxh64 (seed 0) of this header up to its last row, with this field zero.
     pub header_checksum: u64,
     /// xxh64 (seed 0) of `table` (slots, then rows in order, then distances).
     pub table_checksum: u64,
@@ -408,6 +408,11 @@ pub struct ImageHeader {
 }
 
 impl ImageHeader {
+    /// As many as there are; what stands behind them is nothing.
+    pub fn rows(&self) -> &[Row] {
+        self.rows.get(..self.row_count as usize).unwrap_or(&self.rows)
+    }
+
     /// Of all lists of a package image.
     pub const fn lists_checksum(&self) -> u64 {
         self.package_checksum ^ self.details_checksum.rotate_left(32)

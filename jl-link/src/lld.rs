@@ -72,7 +72,11 @@ impl Lld {
         additions: Additions<'_>,
     ) -> Result<Linked> {
         let Additions { room, dependencies, late } = additions;
-        let shim = Shim::of(inputs, invocation)?;
+        let needed = dependencies.link_args(inputs, &late.needed);
+        let mut shim = Shim::of(inputs, invocation)?;
+        if dependencies.lend_constructor(inputs, &late.needed) {
+            shim.learn_from_another();
+        }
         let mut ours = vec![stage.write(SHIM, &shim.object)?];
         if let Some(room) = room {
             ours.push(stage.write(ROOM, room)?);
@@ -81,7 +85,6 @@ impl Lld {
             ours.push(stage.write(&format!("jl-packages-{number}.o"), object)?);
         }
         let mut args = link_args(self.llvm, invocation, inputs, stage, &ours);
-        let needed = dependencies.link_args(inputs, &late.needed);
         // A version script hides the name, or gives it a version: then those that use it would need that version.
         // Unrelaxed code reads pointers that are not relocated yet when others, whose turn comes earlier, have it run.
         if needed.is_empty() && !invocation.version_script_given && !invocation.no_relax {

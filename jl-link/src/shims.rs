@@ -8,6 +8,15 @@ use object::LittleEndian;
 use object::elf;
 use object::read::elf::FileHeader;
 use std::ffi::OsString;
+use std::mem::offset_of;
+
+/// The weak symbol of glibc's dynamic linker that tells where the process's first stack is. Images that have it from another do
+/// not ask for it.
+pub const FIRST_STACK: &str = "__libc_stack_end";
+/// What the images of a process share.
+const PROCESS: &str = "__jl_process_v1";
+/// The constructor of an image that lends it.
+pub const CONSTRUCTOR: &str = "__jl_construct_v1";
 
 type Header = elf::FileHeader64<LittleEndian>;
 
@@ -71,26 +80,45 @@ impl Shim {
     /// Makes an ordinary function of the one that dynamic linkers ask while they relocate an image. musl's refuses images with such;
     /// an older glibc's would ask it, too, which nobody tried.
     fn wait_for_the_constructor(&mut self) {
-        if let Some(at) = ifunc_type(&self.object) {
-            self.object[at] = self.object[at] & 0xf0 | elf::STT_FUNC.0;
+        let is_ifunc = |_: &str, symbol: &Symbol| symbol.st_type() == elf::STT_GNU_IFUNC;
+        if let Some(at) = find(&self.object, is_ifunc) {
+            self.object[at + INFO] = self.object[at + INFO] & 0xf0 | elf::STT_FUNC.0;
+        }
+    }
+
+    /// For an image that runs the constructor of another: what that shares with the process, this image need not, and the dynamic
+    /// linker has two symbols less to look for. Where the other turns out to be of another release, this image's own code runs,
+    /// as a constructor, and reads for itself what others share.
+    pub fn learn_from_another(&mut self) {
+        for shared in [FIRST_STACK, PROCESS] {
+            if let Some(at) = find(&self.object, |name, _| name == shared) {
+                self.object[at + OTHER] = elf::STV_HIDDEN.0;
+            }
         }
     }
 
     /// What lld is asked, so that the output's constructor serves images that depend on it, or are loaded with it. An image that
     /// has dependencies uses theirs.
     pub fn constructor_for_others(&self) -> Option<OsString> {
-        self.serves_others.then(|| "--defsym=__jl_construct_v1=jl_image_construct".into())
+        self.serves_others.then(|| format!("--defsym={CONSTRUCTOR}=jl_image_construct").into())
     }
 }
 
-/// Where the type and binding of an object's first local IFUNC stand.
-fn ifunc_type(object: &[u8]) -> Option<usize> {
-    let header = Header::parse(object).ok()?;
-    let endian = header.endian().ok()?;
-    let symbols = header.sections(endian, object).ok()?.symbols(endian, object, elf::SHT_SYMTAB).ok()?;
-    let (_, symbol) = symbols.enumerate().find(|(_, s)| s.st_type() == elf::STT_GNU_IFUNC)?;
-    let start = object.as_ptr() as usize;
-    Some(&raw const symbol.st_info as usize - start)
+type Symbol = elf::Sym64<LittleEndian>;
+/// Fields of a symbol: type and binding, and visibility.
+const INFO: usize = offset_of!(Symbol, st_info);
+const OTHER: usize = offset_of!(Symbol, st_other);
+
+/// Where an object's first symbol stands that `is_wanted`.
+fn find(object: &[u8], is_wanted: impl Fn(&str, &Symbol) -> bool) -> Option<usize> {
+    let endian = LittleEndian;
+    let sections = Header::parse(object).ok()?.sections(endian, object).ok()?;
+    let symbols = sections.symbols(endian, object, elf::SHT_SYMTAB).ok()?;
+    let name = |symbol: &Symbol| {
+        symbols.symbol_name(endian, symbol).ok().and_then(|name| str::from_utf8(name).ok()).unwrap_or("")
+    };
+    let symbol = symbols.iter().find(|symbol| is_wanted(name(symbol), symbol))?;
+    Some(&raw const *symbol as usize - object.as_ptr() as usize)
 }
 
 #[cfg(test)]
@@ -127,11 +155,24 @@ mod tests {
     fn only_recent_glibc_asks_an_ifunc() {
         for object in [X86_64, AARCH64].into_iter().flatten() {
             let mut shim = Shim::prepared(object.to_vec());
-            let at = ifunc_type(&shim.object).unwrap();
+            let is_ifunc = |_: &str, symbol: &Symbol| symbol.st_type() == elf::STT_GNU_IFUNC;
+            let at = find(&shim.object, is_ifunc).unwrap() + INFO;
             shim.wait_for_the_constructor();
-            assert_eq!(ifunc_type(&shim.object), None);
+            assert_eq!(find(&shim.object, is_ifunc), None);
             assert_eq!(shim.object[at] & 15, elf::STT_FUNC.0);
             assert_eq!(shim.object[at] & 0xf0, object[at] & 0xf0, "its binding");
+        }
+    }
+
+    #[test]
+    fn what_another_shares_is_hidden() {
+        for object in [X86_64, AARCH64].into_iter().flatten() {
+            let mut shim = Shim::prepared(object.to_vec());
+            let at = |object: &[u8], shared: &str| find(object, |name, _| name == shared).unwrap() + OTHER;
+            let visibility = |object: &[u8]| [FIRST_STACK, PROCESS].map(|shared| object[at(object, shared)]);
+            assert_eq!(visibility(&shim.object), [elf::STV_DEFAULT.0; 2]);
+            shim.learn_from_another();
+            assert_eq!(visibility(&shim.object), [elf::STV_HIDDEN.0; 2]);
         }
     }
 

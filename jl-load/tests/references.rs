@@ -151,7 +151,11 @@ fn what_no_load_reads_is_read_by_check() {
         assert_eq!(setup.says(&["+./libg.so", "gdatum0"]), "gdatum0=5002 end\n");
     };
     damage(false);
-    assert!(check().contains("image lists of exports, imports, identities and referents are damaged"), "{}", check());
+    assert!(
+        check().contains("image lists of exports, imports, identities and referents are damaged"),
+        "{}",
+        check()
+    );
     setup.user();
     damage(true);
     assert!(check().contains("it leads 9 bytes into an object of 8"), "{}", check());

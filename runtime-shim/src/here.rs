@@ -4,7 +4,6 @@ use crate::arguments::Arguments;
 use crate::memory::{Image, Sealed};
 use crate::object_arch as own;
 use crate::objects::Object;
-use crate::process::Process;
 use crate::start::relro_end;
 use crate::sys;
 use image_format::image::ImageError;
@@ -23,8 +22,6 @@ pub enum Stage {
 /// each other have the same code, hence the same layout of it.
 pub struct Here {
     pub stage: Stage,
-    /// What the image shares with others.
-    pub process: &'static Process,
     pub header: *const u8,
     /// Its ELF header; null where it is not in memory.
     elf_header: *const u8,
@@ -44,10 +41,9 @@ pub struct Here {
 
 impl Here {
     /// The image that this code is in.
-    pub fn own(stage: Stage, process: &'static Process) -> Here {
+    pub fn own(stage: Stage) -> Here {
         Here {
             stage,
-            process,
             header: own::header(),
             elf_header: own::elf_header(),
             dynamic: own::dynamic(),

@@ -180,7 +180,7 @@ impl<'a> Provider<'a> {
             Some(state) => state.checked_sub(image_state::FILLED).ok_or(Fault::Damaged)?,
             None => return Err(Fault::Damaged),
         };
-        let row = header.rows.get(row as usize).ok_or(Fault::Damaged)?;
+        let row = header.rows().get(row as usize).ok_or(Fault::Damaged)?;
         let at =
             |extent: Extent| object.bytes(image.address(extent.offset), extent.count as usize).unwrap_or(&[]);
         // It verified them when it had its turn.

@@ -21,32 +21,34 @@ use image_format::layout::{IMAGE_EXECUTABLE, IMAGE_SYSTEM, image_state};
 /// What the dynamic linker asks where an IFUNC leads, which nobody calls: a moment at which RELRO is not sealed yet, so that it need
 /// not be opened and sealed again.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".text.jl_image_entries")]
 extern "C" fn jl_shim_relocated() -> usize {
-    // SAFETY: the symbol is glibc's, and null elsewhere.
-    if let Some(vectors) = unsafe { registers_at(own::first_stack()) } {
-        load(vectors, Stage::Relocated);
-    }
+    load([0; 3], Stage::Relocated);
     own::nothing_entry()
 }
 
 /// The constructor, before all others of the image.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".text.jl_image_entries")]
 extern "C" fn jl_shim_init(argc: usize, argv: usize, envp: usize) {
     load([argc, argv, envp], Stage::Sealed);
 }
 
 /// Fills the image, unless that was done. Where another image in its scope has the same code, that code is run: what many images
 /// run is in the caches of the CPU, what each runs once is not.
+///
+/// It stands with the entries, so that an image for which another's code runs has one part of its own mapped, and no more.
+#[unsafe(link_section = ".text.jl_image_entries")]
 fn load(vectors: [usize; 3], stage: Stage) {
     // SAFETY: one aligned u32 of this image, always readable.
     if unsafe { own::state().read_volatile() } != image_state::UNFILLED {
         return;
     }
-    let here = Here::own(stage, process());
+    let here = Here::own(stage);
     let [argc, argv, envp] = vectors;
     match construct_entry_of_another() {
-        // SAFETY: the function is `jl_shim_construct` of an image with the same code, which needs no pointer that is relocated:
-        // that image may be the program, whose turn comes last.
+        // SAFETY: the function is `jl_shim_construct` of an image with the same code. It may not be relocated yet, as the program
+        // is whose turn comes last: then the code finds that nobody told it of the first stack, and goes no further.
         Some(entry) => unsafe {
             own::call(entry, [argc, argv, envp, &raw const here as usize]);
         },
@@ -78,6 +80,14 @@ extern "C" fn jl_shim_construct(argc: usize, argv: usize, envp: usize, here: &He
 
 /// Fills the image `here`; the other arguments are what a constructor is called with.
 fn construct(argc: usize, argv: usize, envp: usize, here: &Here) {
+    let [argc, argv, envp] = match here.stage {
+        Stage::Sealed => [argc, argv, envp],
+        // SAFETY: the symbol is glibc's, and null elsewhere, and in an image that is not relocated itself yet.
+        Stage::Relocated => match unsafe { registers_at(own::first_stack()) } {
+            Some(vectors) => vectors,
+            None => return,
+        },
+    };
     // SAFETY: these are the constructor's own arguments, as whoever called it left them, or the vectors themselves.
     let arguments = unsafe { Arguments::from_registers(argc, argv, envp) };
     match here.image() {
@@ -104,7 +114,7 @@ fn fill(here: &Here, image: &Image, arguments: Option<Arguments>) -> Result<(), 
     if !image.is_package() || image.is_base() {
         let opened = open(Opened::new_if_small);
         let pages = opened.as_ref().map(Pages::Open).or(sealed.map(Pages::Sealed));
-        return init::fill(image, here.process, arguments, pages);
+        return init::fill(image, process(), arguments, pages);
     }
     let object = here.object().ok_or(Refusal::Damaged("ELF header"))?;
     let surroundings = || {
@@ -115,7 +125,7 @@ fn fill(here: &Here, image: &Image, arguments: Option<Arguments>) -> Result<(), 
     // Before it has sealed RELRO the dynamic linker cannot be called.
     let hold = |surroundings: &Surroundings, entry: &Entry| is_sealed && hold(surroundings, entry, arguments);
     let open = || open(Opened::new);
-    let (process, stub) = (here.process, here.unresolved);
+    let (process, stub) = (process(), here.unresolved);
     init::fill_package(image, &object, process, arguments, open, stub, is_sealed, surroundings, hold)
 }
 
@@ -164,8 +174,8 @@ extern "C" fn jl_shim_unresolved() -> ! {
 /// What a slot of a refused image leads to.
 #[unsafe(no_mangle)]
 extern "C" fn jl_shim_refused() -> ! {
-    let process = process();
-    if let Ok(image) = Here::own(Stage::Sealed, process).image() {
+    if let Ok(image) = Here::own(Stage::Sealed).image() {
+        let process = process();
         let settings = init::settings(process, None);
         if let Some(specs) = image.specs()
             && let Err(refusal) = decide(&specs, &settings, |wanted| init::host(process, None, wanted))
@@ -178,7 +188,7 @@ extern "C" fn jl_shim_refused() -> ! {
     sys::abort()
 }
 
-/// The process's block, or our own where another release's is too short.
+/// The process's block, or our own where another release's is too short. An image for which another's code runs has that one's.
 fn process() -> &'static Process {
     static OWN: Process = Process::new();
     // SAFETY: the symbol is a `Process` in every object that defines it, which is never unloaded before
@@ -205,7 +215,7 @@ fn refuse(here: &Here, image: Option<&Image>, refusal: Refusal, arguments: Optio
         init::print_refusal(subject, refusal, here.header as usize);
         sys::exit(127);
     }
-    if !here.process.is_preloaded() {
+    if !process().is_preloaded() {
         init::print_refusal(subject, refusal, here.header as usize);
     }
     let Some(sealed) = here.sealed(arguments) else {

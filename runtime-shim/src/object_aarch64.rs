@@ -232,7 +232,8 @@ pub fn first_construct_entry() -> usize {
     bound_address!("__jl_construct_v1", ".weak")
 }
 
-/// Where glibc's dynamic linker notes what the first stack began with; null where it is another one.
+/// Where glibc's dynamic linker notes what the first stack began with; null where it is another one, and in an image with
+/// dependencies, whose linker leaves that to the image that lends it the constructor.
 pub fn first_stack() -> *const usize {
     bound_address!("__libc_stack_end", ".weak") as *const usize
 }

@@ -220,7 +220,8 @@ pub fn first_construct_entry() -> usize {
     address_elsewhere!("__jl_construct_v1")
 }
 
-/// Where glibc's dynamic linker notes what the first stack began with; null where it is another one.
+/// Where glibc's dynamic linker notes what the first stack began with; null where it is another one, and in an image with
+/// dependencies, whose linker leaves that to the image that lends it the constructor.
 pub fn first_stack() -> *const usize {
     address_elsewhere!("__libc_stack_end") as *const usize
 }

@@ -7,12 +7,13 @@ use crate::packages::copies::Identity;
 use crate::packages::references::Objects;
 use crate::packages::replace::Offer;
 use crate::scan::Inputs;
+use crate::shims::{CONSTRUCTOR, FIRST_STACK};
 use image_format::cpu::Arch;
 use image_format::dependency::DependencyImage;
 use image_format::layout::{DEPENDENCY_FALLBACK, Dependency, Export};
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Images that may be depended on, each known by build id and content.
 #[derive(Default)]
@@ -143,16 +144,31 @@ impl Dependencies {
     /// What lld is asked, so that the dynamic linker loads every dependency that an object names: DT_NEEDED, also if no
     /// symbol of it is used. `more` are named by objects of ours.
     pub fn link_args(&self, inputs: &Inputs, more: &[Dependency]) -> Vec<OsString> {
-        let all = || inputs.dependencies.iter().chain(more);
-        let is_named = |image: &&DependencyImage| all().any(|d| d.is(image.header()));
-        let named: Vec<&PathBuf> = self.images.iter().filter(is_named).map(|image| &image.path).collect();
-        if named.is_empty() {
+        let needed: Vec<OsString> =
+            self.needed(inputs, more).map(|image| OsString::from(&image.path)).collect();
+        if needed.is_empty() {
             return Vec::new();
         }
         let mut args: Vec<OsString> = vec!["--push-state".into(), "--no-as-needed".into()];
-        args.extend(named.into_iter().map(OsString::from));
+        args.extend(needed);
         args.push("--pop-state".into());
         args
+    }
+
+    /// Whether one of those that the dynamic linker loads for the output's sake lends its constructor, or has it from another.
+    pub fn lend_constructor(&self, inputs: &Inputs, more: &[Dependency]) -> bool {
+        self.needed(inputs, more).any(|image| {
+            image.dynamic_symbol(CONSTRUCTOR) == Some(true) || image.dynamic_symbol(FIRST_STACK).is_none()
+        })
+    }
+
+    fn needed<'a>(
+        &'a self,
+        inputs: &'a Inputs,
+        more: &'a [Dependency],
+    ) -> impl Iterator<Item = &'a DependencyImage> {
+        let all = move || inputs.dependencies.iter().chain(more);
+        self.images.iter().filter(move |image| all().any(|d| d.is(image.header())))
     }
 }
 
