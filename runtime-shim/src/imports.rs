@@ -5,7 +5,7 @@
 //! damage and no mistake of a linker becomes a call into the wrong code.
 
 use crate::cells::{ImportSlots, ReferenceCells};
-use crate::objects::{Entry, Object, Objects};
+use crate::objects::{Entry, Namespaces, Object, Objects};
 use core::ops::Range;
 use image_format::layout::{
     DEPENDENCY_FALLBACK, Dependency, Export, Extent, Import, NOT_CLONED, image_state,
@@ -56,53 +56,72 @@ pub struct Unusable {
 /// Where dependencies are looked for.
 #[derive(Clone, Copy)]
 pub struct Surroundings {
-    /// Beside the image that asks; none in a static program.
-    objects: Option<Objects>,
+    /// Of the image that asks; none in a static program.
+    namespaces: Option<Namespaces>,
+}
+
+/// Where an image is.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// It and the objects beside it.
+    pub objects: Objects,
+    /// Its own entry among them.
+    own: Entry,
+}
+
+impl Place {
+    /// Whether the dynamic linker keeps what was found loaded for the image's sake: of several of one name it takes the first.
+    fn keeps(&self, wanted: &Wanted) -> bool {
+        wanted.fault == Fault::Missing && self.own.needs(wanted.name)
+    }
 }
 
 impl Surroundings {
-    pub fn new(objects: Option<Objects>) -> Surroundings {
-        Surroundings { objects }
+    pub fn new(namespaces: Option<Namespaces>) -> Surroundings {
+        Surroundings { namespaces }
     }
 
-    pub fn objects(&self) -> Option<Objects> {
-        self.objects
+    /// Looks for several dependencies, and for the image itself, in one walk over the objects of its namespace. Nearly all are files
+    /// of the name that they are asked for by: what others call themselves, which takes a walk through each one's dynamic section,
+    /// is asked after that. None where the image itself is not found.
+    fn find(&self, wanted: &mut Batch) -> Option<Place> {
+        let namespaces = self.namespaces?;
+        namespaces.iter().find_map(|objects| {
+            let Some(own) = find_by(&namespaces, objects, wanted, false) else {
+                wanted.iter_mut().flatten().for_each(Wanted::forget);
+                return None;
+            };
+            if wanted.iter().flatten().any(|wanted| wanted.found.is_none()) {
+                find_by(&namespaces, objects, wanted, true);
+            }
+            Some(Place { objects, own })
+        })
     }
+}
 
-    /// Looks for several dependencies, in one walk over the objects. Nearly all are files of the name that they are asked for by:
-    /// what others call themselves, which takes a walk through each one's dynamic section, is asked after that.
-    fn find(&self, wanted: &mut Batch) {
-        self.find_by(wanted, false);
-        self.find_by(wanted, true);
-    }
-
-    /// By what objects call themselves, or by their files' names. Once in the embedded shim, which has to be small.
-    #[inline(never)]
-    fn find_by(&self, wanted: &mut Batch, by_soname: bool) {
-        let Some(objects) = self.objects else { return };
-        let mut missing = wanted.iter().flatten().filter(|wanted| wanted.found.is_none()).count();
-        if missing == 0 {
-            return;
-        }
-        let own = objects.own().dynamic();
-        for entry in objects.iter().filter(|entry| !entry.is(own)) {
+/// Looks for what is wanted among `objects`, by what they call themselves, or by their files' names; up to the image that asks, which
+/// is returned, and further as long as something is missing. Once in the embedded shim, which has to be small.
+#[inline(never)]
+fn find_by(namespaces: &Namespaces, objects: Objects, wanted: &mut Batch, by_soname: bool) -> Option<Entry> {
+    let mut missing = wanted.iter().flatten().filter(|wanted| wanted.found.is_none()).count();
+    let mut own = None;
+    for entry in objects.iter() {
+        if namespaces.is_own(&entry) {
+            own = Some(entry);
+        } else if missing > 0 {
             let known = if by_soname { entry.soname() } else { entry.path().to_bytes() };
             let is_called = |name| if by_soname { known == name } else { is_file_name(known, name) };
             for wanted in wanted.iter_mut().flatten().filter(|wanted| wanted.found.is_none()) {
                 if is_called(wanted.name) && wanted.look_at(&entry) {
                     missing -= 1;
-                    if missing == 0 {
-                        return;
-                    }
                 }
             }
         }
+        if missing == 0 && own.is_some() {
+            break;
+        }
     }
-
-    /// Whether the dynamic linker keeps what was found loaded for the image's sake: of several of one name it takes the first.
-    fn is_kept(&self, wanted: &Wanted) -> bool {
-        wanted.fault == Fault::Missing && self.objects.is_some_and(|all| all.own().needs(wanted.name))
-    }
+    own
 }
 
 /// Whether `name` is the last part of a path. It is asked of all objects, so that what ends otherwise should be told at once.
@@ -128,6 +147,11 @@ impl<'a> Wanted<'a> {
     fn new(package: &Package<'a>, index: usize) -> Option<Wanted<'a>> {
         let dependency = package.dependencies.view(index)?;
         Some(Wanted { index, dependency, name: dependency.name(), found: None, fault: Fault::Missing })
+    }
+
+    /// What was found is of another namespace.
+    fn forget(&mut self) {
+        (self.found, self.fault) = (None, Fault::Missing);
     }
 
     fn can_be_done_without(&self) -> bool {
@@ -237,13 +261,14 @@ pub fn fill(
     package: &Package,
     surroundings: &Surroundings,
     cells: &mut Cells,
-    hold: impl Fn(&Entry) -> bool,
+    hold: impl Fn(&Entry, &Objects) -> bool,
     mut without: impl FnMut(&Dependency, Fault) -> bool,
 ) -> Result<(), Unusable> {
-    each_batch(package, surroundings, |batch| {
+    each_batch(package, surroundings, |batch, place| {
         for wanted in batch.iter_mut().flatten() {
+            let is_kept = |entry| place.is_some_and(|at| at.keeps(wanted) || hold(entry, &at.objects));
             let fault = match &wanted.found {
-                Some((entry, _)) if surroundings.is_kept(wanted) || hold(entry) => continue,
+                Some((entry, _)) if is_kept(entry) => continue,
                 Some(_) => Fault::Unheld,
                 None => wanted.fault,
             };
@@ -258,7 +283,7 @@ pub fn fill(
 
 /// Whether all dependencies can be used that the image cannot do without.
 pub fn check(package: &Package, surroundings: &Surroundings) -> Result<(), Unusable> {
-    each_batch(package, surroundings, |batch| {
+    each_batch(package, surroundings, |batch, _| {
         let bad =
             batch.iter().flatten().find(|wanted| wanted.found.is_none() && !wanted.can_be_done_without());
         bad.map_or(Ok(()), |wanted| Err(Unusable { index: wanted.index as u32, fault: wanted.fault }))
@@ -269,7 +294,7 @@ pub fn check(package: &Package, surroundings: &Surroundings) -> Result<(), Unusa
 fn each_batch<'a>(
     package: &Package<'a>,
     surroundings: &Surroundings,
-    mut work: impl FnMut(&mut Batch<'a>) -> Result<(), Unusable>,
+    mut work: impl FnMut(&mut Batch<'a>, Option<Place>) -> Result<(), Unusable>,
 ) -> Result<(), Unusable> {
     let count = package.dependencies.len();
     for first in (0..count).step_by(BATCH) {
@@ -279,8 +304,8 @@ fn each_batch<'a>(
             let wanted = Wanted::new(package, index);
             *place = Some(wanted.ok_or(Unusable { index: index as u32, fault: Fault::Damaged })?);
         }
-        surroundings.find(batch);
-        work(batch)?;
+        let place = surroundings.find(batch);
+        work(batch, place)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::environ::{Log, Scanner, Settings, Variables, is_secure};
 use crate::imports::{self, Cells, Surroundings};
 use crate::memory::{Image, Opened, Pages};
 use crate::message::Subject;
-use crate::objects::{Entry, Object};
+use crate::objects::{Entry, Object, Objects};
 use crate::process::Process;
 use crate::sys::{self, File};
 use crate::text::Line;
@@ -93,7 +93,7 @@ pub fn fill_package(
     stub: usize,
     is_last_attempt: bool,
     surroundings: impl FnOnce() -> Surroundings,
-    hold: impl Fn(&Surroundings, &Entry) -> bool,
+    hold: impl Fn(&Entry, &Objects) -> bool,
 ) -> Result<(), Refusal> {
     let package = image.verified(object).ok_or(Refusal::Damaged("list of functions of other images"))?;
     let opened = open();
@@ -115,8 +115,7 @@ pub fn fill_package(
             }
             is_last_attempt
         };
-        imports::fill(&package, &surroundings, &mut cells, |entry| hold(&surroundings, entry), without)
-            .map_err(Refusal::Dependency)?;
+        imports::fill(&package, &surroundings, &mut cells, hold, without).map_err(Refusal::Dependency)?;
         if !package.imports.is_empty() && !cells.slots.are_filled() {
             return Err(Refusal::Damaged("list of functions of other images"));
         }

@@ -10,7 +10,7 @@ use crate::imports::{Surroundings, Unusable};
 use crate::memory::{Image, Opened, Pages, Sealed, Unsealed};
 use crate::message::{self, Subject};
 use crate::object_arch as own;
-use crate::objects::{Entry, Object, Objects};
+use crate::objects::{Entry, Namespaces, Object, Objects};
 use crate::process::Process;
 use crate::start::is_part_of_startup;
 use crate::text::Line;
@@ -119,23 +119,22 @@ fn fill(here: &Here, image: &Image, arguments: Option<Arguments>) -> Result<(), 
     let object = here.object().ok_or(Refusal::Damaged("ELF header"))?;
     let surroundings = || {
         // SAFETY: the dynamic linker, whose lock it holds, is at work for this image.
-        let objects = unsafe { Objects::beside(here.dynamic, arguments) };
-        Surroundings::new(objects)
+        Surroundings::new(unsafe { Namespaces::around(here.dynamic, arguments) })
     };
     // Before it has sealed RELRO the dynamic linker cannot be called.
-    let hold = |surroundings: &Surroundings, entry: &Entry| is_sealed && hold(surroundings, entry, arguments);
+    let hold = |entry: &Entry, objects: &Objects| is_sealed && hold(objects, entry, arguments);
     let open = || open(Opened::new);
     let (process, stub) = (process(), here.unresolved);
     init::fill_package(image, &object, process, arguments, open, stub, is_sealed, surroundings, hold)
 }
 
 /// Keeps an object loaded until the process ends, whoever closes it; false when that cannot be done.
-fn hold(surroundings: &Surroundings, entry: &Entry, arguments: Option<Arguments>) -> bool {
+fn hold(objects: &Objects, entry: &Entry, arguments: Option<Arguments>) -> bool {
     // SAFETY: this is a constructor: the dynamic linker holds its lock.
     if unsafe { is_part_of_startup(entry.dynamic(), arguments) } {
         return true;
     }
-    for library in surroundings.objects().iter().flat_map(Objects::iter) {
+    for library in objects.iter() {
         let path = library.path().to_bytes();
         if is_glibc(path) {
             let Some(dlopen) = library.function(c"dlopen") else { continue };

@@ -6,7 +6,8 @@
 use crate::arguments::Arguments;
 use crate::memory::Image;
 use crate::start::{
-    DT_NEEDED, LinkMap, PT_DYNAMIC, PT_GNU_RELRO, PT_LOAD, ProgramHeader, Strings, first_map_beside, soname,
+    DT_NEEDED, LinkMap, PT_DYNAMIC, PT_GNU_RELRO, PT_LOAD, ProgramHeader, RDebug, Strings, linker_debug,
+    soname,
 };
 use crate::sys;
 use core::ffi::CStr;
@@ -169,35 +170,57 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The objects of a namespace, in the order of loading.
+/// The dynamic linker's namespaces, one of which an object is in.
 #[derive(Clone, Copy)]
-pub struct Objects {
-    first: *const LinkMap,
-    /// The one that they stand beside.
-    own: *const LinkMap,
+pub struct Namespaces {
+    first: *const RDebug,
+    /// The object's dynamic section.
+    own: *const u8,
 }
 
-impl Objects {
-    /// Those among which the object with its dynamic section at `dynamic` is; `None` in a static program.
+impl Namespaces {
+    /// Those of the object with its dynamic section at `dynamic`; `None` in a static program.
     ///
     /// # Safety
     /// `dynamic` is the `_DYNAMIC` of a loaded object or null, and no other thread loads or unloads (as in a constructor)
     /// as long as what is returned, or comes out of it, is used.
-    pub unsafe fn beside(dynamic: *const u8, arguments: Option<Arguments>) -> Option<Objects> {
+    pub unsafe fn around(dynamic: *const u8, arguments: Option<Arguments>) -> Option<Namespaces> {
         // SAFETY: as the caller says.
-        unsafe { first_map_beside(dynamic, arguments) }.map(|[first, own]| Objects { first, own })
+        unsafe { linker_debug(arguments) }.map(|first| Namespaces { first, own: dynamic })
     }
 
-    /// The object that they stand beside.
-    pub fn own(&self) -> Entry {
-        Entry { map: self.own }
+    pub fn iter(&self) -> impl Iterator<Item = Objects> + use<> {
+        let mut next = self.first;
+        core::iter::from_fn(move || {
+            // SAFETY: null, or the dynamic linker's own; by the contract of `around` its list stays as it is.
+            let debug = unsafe { next.as_ref()? };
+            next = debug.next();
+            Some(Objects { first: debug.map })
+        })
     }
 
+    pub fn is_own(&self, entry: &Entry) -> bool {
+        entry.dynamic() == self.own
+    }
+
+    /// The object's entry.
+    pub fn own(&self) -> Option<Entry> {
+        self.iter().find_map(|objects| objects.iter().find(|entry| self.is_own(entry)))
+    }
+}
+
+/// The objects of a namespace, in the order of loading.
+#[derive(Clone, Copy)]
+pub struct Objects {
+    first: *const LinkMap,
+}
+
+impl Objects {
     pub fn iter(&self) -> impl Iterator<Item = Entry> + use<> {
         let mut next = self.first;
         core::iter::from_fn(move || {
             let map = (!next.is_null()).then_some(next)?;
-            // SAFETY: by the contract of `beside` the list stays as it is.
+            // SAFETY: by the contract of `Namespaces::around` the list stays as it is.
             next = unsafe { (*map).next };
             Some(Entry { map })
         })
@@ -227,10 +250,6 @@ impl Entry {
     pub fn needs(&self, name: &[u8]) -> bool {
         // SAFETY: an entry of the list.
         unsafe { Strings::of(self.map, DT_NEEDED) }.any(|needed| needed == name)
-    }
-
-    pub fn is(&self, dynamic: *const u8) -> bool {
-        self.dynamic() == dynamic
     }
 
     pub fn dynamic(&self) -> *const u8 {

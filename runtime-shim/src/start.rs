@@ -51,6 +51,13 @@ pub(crate) struct RDebug {
     next: *const RDebug,
 }
 
+impl RDebug {
+    /// That of the next namespace, or null.
+    pub(crate) fn next(&self) -> *const RDebug {
+        if self.version >= 2 { self.next } else { core::ptr::null() }
+    }
+}
+
 #[repr(C)]
 pub(crate) struct LinkMap {
     pub bias: usize,
@@ -221,36 +228,11 @@ unsafe fn first_map(arguments: Option<Arguments>) -> Option<*const LinkMap> {
     unsafe { linker_debug(arguments).map(|debug| (*debug).map).filter(|map| !map.is_null()) }
 }
 
-/// Head of the list of objects of the namespace that the object with its dynamic section at `dynamic` is in, and its own entry.
+/// What the dynamic linker tells debuggers of its first namespace; as [`first_map`].
 ///
 /// # Safety
 /// As [`is_part_of_startup`].
-pub(crate) unsafe fn first_map_beside(
-    dynamic: *const u8,
-    arguments: Option<Arguments>,
-) -> Option<[*const LinkMap; 2]> {
-    // SAFETY: the lists are the dynamic linker's own and complete while its lock is held.
-    unsafe {
-        let mut debug = linker_debug(arguments)?;
-        while !debug.is_null() {
-            let mut map = (*debug).map;
-            while !map.is_null() {
-                if (*map).dynamic.cast() == dynamic {
-                    return Some([(*debug).map, map]);
-                }
-                map = (*map).next;
-            }
-            debug = if (*debug).version >= 2 { (*debug).next } else { core::ptr::null() };
-        }
-    }
-    None
-}
-
-/// What the dynamic linker tells debuggers; as [`first_map`].
-///
-/// # Safety
-/// As [`is_part_of_startup`].
-unsafe fn linker_debug(arguments: Option<Arguments>) -> Option<*const RDebug> {
+pub(crate) unsafe fn linker_debug(arguments: Option<Arguments>) -> Option<*const RDebug> {
     let [headers, size, count] = program_headers(arguments)?;
     if size != size_of::<ProgramHeader>() {
         return None;

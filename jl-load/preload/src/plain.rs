@@ -15,7 +15,7 @@ use runtime_shim::decide::{Refusal, decide};
 use runtime_shim::environ::{Log, Settings};
 use runtime_shim::imports::{self, Fault, Surroundings, Unusable};
 use runtime_shim::memory::{Image, Sealed, Unsealed, write_slot};
-use runtime_shim::objects::Objects;
+use runtime_shim::objects::Namespaces;
 use runtime_shim::process::Process;
 use runtime_shim::sys;
 use runtime_shim::text::Line;
@@ -116,11 +116,10 @@ fn unusable_dependency(
 ) -> Option<(Refusal, Option<Box<Dependency>>)> {
     let dynamic = object.dynamic_address()? as *const u8;
     // SAFETY: the object is loaded, and nobody loads or unloads while we fill (`interpose::fill_new`).
-    let objects = unsafe { Objects::beside(dynamic, context.arguments) };
-    let entry = objects?.iter().find(|entry| entry.is(dynamic))?;
-    let segments = entry.object()?;
+    let namespaces = unsafe { Namespaces::around(dynamic, context.arguments) };
+    let segments = namespaces?.own()?.object()?;
     let package = image.verified(&segments)?;
-    let unusable = imports::check(&package, &Surroundings::new(objects)).err()?;
+    let unusable = imports::check(&package, &Surroundings::new(namespaces)).err()?;
     let dependency = package.dependencies.get(unusable.index as usize).map(Box::new);
     Some((Refusal::Dependency(unusable), dependency))
 }
