@@ -179,6 +179,8 @@ pub struct ReferenceRecord {
     pub reserved: [u32; 2],
 }
 
+/// Of a build id, in bytes.
+pub const MAX_BUILD_ID_SIZE: usize = 32;
 /// Longest name of a dependency, in bytes.
 pub const DEPENDENCY_NAME_SIZE: usize = 184;
 
@@ -187,7 +189,7 @@ pub const DEPENDENCY_NAME_SIZE: usize = 184;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dependency {
     /// As in the dependency's [`ImageHeader`].
-    pub build_id: [u8; 32],
+    pub build_id: [u8; MAX_BUILD_ID_SIZE],
     pub build_id_size: u32,
     /// `DEPENDENCY_*` bits; unknown bits are an error.
     pub flags: u32,
@@ -362,7 +364,7 @@ pub struct ImageHeader {
     /// xxh64 (seed 0) of `table` (slots, then rows in order, then distances).
     pub table_checksum: u64,
     /// The image's GNU build id, zero-padded; `build_id_size` 0 when it has none.
-    pub build_id: [u8; 32],
+    pub build_id: [u8; MAX_BUILD_ID_SIZE],
     pub build_id_size: u32,
     /// `IMAGE_*` bits; unknown bits are an error.
     pub flags: u32,

@@ -5,7 +5,9 @@
 //! their tags. What no load reads is in [`crate::details`], and the checksum of exports and imports with it.
 
 use crate::image::xxh64;
-use crate::layout::{DEPENDENCY_FLAGS_KNOWN, Dependency, Export, Extent, ImageHeader, Import, Reference};
+use crate::layout::{
+    DEPENDENCY_FLAGS_KNOWN, Dependency, Export, Extent, ImageHeader, Import, MAX_BUILD_ID_SIZE, Reference,
+};
 use crate::pod::{Pod, item_at, item_in, items_in, read_at};
 use core::mem::{offset_of, size_of};
 use core::ops::Range;
@@ -63,7 +65,7 @@ impl<'a> Package<'a> {
         verify: bool,
     ) -> Result<Package<'a>, PackageError> {
         let package = Package {
-            exports: List::new("exports", header.exports, &bytes)?,
+            exports: Package::exports_of(header, &bytes)?,
             imports: List::new("imports", header.imports, &bytes)?,
             references: List::new("references", header.references, &bytes)?,
             dependencies: List::new("dependencies", header.dependencies, &bytes)?,
@@ -76,17 +78,20 @@ impl<'a> Package<'a> {
             }
         }
         let mut ends = [0; 2];
-        for (index, dependency) in package.dependencies.iter().enumerate() {
+        for (index, record) in package.dependencies.bytes.chunks_exact(size_of::<Dependency>()).enumerate() {
             let wrong = |what, found| Err(PackageError::Dependency { index, what, found });
-            let unknown = dependency.flags & !DEPENDENCY_FLAGS_KNOWN;
+            // Not the whole of one is read: that would be a copy of its name, too.
+            let field = |place| read_at::<u32>(record, place).unwrap_or(0);
+            let unknown = field(offset_of!(Dependency, flags)) & !DEPENDENCY_FLAGS_KNOWN;
             if unknown != 0 {
                 return wrong("flag", unknown);
             }
-            if dependency.build_id_size as usize > dependency.build_id.len() {
-                return wrong("size of its build id", dependency.build_id_size);
+            let size = field(offset_of!(Dependency, build_id_size));
+            if size as usize > MAX_BUILD_ID_SIZE {
+                return wrong("size of its build id", size);
             }
             let [imports, references] = ends;
-            ends = [dependency.imports_end, dependency.references_end];
+            ends = [offset_of!(Dependency, imports_end), offset_of!(Dependency, references_end)].map(field);
             if ends[0] < imports || ends[1] < references {
                 return wrong("end of what is taken from it", ends[0].min(ends[1]));
             }
@@ -102,6 +107,14 @@ impl<'a> Package<'a> {
         }
     }
 
+    /// The exports alone; `bytes` as in [`Package::new`].
+    pub fn exports_of(
+        header: &ImageHeader,
+        bytes: impl Fn(Extent) -> &'a [u8],
+    ) -> Result<List<'a, Export>, PackageError> {
+        List::new("exports", header.exports, &bytes)
+    }
+
     /// The numbers of the imports from a dependency, which is given by its index.
     pub fn imports_from(&self, dependency: usize) -> Range<usize> {
         self.part_of(dependency, offset_of!(Dependency, imports_end))
@@ -112,7 +125,7 @@ impl<'a> Package<'a> {
         self.part_of(dependency, offset_of!(Dependency, references_end))
     }
 
-    /// `end` is the place of a number in a [`Dependency`]. Not the whole of one is read: that would be a copy of its name, too.
+    /// `end` is the place of a number in a [`Dependency`], of which no more is read.
     fn part_of(&self, dependency: usize, end: usize) -> Range<usize> {
         let place = |index: usize| index.saturating_mul(size_of::<Dependency>()).saturating_add(end);
         let end = |index| read_at::<u32>(self.dependencies.bytes, place(index)).unwrap_or(0) as usize;

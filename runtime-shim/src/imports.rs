@@ -207,14 +207,14 @@ impl<'a> Provider<'a> {
         let row = header.rows().get(row as usize).ok_or(Fault::Damaged)?;
         let at =
             |extent: Extent| object.bytes(image.address(extent.offset), extent.count as usize).unwrap_or(&[]);
-        // It verified them when it had its turn.
-        let package = Package::new(header, at, false).map_err(|_| Fault::Damaged)?;
+        // Its other lists are its own affair: it verified them when it had its turn.
+        let exports = Package::exports_of(header, at).map_err(|_| Fault::Damaged)?;
         let linkage = if header.linkage.count == 0 { Some(0..0) } else { image.linkage(&object) };
         let bodies = Extent { offset: row.bodies, count: header.slots.count.saturating_mul(4) };
         Ok(Provider {
             object,
             base: image.address(0),
-            exports: package.exports.items().ok_or(Fault::Damaged)?,
+            exports: exports.items().ok_or(Fault::Damaged)?,
             bodies: items_in(at(bodies)).ok_or(Fault::Damaged)?,
             code: 0..0,
             linkage: linkage.ok_or(Fault::Damaged)?,
