@@ -29,6 +29,8 @@ const FROM_LINKER: [&str; 6] = [
 ];
 /// Weak symbols that another image, and glibc's dynamic linker, may define.
 const FROM_ANOTHER: [&str; 2] = ["__jl_construct_v1", "__libc_stack_end"];
+/// What pointers of an image's own lead to.
+const READ: [&str; 2] = ["__jl_process_v1", "jl_image_relocated"];
 /// Where the state word is: sealed, though without pointers.
 const STATE: &str = ".data.rel.ro.jl_state";
 /// Largest size of the object's loaded sections, in bytes.
@@ -236,6 +238,8 @@ fn check(object: &Path, machine: Machine) -> Result<(), String> {
 }
 
 /// No indirect branch but the one to dlopen, by way of x16: the compiler reaches the memory functions directly here.
+/// No other pointer is read than those that [`check_branches_x86_64`] knows, and where the linker's symbols are, which an image
+/// finds out for itself.
 fn check_branches_aarch64(object: &Path, code: &str) -> Result<(), String> {
     // `ADDRESS: MNEMONIC OPERANDS`
     let mnemonic = |line: &str| line.split_once(':')?.1.split_whitespace().next().map(str::to_owned);
@@ -245,6 +249,12 @@ fn check_branches_aarch64(object: &Path, code: &str) -> Result<(), String> {
         found_code |= name == "ret";
         if line.trim_end().ends_with("br\tx16") {
             continue;
+        }
+        if line.contains("GOT")
+            && let Some(target) = line.split_whitespace().last()
+            && !READ.iter().chain(&FROM_ANOTHER).chain(&FROM_LINKER).any(|known| *known == target)
+        {
+            return Err(format!("{}: {target} is reached by a pointer", object.display()));
         }
         if ["br", "blr"].contains(&name.as_str()) || name.starts_with("bra") || name.starts_with("blra") {
             return Err(format!("{}: indirect branch: {line}", object.display()));
@@ -257,8 +267,6 @@ fn check_branches_aarch64(object: &Path, code: &str) -> Result<(), String> {
 /// through the global offset table (the mark of that habit comes with the standard library's bitcode).
 fn check_branches_x86_64(object: &Path, code: &str) -> Result<(), String> {
     const MARKED: [&str; 6] = ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen"];
-    // Not called.
-    const READ: [&str; 2] = ["__jl_process_v1", "jl_image_relocated"];
     let is_known = |name: &str| MARKED.iter().chain(&READ).chain(&FROM_ANOTHER).any(|known| *known == name);
     let got_target = |line: &str| {
         let (_, target) = line.split_once("R_X86_64_GOTPCREL")?;

@@ -1,6 +1,6 @@
 //! An image as a dependency: read from its file, by those who compile or link against it.
 //!
-//! What is read is what a load believes: header, image table and package lists with their checksums.
+//! What is read is what a load relies on, all of it with its checksums: header, image table and package lists.
 
 use crate::details::Details;
 use crate::image::{ImageError, Table, parse_header};

@@ -6,6 +6,7 @@ use crate::clones::CodeMap;
 use crate::elf::Elf;
 use crate::error::Result;
 use crate::features::Used;
+use crate::ifunc;
 use crate::merge::Function;
 use crate::packages::PackageCounts;
 use crate::require::Required;
@@ -40,7 +41,8 @@ pub struct Finished {
 
 pub fn finish(required: Required, lto_lines: Vec<Line>, invocation: &Invocation) -> Result<Finished> {
     let Required { retargeted, used } = required;
-    let Retargeted { merged, map, users, calls } = retargeted;
+    let Retargeted { mut merged, map, users, calls } = retargeted;
+    ifunc::settle(&mut merged.elf)?;
     let (clone_symbols, distinct_clones) = count_clones(&merged.elf, &map);
     let mut elf = cut(&merged.elf, invocation)?;
     seal(&mut elf, merged.header, merged.header_address, invocation)?;

@@ -27,6 +27,7 @@ pub mod elf;
 pub mod error;
 pub mod features;
 pub mod finish;
+mod ifunc;
 pub mod inputs;
 pub mod julia;
 pub mod lld;

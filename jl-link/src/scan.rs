@@ -389,7 +389,7 @@ fn note_symbols(member: &Member<'_>, machine: u16, sections: &SectionTable<'_, H
 
 /// glibc defines this version from 2.36 on, when its loader learnt packed relative relocations; a file
 /// that uses them and links libc must ask for it, and an older loader then refuses the file by name.
-const RELR_VERSION: &[u8] = b"GLIBC_ABI_DT_RELR\0";
+pub const RELR_VERSION: &[u8] = b"GLIBC_ABI_DT_RELR\0";
 
 fn provides_relr(member: &Member<'_>, sections: &SectionTable<'_, Header>) -> bool {
     sections.iter().any(|section| {

@@ -77,8 +77,8 @@ impl Shim {
         Shim { object, serves_others: place.is_some() }
     }
 
-    /// Makes an ordinary function of the one that dynamic linkers ask while they relocate an image. musl's refuses images with such;
-    /// an older glibc's would ask it, too, which nobody tried.
+    /// Makes an ordinary function of the one that dynamic linkers ask while they relocate an image: where there is none, or it is
+    /// not glibc's. What becomes of the others [`crate::ifunc`] decides by the output.
     fn wait_for_the_constructor(&mut self) {
         let is_ifunc = |_: &str, symbol: &Symbol| symbol.st_type() == elf::STT_GNU_IFUNC;
         if let Some(at) = find(&self.object, is_ifunc) {
@@ -93,6 +93,11 @@ impl Shim {
         for shared in [FIRST_STACK, PROCESS] {
             if let Some(at) = find(&self.object, |name, _| name == shared) {
                 self.object[at + OTHER] = elf::STV_HIDDEN.0;
+                if shared == FIRST_STACK {
+                    // Under a name of our own, which lacks the first letter: objects of the user's may mean the other.
+                    let name = self.object[at..].first_chunk().map_or(0, |name| u32::from_le_bytes(*name));
+                    self.object[at..at + 4].copy_from_slice(&(name + 1).to_le_bytes());
+                }
             }
         }
     }
@@ -168,11 +173,17 @@ mod tests {
     fn what_another_shares_is_hidden() {
         for object in [X86_64, AARCH64].into_iter().flatten() {
             let mut shim = Shim::prepared(object.to_vec());
-            let at = |object: &[u8], shared: &str| find(object, |name, _| name == shared).unwrap() + OTHER;
-            let visibility = |object: &[u8]| [FIRST_STACK, PROCESS].map(|shared| object[at(object, shared)]);
-            assert_eq!(visibility(&shim.object), [elf::STV_DEFAULT.0; 2]);
+            let visibility = |object: &[u8], shared: &str| {
+                find(object, |name, _| name == shared).map(|at| object[at + OTHER])
+            };
+            for shared in [FIRST_STACK, PROCESS] {
+                assert_eq!(visibility(&shim.object, shared), Some(elf::STV_DEFAULT.0));
+            }
             shim.learn_from_another();
-            assert_eq!(visibility(&shim.object), [elf::STV_HIDDEN.0; 2]);
+            assert_eq!(visibility(&shim.object, FIRST_STACK), None, "it is the user's");
+            for shared in [&FIRST_STACK[1..], PROCESS] {
+                assert_eq!(visibility(&shim.object, shared), Some(elf::STV_HIDDEN.0));
+            }
         }
     }
 

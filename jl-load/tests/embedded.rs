@@ -116,19 +116,24 @@ fn unusual_starts() {
     let loader = Path::new("/lib64/ld-linux-x86-64.so.2");
     assert_eq!(run(Command::new(loader).arg(&linked).env("JL_LOAD_TARGET", "1")), line(1));
     assert_eq!(run(Command::new(&linked).env_clear().env("JL_LOAD_TARGET", "1")), line(1));
-    // An environment that was moved before dlopen: what the process was started with counts.
-    let main = r#"#include <dlfcn.h>
-        #include <stdio.h>
-        #include <stdlib.h>
-        int main(int argc, char **argv) {
-            setenv("MORE", "1", 1); setenv("JL_LOAD_TARGET", "0", 1); setenv("AND_MORE", "1", 1);
-            unsetenv("MORE");
-            void *library = dlopen(argv[1], RTLD_NOW);
-            printf("%d\n", ((int (*)(void)) dlsym(library, "f0"))());
-        }"#;
-    let moving = compile_c(setup.path(), "moving", main, &[]);
+    // An environment that was moved before dlopen: what stands where the process was started with it counts. That is what was there
+    // then, and what took its place before the move.
     let library = setup.path().join("libf.so");
-    assert_eq!(run(Command::new(&moving).arg(&library).env("JL_LOAD_TARGET", "1")), "1\n");
+    for (first, second, expected) in [("MORE", "JL_LOAD_TARGET", "1\n"), ("JL_LOAD_TARGET", "MORE", "0\n")] {
+        let main = format!(
+            r#"#include <dlfcn.h>
+            #include <stdio.h>
+            #include <stdlib.h>
+            int main(int argc, char **argv) {{
+                setenv("{first}", "0", 1); setenv("{second}", "0", 1); setenv("AND_MORE", "1", 1);
+                unsetenv("MORE");
+                void *library = dlopen(argv[1], RTLD_NOW);
+                printf("%d\n", ((int (*)(void)) dlsym(library, "f0"))());
+            }}"#
+        );
+        let moving = compile_c(setup.path(), "moving", &main, &[]);
+        assert_eq!(run(Command::new(&moving).arg(&library).env("JL_LOAD_TARGET", "1")), expected);
+    }
     // A dynamic linker started as a program still tells start-up from dlopen.
     let v3 = Sample::new("f", 3, &["x86-64-v3"]).merged(setup.path(), "libv3.so", &["-shared"], &[]);
     let program = compile_c(setup.path(), "plain", PROGRAM, &[]);

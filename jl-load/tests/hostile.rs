@@ -3,11 +3,14 @@
 mod support;
 
 use image_format::cpu::Arch;
+use image_format::layout::{ImageHeader, Row};
+use image_format::pod::read_at;
 use jl_load::check::check;
 use jl_load::cpu::Cpu;
 use jl_load::elf::ElfFile;
 use jl_load::explain::explain;
 use proptest::prelude::*;
+use std::mem::offset_of;
 use std::path::Path;
 use std::sync::OnceLock;
 use support::Sample;
@@ -67,7 +70,10 @@ fn every_byte_of_the_tables() {
     let merged = &images()[0];
     let header = merged.windows(8).position(|w| w == image_format::layout::IMAGE_MAGIC).unwrap();
     let specs = merged.windows(4).position(|w| w == image_format::specs::SPECS_MAGIC).unwrap();
-    for range in [header + 8..header + 688, specs..specs + 200] {
+    // Behind the last of the header's rows is nothing.
+    let count: u32 = read_at(merged, header + offset_of!(ImageHeader, row_count)).unwrap();
+    let end = header + offset_of!(ImageHeader, rows) + count as usize * size_of::<Row>();
+    for range in [header + 8..end, specs..specs + 200] {
         for at in range {
             let mut bytes = merged.clone();
             bytes[at] ^= 0x55;

@@ -18,7 +18,7 @@ pub enum Stage {
     Sealed,
 }
 
-/// Addresses in an image that is loaded, relocated, and stays so as long as its constructor runs. Images that pass it to
+/// Addresses in an image that is loaded, relocated as far as its [`Stage`] says, and stays so as long as this is used. Images that pass it to
 /// each other have the same code, hence the same layout of it.
 pub struct Here {
     pub stage: Stage,

@@ -1,7 +1,7 @@
 //! Import slots are filled with functions of other images, and references with addresses of their data.
 //!
 //! A dependency is taken only if it is the one that the image was linked against, and had its own turn: then it has verified
-//! its lists, and knows which bodies run. What a list says is compared with the other side once more, so that no
+//! its table, and knows which bodies run. What a list says is compared with the other side once more, so that no
 //! damage and no mistake of a linker becomes a call into the wrong code.
 
 use crate::cells::{ImportSlots, ReferenceCells};
@@ -207,7 +207,7 @@ impl<'a> Provider<'a> {
         let row = header.rows().get(row as usize).ok_or(Fault::Damaged)?;
         let at =
             |extent: Extent| object.bytes(image.address(extent.offset), extent.count as usize).unwrap_or(&[]);
-        // Its other lists are its own affair: it verified them when it had its turn.
+        // Its other lists are its own affair.
         let exports = Package::exports_of(header, at).map_err(|_| Fault::Damaged)?;
         let linkage = if header.linkage.count == 0 { Some(0..0) } else { image.linkage(&object) };
         let bodies = Extent { offset: row.bodies, count: header.slots.count.saturating_mul(4) };

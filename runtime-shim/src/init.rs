@@ -63,14 +63,18 @@ fn choose<'a>(
     let target = decide(&specs, &settings, |wanted| host(process, arguments, wanted))?;
     let row = image.table().ok_or(Refusal::Damaged("image table"))?.row_for(target);
     let row = row.ok_or(Refusal::Damaged("row list"))?;
-    Ok(fill_row(image, row, pages).then_some(Choice { image, specs, target, settings }))
+    let is_filled = fill_row(image, row, pages);
+    if !is_filled && matches!(pages, Some(Pages::Open(_))) {
+        return Err(Refusal::Damaged("image table"));
+    }
+    Ok(is_filled.then_some(Choice { image, specs, target, settings }))
 }
 
 /// Whether the row now runs.
 fn fill_row(image: &Image, row: usize, pages: Option<Pages>) -> bool {
     let state = image_state::FILLED + row as u32;
     let is_filled = pages.is_some_and(|pages| image.fill(row, state, pages));
-    if !is_filled {
+    if !is_filled && !matches!(pages, Some(Pages::Open(_))) {
         // The kernel does not let us open the slots. The baseline, which was found to run here, stays; that
         // is worth a line even if nobody asked for one.
         let mut line = Line::EMPTY;
@@ -115,10 +119,17 @@ pub fn fill_package(
             }
             is_last_attempt
         };
-        imports::fill(&package, &surroundings, &mut cells, hold, without).map_err(Refusal::Dependency)?;
-        if !package.imports.is_empty() && !cells.slots.are_filled() {
-            return Err(Refusal::Damaged("list of functions of other images"));
+        let filled = imports::fill(&package, &surroundings, &mut cells, hold, without);
+        let filled = match filled.map_err(Refusal::Dependency) {
+            Ok(()) if !package.imports.is_empty() && !cells.slots.are_filled() => {
+                Err(Refusal::Damaged("list of functions of other images"))
+            }
+            filled => filled,
+        };
+        if filled.is_err() && !is_last_attempt {
+            image.unfill(opened);
         }
+        filled?;
     }
     choice.as_ref().map(Choice::log);
     Ok(())

@@ -81,7 +81,12 @@ impl Opened {
     }
 
     /// That of an image whose RELRO the dynamic linker has not sealed yet, and will.
-    pub const BEFORE_SEALING: Opened = Opened { parts: None };
+    ///
+    /// # Safety
+    /// So it is, as long as what is returned is used.
+    pub unsafe fn before_sealing() -> Opened {
+        Opened { parts: None }
+    }
 
     /// As [`Opened::new`]; `None` also where the object has no RELRO, or one of so many pages that those with slots, which may be
     /// few, are better opened alone.
@@ -179,7 +184,8 @@ impl Image {
     }
 
     /// The lists of a package image that lies in `object`; `None` when they, or anything else that a fill relies on, are not
-    /// what the header says. Images that others rely on are verified as a whole, which costs a pass over all tables.
+    /// what the header says. Of images that others rely on all is verified but exports and imports, which vouch for each other
+    /// when they are used.
     pub fn verified<'a>(&self, object: &Object<'a>) -> Option<Package<'a>> {
         let header = self.header();
         let at =
@@ -231,9 +237,9 @@ impl Image {
         self.write(bodies.map(address), of, state, pages)
     }
 
-    /// Sets the state back, so that the image counts as one that nobody has filled yet.
+    /// Sets the state back of an image that was verified, so that it counts as one that nobody has filled yet.
     pub fn unfill(&self, _open: &Opened) {
-        // SAFETY: the state is an aligned u32 in RELRO, which is open.
+        // SAFETY: the state is an aligned u32 in RELRO (`Image::verified`), which is open.
         unsafe { self.state().write_volatile(image_state::UNFILLED) };
     }
 

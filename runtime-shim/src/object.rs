@@ -48,11 +48,11 @@ fn load(vectors: [usize; 3], stage: Stage) {
     let [argc, argv, envp] = vectors;
     match construct_entry_of_another() {
         // SAFETY: the function is `jl_shim_construct` of an image with the same code. It may not be relocated yet, as the program
-        // is whose turn comes last: then the code finds that nobody told it of the first stack, and goes no further.
-        Some(entry) => unsafe {
-            own::call(entry, [argc, argv, envp, &raw const here as usize]);
-        },
-        None => construct(argc, argv, envp, &here),
+        // is whose turn comes last: then the code finds that nobody told it of the first stack, and says that it did nothing.
+        Some(entry) if unsafe { own::call(entry, [argc, argv, envp, &raw const here as usize]) } != 0 => {}
+        _ => {
+            construct(argc, argv, envp, &here);
+        }
     }
 }
 
@@ -72,28 +72,28 @@ fn construct_entry_of_another() -> Option<usize> {
 /// Of the hash that stands before the entry, in bytes.
 const HASH_SIZE: usize = 8;
 
-/// As [`construct`], for another image with the same code as this one.
+/// As [`construct`], for another image with the same code as this one; 0 for false.
 #[unsafe(no_mangle)]
-extern "C" fn jl_shim_construct(argc: usize, argv: usize, envp: usize, here: &Here) {
-    construct(argc, argv, envp, here);
+extern "C" fn jl_shim_construct(argc: usize, argv: usize, envp: usize, here: &Here) -> usize {
+    usize::from(construct(argc, argv, envp, here))
 }
 
-/// Fills the image `here`; the other arguments are what a constructor is called with.
-fn construct(argc: usize, argv: usize, envp: usize, here: &Here) {
+/// Fills the image `here`, or refuses it, or leaves it to its constructor; the other arguments are what a constructor is called
+/// with. False where it did nothing, because this code's own image is not relocated yet.
+fn construct(argc: usize, argv: usize, envp: usize, here: &Here) -> bool {
     let [argc, argv, envp] = match here.stage {
         Stage::Sealed => [argc, argv, envp],
         // SAFETY: the symbol is glibc's, and null elsewhere, and in an image that is not relocated itself yet.
         Stage::Relocated => match unsafe { registers_at(own::first_stack()) } {
             Some(vectors) => vectors,
-            None => return,
+            None => return false,
         },
     };
     // SAFETY: these are the constructor's own arguments, as whoever called it left them, or the vectors themselves.
     let arguments = unsafe { Arguments::from_registers(argc, argv, envp) };
     match here.image() {
         Ok(image) => match (fill(here, &image, arguments), here.stage) {
-            (Ok(()), _) => {}
-            (Err(_), Stage::Relocated) => image.unfill(&Opened::BEFORE_SEALING),
+            (Ok(()), _) | (Err(_), Stage::Relocated) => {}
             (Err(refusal), Stage::Sealed) => refuse(here, Some(&image), refusal, arguments),
         },
         // Linked plainly: this is not an image, its slots are for the preloaded shim.
@@ -101,13 +101,15 @@ fn construct(argc: usize, argv: usize, envp: usize, here: &Here) {
         Err(_) if here.stage == Stage::Relocated => {}
         Err(_) => refuse(here, None, Refusal::Damaged("header"), arguments),
     }
+    true
 }
 
 fn fill(here: &Here, image: &Image, arguments: Option<Arguments>) -> Result<(), Refusal> {
     let is_sealed = here.stage == Stage::Sealed;
     let sealed = if is_sealed { here.sealed(arguments) } else { None };
     let open = |new: fn(&Object, Sealed) -> Option<Opened>| match here.stage {
-        Stage::Relocated => Some(Opened::BEFORE_SEALING),
+        // SAFETY: so far is the dynamic linker, which will seal it.
+        Stage::Relocated => Some(unsafe { Opened::before_sealing() }),
         Stage::Sealed => new(&here.object()?, sealed?),
     };
     // Of a base image only the header is believed to need a check, as of an image that shares nothing.
@@ -187,7 +189,8 @@ extern "C" fn jl_shim_refused() -> ! {
     sys::abort()
 }
 
-/// The process's block, or our own where another release's is too short. An image for which another's code runs has that one's.
+/// The process's block, or our own where another release's is too short. Code that runs for another image has that of its own image; an
+/// image that has its constructor lent has a block to itself, which only its stubs and what runs in place of that constructor use.
 fn process() -> &'static Process {
     static OWN: Process = Process::new();
     // SAFETY: the symbol is a `Process` in every object that defines it, which is never unloaded before

@@ -37,7 +37,7 @@ pub struct Object<'a> {
 impl<'a> Object<'a> {
     /// # Safety
     /// `headers` are the program headers of an object that is mapped with this load bias and stays loaded as long as what
-    /// is returned is used, and is relocated.
+    /// is returned is used. What is relocated of it is read only when that is over.
     pub unsafe fn new(bias: usize, headers: &'a [ProgramHeader]) -> Object<'a> {
         Object { bias, headers }
     }
@@ -46,7 +46,7 @@ impl<'a> Object<'a> {
     /// where nothing is mapped there.
     ///
     /// # Safety
-    /// The object with this dynamic section is loaded and relocated, and stays so as long as what is returned is used.
+    /// The object with this dynamic section is loaded, and stays so as long as what is returned is used; as in [`Object::new`].
     pub unsafe fn at(header: *const u8, dynamic: *const u8) -> Option<Object<'a>> {
         if !(header as usize).is_multiple_of(PAGE) || !sys::is_readable(header as usize) {
             return None;
@@ -62,7 +62,7 @@ impl<'a> Object<'a> {
     ///
     /// # Safety
     /// `header` is null or the start of a readable page, and if an ELF header is there, then that of an object that is
-    /// loaded and relocated, and stays so as long as what is returned is used.
+    /// loaded, and stays so as long as what is returned is used; as in [`Object::new`].
     pub unsafe fn with_header(header: *const u8) -> Option<Object<'a>> {
         if header.is_null() {
             return None;
@@ -267,8 +267,8 @@ impl Entry {
 
     /// Its segments, where its ELF header is in memory and its first segment is linked at address 0, as linkers do it.
     pub fn object(&self) -> Option<Object<'static>> {
-        // SAFETY: an entry of the list, which stays loaded and is relocated: the dynamic linker runs constructors after all
-        // that was loaded together is.
+        // SAFETY: an entry of the list, which stays loaded. It may not be relocated yet: of an image its state, which is written
+        // after that, is looked at first.
         unsafe { Object::at((*self.map).bias as *const u8, self.dynamic()) }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::process::Command;
 use tests::command::{Ran, run_ok};
-use tests::tools::{CLANG, in_tests};
+use tests::tools::{CLANG, LLVM_READELF, in_tests};
 use work::Work;
 
 /// What `result` returns.
@@ -77,10 +77,66 @@ fn what_could_not_be_relocated_leaves_nothing_behind() -> Result<()> {
     let work = Work::new()?;
     work.package(&[], &["-DMISSING"])?;
     work.library("alone", "user", &[])?;
+    work.library("good", "user", &["--jl-dep=libbase.so"])?;
     // The base is filled when the relocation of what is above it fails: both are gone then.
-    let ran = work.open(&["user", "base", "alone", "user"], false)?;
+    let ran = work.open(&["user", "base", "alone", "user", "good"], false)?;
     let refused = ran.stdout.matches("undefined symbol: nobody_has_this").count();
-    ensure!(refused == 2 && ran.stdout.contains(RESULT), "{}", ran.describe());
+    ensure!(refused == 2 && ran.stdout.matches(RESULT).count() == 2, "{}", ran.describe());
+    ensure!(ran.stderr.matches("libbase.so: target 1").count() == 2, "{}", ran.describe());
+    Ok(())
+}
+
+/// The program lends its constructor, and is relocated last.
+#[test]
+fn libraries_at_the_start_of_a_program_that_is_an_image() -> Result<()> {
+    let work = Work::new()?;
+    work.package(&[], &[])?;
+    work.library("alone", "user", &["-Dresult=alone"])?;
+    let mut command = Command::new(work.tools.jl_cc());
+    command.args(["--jl-targets=x86-64;x86-64-v2,clone_all", "-O2"]).current_dir(work.folder.path());
+    command.arg(in_tests("relocation/program.c")).args(["-L.", "-luser", "-lalone", "-Wl,-rpath,$ORIGIN"]);
+    run_ok(command.args(["-o", "program"]))?;
+    let mut command = Command::new(work.path("program"));
+    let ran = run_ok(command.env("JL_LOAD_LOG", "stderr").env("JL_LOAD_TARGET", "1"))?;
+    ensure!(ran.stdout == RESULT.repeat(3), "{}", ran.describe());
+    for name in ["program", "libbase.so", "libalone.so"] {
+        ensure!(ran.stderr.matches(&format!("{name}: target 1")).count() == 1, "{name}: {}", ran.describe());
+    }
+    Ok(())
+}
+
+/// Where the file does not say that it needs a recent glibc, another dynamic linker may load it.
+#[test]
+fn only_what_needs_a_recent_glibc_has_an_ifunc() -> Result<()> {
+    let work = Work::new()?;
+    for (name, options, expected) in [
+        ("packed", &[][..], true),
+        ("unpacked", &["--jl-no-relr"], false),
+        ("kept", &["-Wl,-z,nopack-relative-relocs"], false),
+        ("bare", &["-nostdlib"], false),
+        ("unused", &["-nostartfiles", "-Wl,--as-needed"], false),
+    ] {
+        work.library(name, "user", options)?;
+        let relocations =
+            run_ok(Command::new(LLVM_READELF).arg("-r").arg(work.path(&format!("lib{name}.so"))))?;
+        ensure!(
+            relocations.stdout.contains("R_X86_64_IRELATIVE") == expected,
+            "{name}: {}",
+            relocations.stdout
+        );
+        let ran = work.open(&[name], false)?;
+        ensure!(ran.stdout == RESULT && ran.stderr.contains("target 1"), "{name}: {}", ran.describe());
+    }
+    Ok(())
+}
+
+/// What jl-link hides from the dynamic linker is its own.
+#[test]
+fn a_library_of_a_package_may_use_what_the_shim_uses() -> Result<()> {
+    let work = Work::new()?;
+    work.package(&[], &["-DSTACK_END"])?;
+    let ran = work.open(&["user"], true)?;
+    ensure!(ran.stdout == RESULT, "{}", ran.describe());
     Ok(())
 }
 
