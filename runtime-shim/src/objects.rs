@@ -7,7 +7,7 @@ use crate::arguments::Arguments;
 use crate::memory::Image;
 use crate::start::{
     DT_NEEDED, LinkMap, PT_DYNAMIC, PT_GNU_RELRO, PT_LOAD, ProgramHeader, RDebug, Strings, linker_debug,
-    soname,
+    soname, symbols,
 };
 use crate::sys;
 use core::ffi::CStr;
@@ -43,12 +43,13 @@ impl<'a> Object<'a> {
     }
 
     /// The object with its ELF header at `header` and its dynamic section at `dynamic`; `None` where that is not so, and
-    /// where nothing is mapped there.
+    /// where nothing is mapped there, which the kernel is asked for where it is not known (`is_mapped`).
     ///
     /// # Safety
     /// The object with this dynamic section is loaded, and stays so as long as what is returned is used; as in [`Object::new`].
-    pub unsafe fn at(header: *const u8, dynamic: *const u8) -> Option<Object<'a>> {
-        if !(header as usize).is_multiple_of(PAGE) || !sys::is_readable(header as usize) {
+    /// If `is_mapped`, the page at `header` is readable.
+    unsafe fn at(header: *const u8, dynamic: *const u8, is_mapped: bool) -> Option<Object<'a>> {
+        if !(header as usize).is_multiple_of(PAGE) || !is_mapped && !sys::is_readable(header as usize) {
             return None;
         }
         // SAFETY: the page is readable. Its segments are believed because its dynamic section is the one that the caller
@@ -269,6 +270,13 @@ impl Entry {
     pub fn object(&self) -> Option<Object<'static>> {
         // SAFETY: an entry of the list, which stays loaded. It may not be relocated yet: of an image its state, which is written
         // after that, is looked at first.
-        unsafe { Object::at((*self.map).bias as *const u8, self.dynamic()) }
+        unsafe { Object::at((*self.map).bias as *const u8, self.dynamic(), self.begins_with_symbols()) }
+    }
+
+    /// Whether the dynamic linker takes symbols of it from the page at its load bias, so that this is mapped. Linkers put them
+    /// right behind the headers.
+    fn begins_with_symbols(&self) -> bool {
+        // SAFETY: an entry of the list.
+        unsafe { symbols(self.map).is_some_and(|at| at.wrapping_sub((*self.map).bias) < PAGE) }
     }
 }

@@ -18,6 +18,7 @@ const PT_PHDR: u32 = 6;
 pub(crate) const PT_GNU_RELRO: u32 = 0x6474_e552;
 pub(crate) const DT_NEEDED: usize = 1;
 const DT_STRTAB: usize = 5;
+const DT_SYMTAB: usize = 6;
 const DT_SONAME: usize = 14;
 const DT_DEBUG: usize = 21;
 
@@ -132,6 +133,18 @@ unsafe fn position(first: *const LinkMap, needed: &[u8]) -> Option<usize> {
 
 fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
+/// Where an object's dynamic symbols are.
+///
+/// # Safety
+/// `map` is in the dynamic linker's list.
+pub(crate) unsafe fn symbols(map: *const LinkMap) -> Option<usize> {
+    // SAFETY: as in `Strings`.
+    unsafe {
+        let (bias, table) = ((*map).bias, value_of((*map).dynamic, DT_SYMTAB)?);
+        Some(if table < bias { table.wrapping_add(bias) } else { table })
+    }
 }
 
 /// What an object calls itself: as [`Strings`], in one walk, for it may be asked of all objects.
