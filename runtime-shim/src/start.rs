@@ -135,6 +135,12 @@ fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
+/// Where a table is that a dynamic section tells the address of: glibc adds the load bias in place where the section is writable, musl
+/// never does.
+fn in_memory(address: usize, bias: usize) -> usize {
+    if address < bias { address.wrapping_add(bias) } else { address }
+}
+
 /// Where an object's dynamic symbols are.
 ///
 /// # Safety
@@ -143,7 +149,7 @@ pub(crate) unsafe fn symbols(map: *const LinkMap) -> Option<usize> {
     // SAFETY: as in `Strings`.
     unsafe {
         let (bias, table) = ((*map).bias, value_of((*map).dynamic, DT_SYMTAB)?);
-        Some(if table < bias { table.wrapping_add(bias) } else { table })
+        Some(in_memory(table, bias))
     }
 }
 
@@ -164,8 +170,7 @@ pub(crate) unsafe fn soname<'a>(map: *const LinkMap) -> Option<&'a CStr> {
             }
             entry = entry.add(1);
         }
-        let table = table.map(|table| if table < bias { table.wrapping_add(bias) } else { table })?;
-        Some(CStr::from_ptr(table.wrapping_add(name?) as *const c_char))
+        Some(CStr::from_ptr(in_memory(table?, bias).wrapping_add(name?) as *const c_char))
     }
 }
 
@@ -184,8 +189,7 @@ impl Strings {
         unsafe {
             let (bias, dynamic) = ((*map).bias, (*map).dynamic);
             let table = value_of(dynamic, DT_STRTAB).unwrap_or(0);
-            // glibc adds the load bias in place where the section is writable, musl never does.
-            let table = if table != 0 && table < bias { table.wrapping_add(bias) } else { table };
+            let table = if table == 0 { 0 } else { in_memory(table, bias) };
             Strings { entry: if table == 0 { core::ptr::null() } else { dynamic }, table, tag }
         }
     }

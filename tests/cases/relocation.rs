@@ -9,13 +9,14 @@ use tests::command::{Ran, run_ok};
 use tests::tools::{CLANG, LLVM_READELF, in_tests};
 use work::Work;
 
+const TARGETS: &str = "--jl-targets=x86-64;x86-64-v2,clone_all";
 /// What `result` returns.
 const RESULT: &str = "328350\n";
 
 impl Work {
     fn library(&self, name: &str, source: &str, options: &[&str]) -> Result<()> {
         let mut command = Command::new(self.tools.jl_cxx());
-        command.args(["--jl-targets=x86-64;x86-64-v2,clone_all", "-O2", "-fPIC", "-shared"]);
+        command.args([TARGETS, "-O2", "-fPIC", "-shared"]);
         command
             .arg(format!("-Wl,-soname,lib{name}.so"))
             .arg("-Wl,-rpath,$ORIGIN")
@@ -86,21 +87,29 @@ fn what_could_not_be_relocated_leaves_nothing_behind() -> Result<()> {
     Ok(())
 }
 
-/// The program lends its constructor, and is relocated last.
+/// The program lends its constructor, and is relocated last: a library that depends on nothing runs its own while it is relocated,
+/// one above another waits.
 #[test]
 fn libraries_at_the_start_of_a_program_that_is_an_image() -> Result<()> {
     let work = Work::new()?;
     work.package(&[], &[])?;
     work.library("alone", "user", &["-Dresult=alone"])?;
-    let mut command = Command::new(work.tools.jl_cc());
-    command.args(["--jl-targets=x86-64;x86-64-v2,clone_all", "-O2"]).current_dir(work.folder.path());
-    command.arg(in_tests("relocation/program.c")).args(["-L.", "-luser", "-lalone", "-Wl,-rpath,$ORIGIN"]);
-    run_ok(command.args(["-o", "program"]))?;
-    let mut command = Command::new(work.path("program"));
-    let ran = run_ok(command.env("JL_LOAD_LOG", "stderr").env("JL_LOAD_TARGET", "1"))?;
-    ensure!(ran.stdout == RESULT.repeat(3), "{}", ran.describe());
-    for name in ["program", "libbase.so", "libalone.so"] {
-        ensure!(ran.stderr.matches(&format!("{name}: target 1")).count() == 1, "{name}: {}", ran.describe());
+    for (name, options, libraries) in [
+        ("program", &["-luser", "-lalone"][..], &["libbase.so", "libalone.so"][..]),
+        ("locked", &["-DLOCKED", "-lalone"], &["libalone.so"]),
+    ] {
+        let mut command = Command::new(work.tools.jl_cc());
+        command.args([TARGETS, "-O2"]).current_dir(work.folder.path());
+        command.arg(in_tests("relocation/program.c")).args(["-L.", "-Wl,-rpath,$ORIGIN"]).args(options);
+        run_ok(command.args(["-o", name]))?;
+        let mut command = Command::new(work.path(name));
+        let ran = run_ok(command.env("JL_LOAD_LOG", "stderr").env("JL_LOAD_TARGET", "1"))?;
+        ensure!(ran.stdout == RESULT.repeat(3), "{}", ran.describe());
+        for file in libraries.iter().chain([&name]) {
+            let line = format!("/{file}: target 1");
+            ensure!(ran.stderr.matches(&line).count() == 1, "{file}: {}", ran.describe());
+        }
+        ensure!(!ran.stderr.contains("mprotect"), "{}", ran.describe());
     }
     Ok(())
 }

@@ -1,5 +1,16 @@
-// A program with libraries, that is an image itself.
+// A program with libraries, that is an image itself. With LOCKED nothing can be made writable from before the first constructor on, and
+// it has no library above another.
 #include <stdio.h>
+#ifdef LOCKED
+#include "lock.h"
+#include <stdlib.h>
+
+static void early(void) {
+    if (lock()) abort();
+}
+__attribute__((section(".preinit_array"), used)) static void (*const entry)(void) = early;
+#define result alone
+#endif
 
 unsigned result(void), alone(void);
 
