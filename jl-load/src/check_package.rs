@@ -6,7 +6,10 @@ use crate::relocated::View;
 use crate::trampoline;
 use image_format::cpu::Arch;
 use image_format::julia::memory::{Memory, Pointer};
-use image_format::layout::{DEPENDENCY_FALLBACK, Extent, NOT_CLONED, Referent, UNRESOLVED_SYMBOL, tag};
+use image_format::layout::{
+    DEPENDENCY_FALLBACK, Dependency, Export, Extent, Import, NOT_CLONED, Reference, Referent,
+    UNRESOLVED_SYMBOL, tag,
+};
 use image_format::package::linkage_checksum;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -15,11 +18,34 @@ const DT_NEEDED: u64 = 1;
 
 /// Checks the lists; that they are as long as the header says, and their checksum, was found when they were read.
 pub fn check_package(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl FnMut(&str, String)) {
+    check_alignment(merged, problem);
     check_exports(file, arch, merged, problem);
     check_dependencies(file, merged, problem);
     check_imports(file, arch, merged, problem);
     check_references(file, arch, merged, problem);
     check_linkage(file, merged, problem);
+}
+
+/// A load reads the lists where they stand, and refuses those that it cannot.
+fn check_alignment(merged: &Merged, problem: &mut impl FnMut(&str, String)) {
+    let header = merged.table.header();
+    let mut check = |place: &str, list: Extent, alignment: usize| {
+        let start = merged.address.wrapping_add_signed(i64::from(list.offset));
+        if list.count > 0 && !start.is_multiple_of(alignment as u64) {
+            problem(
+                place,
+                format!("the list at {start:#x} is not aligned, expected a multiple of {alignment}"),
+            );
+        }
+    };
+    check("header field exports", header.exports, align_of::<Export>());
+    check("header field imports", header.imports, align_of::<Import>());
+    check("header field references", header.references, align_of::<Reference>());
+    check("header field dependencies", header.dependencies, align_of::<Dependency>());
+    for (i, row) in merged.table.rows().enumerate() {
+        let bodies = Extent { offset: row.bodies, count: header.slots.count };
+        check(&format!("row {i}"), bodies, align_of::<i32>());
+    }
 }
 
 fn check_references(file: &ElfFile, arch: Arch, merged: &Merged, problem: &mut impl FnMut(&str, String)) {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use image_format::layout::{Dependency, Export, Import};
+use image_format::layout::{Dependency, Export, ImageHeader, Import};
 use image_format::pod::{bytes_of, read_at};
 use std::fs;
 use std::mem::offset_of;
@@ -453,6 +453,21 @@ fn check_reads_the_lists() {
     let (_, said) = jl_load(setup.path(), &["explain", "libg.so", "--deps"]);
     assert!(said.contains("has not got all functions that are taken from it"), "{said}");
     setup.user();
+    // Lists that no load could read where they stand.
+    type Shift = fn(&mut ImageHeader);
+    for (shift, field) in [
+        ((|header| header.exports.offset += 2) as Shift, "exports"),
+        (|header| header.imports.offset += 2, "imports"),
+    ] {
+        alter(&g, |bytes, at, header| {
+            shift(header);
+            [header.package_checksum, header.details_checksum] = list_checksums(bytes, at, header);
+        });
+        let (is_right, said) = jl_load(setup.path(), &["check", "libg.so"]);
+        let words = format!("header field {field}: the list at");
+        assert!(!is_right && said.contains(&words) && said.contains("is not aligned"), "{field}: {said}");
+        setup.user();
+    }
     // A fallback slot that is not the image's own, and what nobody loads.
     alter(&g, |bytes, at, header| {
         let list = at.wrapping_add_signed(header.dependencies.offset as isize);

@@ -79,7 +79,8 @@ impl Part {
             Part::Entry => section("Calls into an image", entry::measure(tools, folder)?, entry::LEGEND),
             Part::Packages => format!("### Package images\n\n{}", packages::measure(tools, folder)?),
             Part::Siblings => {
-                let above = siblings::measure(tools, folder, None)?;
+                const ORDERS: u32 = 25;
+                let above = siblings::measure(tools, folder, None, ORDERS)?;
                 let notes = above.notes.first().map_or("", String::as_str);
                 section(
                     "Libraries above a common image",
@@ -123,8 +124,9 @@ pub fn demo() -> Result<()> {
 
 /// Real libraries above a common image. Fails when a result differs.
 pub fn demo_packages(only: Option<siblings::Language>) -> Result<()> {
+    const ORDERS: u32 = 5;
     let tools = Tools::find()?;
-    let outcome = siblings::measure(&tools, &work_folder()?, only)?;
+    let outcome = siblings::measure(&tools, &work_folder()?, only, ORDERS)?;
     println!("{}", machine::describe());
     println!("{}\n{}\n", outcome.table, siblings::LEGEND);
     outcome.notes.iter().for_each(|note| println!("{note}\n"));

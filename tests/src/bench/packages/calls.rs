@@ -19,7 +19,7 @@ const CALLEES: usize = 500;
 pub const LEGEND: &str = "\
 ns per call, by a loop in a library to functions of another library that add one and return: through the procedure linkage table of a \
 plain shared object, bound at load; through one with landing pads for indirect branches (-z force-ibt), as distributions have that \
-compile with -fcf-protection; and through import slots. One callee: each call waits for the last one's result, or none does. \
+compile with -fcf-protection; through import slots; and directly, to functions of the same library, which no call into another can beat. One callee: each call waits for the last one's result, or none does. \
 Many: 500 callees, each in a line of its own, one after the other. Ratios are to the plain table.";
 
 /// A kind of caller.
@@ -28,13 +28,15 @@ enum Kind {
     Plt,
     IbtPlt,
     Slot,
+    /// Within the library, as nothing between libraries can be: what is left to save.
+    Direct,
 }
 
 pub fn measure(tools: &Tools, folder: &Path) -> Result<Table> {
     let driver = program(folder, "slot")?;
-    let kinds = [Kind::Plt, Kind::IbtPlt, Kind::Slot];
+    let kinds = [Kind::Plt, Kind::IbtPlt, Kind::Slot, Kind::Direct];
     let mut folders = Vec::new();
-    for (kind, name) in kinds.into_iter().zip(["call-plt", "call-ibt", "call-slot"]) {
+    for (kind, name) in kinds.into_iter().zip(["call-plt", "call-ibt", "call-slot", "call-direct"]) {
         folders.push(build(tools, &folder.join(name), kind)?);
     }
     let mut table = Table::new(&[
@@ -42,7 +44,9 @@ pub fn measure(tools: &Tools, folder: &Path) -> Result<Table> {
         "PLT, ns",
         "PLT for IBT, ns",
         "import slot, ns",
+        "direct, ns",
         "PLT for IBT : PLT",
+        "direct : PLT",
         "import slot : PLT",
         "at most",
     ]);
@@ -62,7 +66,9 @@ pub fn measure(tools: &Tools, folder: &Path) -> Result<Table> {
             format!("{:.2}", median(&samples[0])),
             format!("{:.2}", median(&samples[1])),
             format!("{:.2}", median(&samples[2])),
+            format!("{:.2}", median(&samples[3])),
             ratio(1),
+            ratio(3),
             ratio(2),
             "0.60".into(),
         ]);
@@ -80,7 +86,12 @@ fn build(tools: &Tools, folder: &Path, kind: Kind) -> Result<PathBuf> {
     let callees = (0..CALLEES).map(callee);
     let [lender, user] = ["p0.s", "p1.s"].map(|name| folder.join(name));
     let callee_text = Object::new(vec![]).with_callees(callees);
-    if kind == Kind::Slot {
+    if kind == Kind::Direct {
+        let hidden: String = (0..CALLEES).map(|n| format!(".hidden {}\n", callee(n))).collect();
+        let direct = object::callers(CALLEES, |n| format!("call {}", callee(n)));
+        fs::write(&user, hidden + &callee_text.plain() + &direct)?;
+        link(&mut plain_linker(), &user, 1, &[])?;
+    } else if kind == Kind::Slot {
         fs::write(&lender, callee_text.package())?;
         link(&mut Command::new(tools.jl_cc()), &lender, 0, &[])?;
         let library = folder.join("libp0.so");

@@ -1,7 +1,7 @@
 //! Sources of others in headers, with a front end in `scripts/demo-packages.d`; compiled from what clang's front end makes of them.
 
 use super::inputs::Input;
-use super::sizes::Duplicates;
+use super::sizes::{Duplicates, Shared};
 use super::{BUILDS, Build, Family, Library, TARGETS, shuffled};
 use crate::bench::build::our_source;
 use crate::command::run_ok;
@@ -140,9 +140,13 @@ impl Family for Cpp<'_> {
         Ok(())
     }
 
-    fn duplicates(&self, library: &Library) -> Result<Duplicates> {
-        let [without, with] = BUILDS.map(|build| Elf::read(&self.library(library, build)));
-        Duplicates::by_name(&Elf::read(&self.common())?, &without?, &with?)
+    fn duplicates(&self) -> Result<Vec<Duplicates>> {
+        let read = |build: Build| -> Result<Vec<Elf>> {
+            LIBRARIES.iter().map(|library| Elf::read(&self.library(library, build))).collect()
+        };
+        let (without, with) = (read(Build::Without)?, read(Build::With)?);
+        let shared = Shared::of(&Elf::read(&self.common())?, &without)?;
+        without.iter().zip(&with).map(|(without, with)| shared.duplicates(without, with)).collect()
     }
 
     fn link_common(&self, more: &[&Path]) -> Result<()> {

@@ -25,9 +25,8 @@ use std::process::Command;
 
 const TARGETS: [&str; 3] = ["x86-64", "x86-64-v3", "x86-64-v4"];
 const COMPILE_ROUNDS: usize = 5;
-const RUN_ROUNDS: usize = 15;
-/// Orders of the functions that run time is taken over, because where code comes to lie is worth some percent by itself.
-const ORDERS: u32 = 5;
+/// In each order of the functions.
+const RUN_ROUNDS: usize = 4;
 
 /// The languages that there are families of libraries in, in the order of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -62,7 +61,8 @@ trait Family {
     fn compile(&self, library: &Library, build: Build) -> Result<Command>;
     /// What is left to do then; where an order is given, again, with the functions in that random order.
     fn link(&self, library: &Library, build: Build, order: Option<u32>) -> Result<()>;
-    fn duplicates(&self, library: &Library) -> Result<Duplicates>;
+    /// Of all libraries, once each is linked in both builds.
+    fn duplicates(&self) -> Result<Vec<Duplicates>>;
     /// Links the common image, with objects besides.
     fn link_common(&self, more: &[&Path]) -> Result<()>;
 }
@@ -71,9 +71,9 @@ pub const LEGEND: &str = "\
 Four C++ libraries that are headers only, each compiled to a shared object above one with nlohmann-json's templates, and without it: by plain \
 `jl-c++` for the same targets (x86-64, v3, v4). Three Rust libraries above a dylib crate with serde_json's generic code, each linked \
 with it once by what it offers, and once where it offers nothing. Functions taken: what `jl-load explain --deps` counts; what only those called is gone as \
-well. Code: bytes of all functions in the symbol table, for all targets. Duplicates: those of functions that the common image has, in C++ \
-by name, in Rust by identity. Compile: optimisation and code generation from the same bitcode; in Rust with the link. Run: CPU time of the same work, \
-over five random orders of the functions, of the library and of the common image. Medians of ratios with quartiles, of builds that take turns. Results are compared at every target that this machine can run.";
+well. Code: bytes of all functions in the symbol table, for all targets. Duplicates: those of functions that the common image or another of \
+these libraries has as well, in C++ by name, in Rust by identity. Compile: optimisation and code generation from the same bitcode; in Rust with the link. Run: CPU time of the same work, \
+over random orders of the functions, of the library and of the common image. Medians of ratios with quartiles, of builds that take turns. Results are compared at every target that this machine can run.";
 
 /// The table, and lines on what was tried on the images afterwards.
 pub struct Outcome {
@@ -82,11 +82,12 @@ pub struct Outcome {
     pub identical: bool,
 }
 
-/// Builds, measures and compares everything, or what is in one language.
+/// Builds, measures and compares everything, or what is in one language. Run time is taken over so many orders of the functions,
+/// because where code comes to lie is worth some percent by itself.
 ///
 /// # Errors
 /// A tool fails, sources are missing, or a check of the images does not hold.
-pub fn measure(tools: &Tools, folder: &Path, only: Option<Language>) -> Result<Outcome> {
+pub fn measure(tools: &Tools, folder: &Path, only: Option<Language>, orders: u32) -> Result<Outcome> {
     let folder = folder.join("siblings");
     let table = Table::new(&[
         "library",
@@ -111,15 +112,18 @@ pub fn measure(tools: &Tools, folder: &Path, only: Option<Language>) -> Result<O
     let sources: Vec<String> = families.iter().map(|family| family.sources()).collect::<Result<_>>()?;
     outcome.notes.push(sources.join(" "));
     for family in &families {
-        measure_family(tools, &folder, &**family, &mut outcome)?;
+        measure_family(&Work::new(tools, &folder, &**family, orders)?, &mut outcome)?;
     }
     Ok(outcome)
 }
 
-fn measure_family(tools: &Tools, folder: &Path, family: &dyn Family, outcome: &mut Outcome) -> Result<()> {
-    let work = Work::new(tools, folder, family)?;
-    for library in family.libraries() {
-        let row = work.measure(library)?;
+fn measure_family(work: &Work, outcome: &mut Outcome) -> Result<()> {
+    let family = work.family;
+    let compiled: Vec<Compiled> =
+        family.libraries().iter().map(|library| work.compile(library)).collect::<Result<_>>()?;
+    let duplicates = family.duplicates()?;
+    for ((library, compiled), duplicates) in family.libraries().iter().zip(compiled).zip(duplicates) {
+        let row = work.measure(library, &compiled, &duplicates)?;
         outcome.identical &= row.identical;
         outcome.notes.push(format!("{}: {}", library.name, row.explained.trim()));
         outcome.table.row(row.cells);
@@ -159,21 +163,29 @@ struct Row {
     identical: bool,
 }
 
+/// What compiling takes with dedup, of what it takes without.
+struct Compiled {
+    cpu: Spread,
+    wall: Spread,
+}
+
 struct Work<'a> {
     tools: &'a Tools,
     family: &'a dyn Family,
     driver: PathBuf,
+    orders: u32,
 }
 
 impl<'a> Work<'a> {
-    fn new(tools: &'a Tools, folder: &Path, family: &'a dyn Family) -> Result<Work<'a>> {
+    fn new(tools: &'a Tools, folder: &Path, family: &'a dyn Family, orders: u32) -> Result<Work<'a>> {
         let driver = folder.join("driver");
         let source = our_source("demo-packages.d").join("driver.c");
         run_ok(Command::new(CLANG).args(["-O2", "-fuse-ld=lld"]).arg(source).arg("-o").arg(&driver))?;
-        Ok(Work { tools, family, driver })
+        Ok(Work { tools, family, driver, orders })
     }
 
-    fn measure(&self, library: &Library) -> Result<Row> {
+    /// Compiles both builds, in turns, and links them.
+    fn compile(&self, library: &Library) -> Result<Compiled> {
         let what = format!("compile {}", library.name);
         let compiled = interleave(&what, COMPILE_ROUNDS, &BUILDS, |build| {
             measured(&mut self.family.compile(library, *build)?)
@@ -188,9 +200,12 @@ impl<'a> Work<'a> {
         run_ok(
             Command::new(self.tools.jl_load()).arg("check").arg(self.family.library(library, Build::With)),
         )?;
+        Ok(Compiled { cpu: ratio(|usage| usage.cpu), wall: ratio(|usage| usage.wall) })
+    }
+
+    fn measure(&self, library: &Library, compiled: &Compiled, duplicates: &Duplicates) -> Result<Row> {
         let [without, with] = BUILDS.map(|build| Elf::read(&self.family.library(library, build)));
         let (without, with) = (without?, with?);
-        let duplicates = self.family.duplicates(library)?;
         let (results, identical) = self.compare(library)?;
         let explained = self.explain(library)?;
         let run = self.run_times(library)?;
@@ -200,8 +215,8 @@ impl<'a> Work<'a> {
             explained.functions.to_string(),
             format!("{:.0} / {:.0}", kib(&without)?, kib(&with)?),
             format!("{:.3} of {:.0} KiB", duplicates.share_removed(), duplicates.before as f64 / 1024.0),
-            ratio(|usage| usage.cpu).show(2),
-            ratio(|usage| usage.wall).show(2),
+            compiled.cpu.show(2),
+            compiled.wall.show(2),
             run.show(3),
             results,
         ];
@@ -247,11 +262,11 @@ impl<'a> Work<'a> {
     /// With dedup against without, in several orders of the functions.
     fn run_times(&self, library: &Library) -> Result<Spread> {
         let mut samples = BUILDS.map(|_| Vec::new());
-        for order in 1..=ORDERS {
+        for order in 1..=self.orders {
             let files: Vec<PathBuf> =
                 BUILDS.iter().map(|build| self.shuffle(library, *build, order)).collect::<Result<_>>()?;
-            let what = format!("run {}, order {order} of {ORDERS}", library.name);
-            let runs = interleave(&what, RUN_ROUNDS / ORDERS as usize, &files, |file| {
+            let what = format!("run {}, order {order} of {}", library.name, self.orders);
+            let runs = interleave(&what, RUN_ROUNDS, &files, |file| {
                 Ok(self.run_file(library, file, None)?.workloads["run"].seconds)
             })?;
             samples.iter_mut().zip(runs).for_each(|(all, more)| all.extend(more));

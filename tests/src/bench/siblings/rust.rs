@@ -143,14 +143,20 @@ impl<'a> Rust<'a> {
         link.env_remove("JL_CACHE").env("JL_CACHE_DIR", self.folder.join("cache"))
     }
 
-    /// Bytes of functions in a library that the common image has as well, by identity. The library has to offer its own for that.
-    fn in_common(&self, library: &Library, build: Build) -> Result<u64> {
-        let offered = self.folder.join("offered").join(format!("lib{}.so", library.name));
-        run_ok(self.link_again(library.name, &offered, build)?.arg("--jl-package"))?;
+    /// Bytes of functions in each library that the common image or another library has as well, by identity. The libraries have to
+    /// offer their own for that.
+    fn shared(&self, build: Build) -> Result<Vec<u64>> {
         let mut compare = Command::new(self.tools.jl_link());
-        compare.arg("--jl-dedup-set=json").arg(&offered).arg(self.common());
-        let set: serde_json::Value = serde_json::from_str(&run_ok(&mut compare)?.stdout)?;
-        set["images"][0]["shared_bytes"].as_u64().context("--jl-dedup-set tells no bytes")
+        compare.arg("--jl-dedup-set=json");
+        for library in &LIBRARIES {
+            let offered = self.folder.join("offered").join(format!("lib{}.so", library.name));
+            run_ok(self.link_again(library.name, &offered, build)?.arg("--jl-package"))?;
+            compare.arg(offered);
+        }
+        let set: serde_json::Value = serde_json::from_str(&run_ok(compare.arg(self.common()))?.stdout)?;
+        let bytes = |index: usize| set["images"][index]["shared_bytes"].as_u64();
+        let all: Option<Vec<u64>> = (0..LIBRARIES.len()).map(bytes).collect();
+        all.context("--jl-dedup-set tells no bytes")
     }
 }
 
@@ -206,9 +212,9 @@ impl Family for Rust<'_> {
         Ok(())
     }
 
-    fn duplicates(&self, library: &Library) -> Result<Duplicates> {
-        let [before, after] = BUILDS.map(|build| self.in_common(library, build));
-        Ok(Duplicates { before: before?, after: after? })
+    fn duplicates(&self) -> Result<Vec<Duplicates>> {
+        let (without, with) = (self.shared(Build::Without)?, self.shared(Build::With)?);
+        Ok(without.into_iter().zip(with).map(|(before, after)| Duplicates { before, after }).collect())
     }
 
     fn link_common(&self, more: &[&Path]) -> Result<()> {
