@@ -167,6 +167,25 @@ fn an_object_s_own_data_and_functions_come_along() {
     assert!(said.contains("f: comes along with code or data"), "{said}");
 }
 
+/// The first object has a target list, as all have, and nothing moves that needs one.
+#[test]
+fn what_an_object_leaves_out_is_taken_of_another() {
+    let bench = Bench::new();
+    let h = plain("h", Linkage::Comdat, "  movl $7, %eax\n  ret\n") + &grouped_export("h", "h", "h");
+    let first = p(&bench.object("first", &target_list(support::TWO), &[], &h));
+    let first_library = library(&bench, "first", &first, &[]);
+    let pair = Pair::new(&bench, &[("f", &["h@PLT"])], [&h, &h]);
+    let before = sums(&bench);
+    let [a, b] = &pair.libraries;
+    let [one, two] = &pair.objects;
+    let args = ["--jl-shared-image=libcommon.so", "--jl-dedup-set", &first_library, a, b, &first, one, two];
+    bench.ok(JL_LINK, &args);
+    let common = DependencyImage::open(&bench.path("libcommon.so")).unwrap();
+    assert_eq!((common.package().exports.len(), common.table().functions()), (2, 1));
+    pair.link_again(&bench);
+    assert_eq!(sums(&bench), before);
+}
+
 #[test]
 fn shared_images_that_cannot_be() {
     let bench = Bench::new();

@@ -5,6 +5,7 @@
 
 use super::copies::text;
 use object::elf;
+use object::pod::bytes_of;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, SymbolTable};
 use object::{LittleEndian as LE, SectionIndex, SymbolIndex};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -188,21 +189,30 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// The object without the sections that do not belong to `part`.
+    /// The object without the sections that do not belong to `part`, and without what these define: of a name linkers take the first
+    /// definition, and of a group the first one, whether it is left out or not, and another object's must not lose to them.
     pub fn without_others(&self, part: &BTreeSet<usize>) -> Vec<u8> {
         let mut bytes = self.bytes.to_vec();
         let Ok(header) = Header::parse(self.bytes) else { return bytes };
         let table = header.e_shoff.get(LE) as usize;
-        for (index, section) in self.sections.enumerate() {
-            if part.contains(&index.0) || self.is_about_all(section) {
-                continue;
-            }
+        let others =
+            self.sections.enumerate().filter(|(index, s)| !part.contains(&index.0) && !self.is_about_all(s));
+        let mut left_out = BTreeSet::new();
+        for (index, section) in others {
+            left_out.insert(index.0);
+            let at = table + index.0 * size_of::<elf::SectionHeader64<LE>>();
             let flags = section.sh_flags.get(LE) | elf::SHF_EXCLUDE;
-            let at = table
-                + index.0 * size_of::<elf::SectionHeader64<LE>>()
-                + offset_of!(elf::SectionHeader64<LE>, sh_flags);
-            if let Some(place) = bytes.get_mut(at..at + 8) {
-                place.copy_from_slice(&flags.0.to_le_bytes());
+            write(&mut bytes, at + offset_of!(elf::SectionHeader64<LE>, sh_flags), &flags.0.to_le_bytes());
+            if section.sh_type(LE) == elf::SHT_GROUP {
+                // No longer GRP_COMDAT.
+                write(&mut bytes, section.sh_offset.get(LE) as usize, &0u32.to_le_bytes());
+            }
+        }
+        let Ok(symbols) = self.sections.section(self.symbols.section()) else { return bytes };
+        for (index, symbol) in self.symbols.enumerate().filter(|(_, symbol)| !is_local(Some(symbol))) {
+            if self.section_of(index).is_some_and(|section| left_out.contains(&section)) {
+                let at = symbols.sh_offset.get(LE) as usize + index.0 * size_of::<elf::Sym64<LE>>();
+                write(&mut bytes, at, bytes_of(&undefined(symbol)));
             }
         }
         bytes
@@ -246,6 +256,23 @@ impl<'a> Parts<'a> {
 
     fn defined_in(&self, sections: &BTreeSet<usize>) -> BTreeSet<String> {
         sections.iter().filter_map(|section| self.defined.get(section)).flatten().cloned().collect()
+    }
+}
+
+/// The symbol as one that is defined elsewhere, or nowhere.
+fn undefined(symbol: &elf::Sym64<LE>) -> elf::Sym64<LE> {
+    let mut symbol = *symbol;
+    symbol.set_st_info(elf::STB_WEAK, symbol.st_type());
+    symbol.st_shndx.set(LE, elf::SHN_UNDEF);
+    symbol.st_value.set(LE, 0);
+    symbol.st_size.set(LE, 0);
+    symbol
+}
+
+/// Puts `value` into `bytes` at `at`, which lies in them.
+fn write(bytes: &mut [u8], at: usize, value: &[u8]) {
+    if let Some(place) = bytes.get_mut(at..at + value.len()) {
+        place.copy_from_slice(value);
     }
 }
 

@@ -1,7 +1,9 @@
 //! The common image: what programs do with JSON in general. Its instances of serde_json's and the collections' generic code
-//! are those that others have, too; written without a look at these.
+//! are those that others have, too; written without a look at these, but for [`named`] and [`missing`]: `jl-link --jl-dedup-set` had
+//! shown that two of the libraries each held what such functions take.
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 
@@ -84,6 +86,24 @@ pub fn groups(values: &[Value], member: &str) -> BTreeMap<String, Vec<Value>> {
         groups.entry(name.to_string()).or_default().push(value.clone());
     }
     groups
+}
+
+/// A list of objects of which one member is known.
+pub fn named(text: &str) -> serde_json::Result<Vec<Named>> {
+    serde_json::from_str(text)
+}
+
+/// An object with a name and whatever else.
+#[derive(Serialize, Deserialize)]
+pub struct Named {
+    pub name: String,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// The objects of the one list that are not in the other.
+pub fn missing<'a>(values: &'a [Value], from: &[Value]) -> Vec<&'a Value> {
+    values.iter().filter(|value| !from.iter().any(|other| other == *value)).collect()
 }
 
 /// In the order of the list.
