@@ -462,7 +462,9 @@ public:
     type(G.getValueType());
     number(G.getAddressSpace());
     number(linkageOf(G));
-    number(G.getVisibility() | G.isDSOLocal() << 2 | G.getDLLStorageClass() << 3);
+    // Whether references may skip the dynamic linker's tables (dso_local) is where the symbol is found, not what it means: front ends say so
+    // of all in a program, where the dynamic linker finds the program's first.
+    number(G.getVisibility() | G.getDLLStorageClass() << 3);
     number(G.getThreadLocalMode());
     number(unsigned(G.getUnnamedAddr()));
     string(G.getPartition());
@@ -531,7 +533,7 @@ public:
     M.getModuleFlagsMetadata(Flags);
     llvm::sort(Flags, [](auto &A, auto &B) { return A.Key->getString() < B.Key->getString(); });
     for (auto &Flag : Flags)
-      if (!isOfTools(Flag.Key->getString())) {
+      if (!isNoMatter(Flag.Key->getString())) {
         tag('f');
         string(Flag.Key->getString());
         metadata(Flag.Val);
@@ -549,9 +551,10 @@ public:
       string(Producer);
   }
 
-  // Flags of debug information, of LTO's own bookkeeping, and marks that our passes leave for each other.
-  static bool isOfTools(StringRef Key) {
-    return Key == "Debug Info Version" || Key == "Dwarf Version" || Key == "DWARF64" || Key == "CodeView" ||
+  // How addresses are reached, which is another way in libraries and in programs of either kind; flags of debug information, of LTO's
+  // own bookkeeping, and marks that our passes leave for each other.
+  static bool isNoMatter(StringRef Key) {
+    return Key == "PIC Level" || Key == "PIE Level" || Key == "direct-access-external-data" || Key == "Debug Info Version" || Key == "Dwarf Version" || Key == "DWARF64" || Key == "CodeView" ||
            Key == "debug-info-assignment-tracking" || Key == "ThinLTO" || Key == "EnableSplitLTOUnit" ||
            Key == "UnifiedLTO" || Key == "julia.mv.annotated" || Key == "jl.simplified" || Key == "jl.shards" || Key == "jl.identified";
   }

@@ -279,3 +279,45 @@ fn what_libraries_share_moves_into_one_of_its_own() -> Result<()> {
     ensure!(work.explained("libone.so")?.to_string().contains("libcommon.so"));
     Ok(())
 }
+
+/// Libraries are position-independent, programs are so or not: it is the same code all the same, and what there is one of stays one.
+#[test]
+fn programs_of_every_kind_take_functions_of_a_library() -> Result<()> {
+    let work = Work::new()?;
+    let [base, main] = ["packages/states_base.cpp", "packages/states_main.cpp"].map(in_tests);
+    let library = |command: &mut Command, folder: &str| -> Result<()> {
+        fs::create_dir_all(work.path(folder))?;
+        command.args(["-O2", "-fPIC", "-shared", "-Wl,-soname,libbase.so"]).arg(&base).arg("-o");
+        run_ok(command.arg(work.path(folder).join("libbase.so")))?;
+        Ok(())
+    };
+    library(&mut work.tools.plain_compiler(true), "plain")?;
+    library(work.jl_cxx().arg("--jl-package"), "package")?;
+    for kind in [&["-fPIC"][..], &["-fPIE", "-pie"], &["-fno-pie", "-no-pie"]] {
+        let program = |command: &mut Command, folder: &str, name: &str| -> Result<Command> {
+            command.args(["-O2", "-pthread"]).args(kind).arg(&main).arg(work.path(folder).join("libbase.so"));
+            command.arg(format!("-Wl,-rpath,{}", work.path(folder).display()));
+            run_ok(command.arg("-o").arg(work.path(name)))?;
+            Ok(Command::new(work.path(name)))
+        };
+        let mut plain = work.tools.plain_compiler(true);
+        let expected = run_ok(&mut program(plain.arg("-fuse-ld=lld"), "plain", "plain-program")?)?.stdout;
+        let dependency = format!("--jl-dep={}", work.path("package/libbase.so").display());
+        for (by, option) in [("compiler", dependency.clone()), ("linker", format!("-Wl,{dependency}"))] {
+            let mut compiler = work.jl_cxx();
+            program(compiler.arg("--jl-package").arg(option), "package", "program")?;
+            let what = format!("{kind:?}, by the {by}");
+            let taken = work.explained("program")?["images"][0]["imports"].as_u64();
+            ensure!(taken.is_some_and(|taken| taken >= 4), "{what}: takes {taken:?} functions");
+            for target in ["0", "1"] {
+                let ran = run_ok(Command::new(work.path("program")).env("JL_LOAD_TARGET", target))?;
+                ensure!(
+                    ran.stdout == expected,
+                    "{what}, target {target}: {}, expected {expected}",
+                    ran.stdout
+                );
+            }
+        }
+    }
+    Ok(())
+}

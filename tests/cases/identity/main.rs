@@ -125,6 +125,11 @@ fn check_kept(lab: &Lab, program: &str, optimised: bool) -> Result<()> {
     if !optimised {
         // What optimisation makes of a module with debug information is LLVM's to keep the same.
         ensure_same(&name("debug"), &before, &with_debug)?;
+        for kind in ["-fPIE", "-fno-pic"] {
+            // A program's function is the one that its libraries have.
+            let program = lab.identities(&name(kind), &lab.compile(program, optimised, &[kind])?)?;
+            ensure_same(&name(kind), &before, &program)?;
+        }
         let without_names =
             lab.compile(program, optimised, &["-fdiscard-value-names", "-gline-tables-only"])?;
         ensure_same(&name("unnamed"), &before, &lab.identities(&name("unnamed"), &without_names)?)?;

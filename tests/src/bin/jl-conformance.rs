@@ -75,7 +75,9 @@ fn run(arguments: Arguments) -> Result<bool> {
         return Ok(true);
     }
     let whole = only.is_empty() && filter.is_none() && !short;
-    let only_julia = only == [conformance::julia::NAME] && filter.is_none();
+    let is_only = |names: &[&str]| only.iter().eq(names) && filter.is_none() && !short;
+    let only_julia = is_only(&[conformance::julia::NAME]);
+    let only_packages = is_only(&conformance::packages::NAMES);
     let options = Options { only, levels, filter, short, jobs, platform: arch, progress: true, resume };
     let context = Context::new(Tools::find()?, options, &conformance::cache_folder()?)?;
     let findings = conformance::run(&context)?;
@@ -89,9 +91,11 @@ fn run(arguments: Arguments) -> Result<bool> {
             conformance::document::write(&findings, &context)?;
         } else if only_julia {
             conformance::document::write_julia(&findings, &context)?;
+        } else if only_packages {
+            conformance::document::write_packages(&findings, &context)?;
         } else {
             eprintln!(
-                "CONFORMANCE.md is not written: this was not a run of all suites, nor of Julia's tests."
+                "CONFORMANCE.md is not written: this was not a run of all suites, nor of Julia's tests, nor of both of packages."
             );
         }
     }
@@ -109,8 +113,13 @@ fn report(findings: &Findings, context: &Context) {
     }
     let (julia, others): (Vec<Row>, Vec<Row>) =
         findings.rows.iter().cloned().partition(|row| row.suite.starts_with(conformance::julia::NAME));
+    let (packages, others): (Vec<Row>, Vec<Row>) =
+        others.into_iter().partition(|row| row.suite.starts_with("packages-"));
     if !others.is_empty() {
         print!("{}", table(&others));
+    }
+    if !packages.is_empty() {
+        print!("{}", conformance::packages::table(&packages));
     }
     if !julia.is_empty() {
         print!("{}", conformance::julia::table(&julia));

@@ -36,8 +36,18 @@ pub struct Case {
     pub env: Vec<(String, String)>,
     /// CPU time that plain clang's build may take, in seconds; ours may take some times as much.
     pub cpu_seconds: u32,
+    /// What our build takes functions from, and plain clang's does not.
+    pub above: Option<Above>,
     /// What plain clang builds to compare with; the same sources at the same level when absent.
     pub expected: Option<Expected>,
+}
+
+/// An image that a program takes functions from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Above {
+    pub image: PathBuf,
+    /// Known to the linker alone, or to the compiler, too.
+    pub by_linker: bool,
 }
 
 /// Another build to compare with.
@@ -62,15 +72,17 @@ pub struct PlaceResult {
     pub name: String,
     /// An error holds what was found and the commands.
     pub result: Result<(), String>,
-    /// Whether the image has a body for this place's target alone.
+    /// Whether the image has a body for this place's target alone; of a program above an image, whether it takes functions from that.
     pub with_clones: bool,
 }
 
 /// A test program that was built.
 struct Program {
     path: PathBuf,
-    /// How many bodies of its own each target has.
+    /// How many bodies of its own each target has; not asked of a program above an image.
     clones: Vec<u64>,
+    /// How many functions it takes from an image that it is above.
+    imports: u64,
     build: String,
 }
 
@@ -85,6 +97,7 @@ impl Case {
             flags: Vec::new(),
             env: Vec::new(),
             cpu_seconds: 10,
+            above: None,
             expected: None,
         }
     }
@@ -172,8 +185,8 @@ impl Case {
             }
             Ok(program) => {
                 for (result, place) in places.iter_mut().zip(&context.places) {
-                    result.with_clones =
-                        place.target > 0 && program.clones.get(place.target).is_some_and(|n| *n > 0);
+                    result.with_clones = program.imports > 0
+                        || place.target > 0 && program.clones.get(place.target).is_some_and(|n| *n > 0);
                     let mut command = place.run(&program.path, self.cpu_seconds * PATIENCE);
                     result.result = self
                         .run(&mut command, folder)
@@ -197,16 +210,26 @@ impl Case {
         if !ran.status.success() {
             return Ok(Err(format!("does not build: {}", shorten(&ran.describe()))));
         }
-        let clones = match self.kind {
-            Kind::Compile => clones_of_object(&output)?,
-            Kind::Run | Kind::RunToFailure => clones_of_program(context, &output)?,
+        let (clones, imports) = match (self.kind, &self.above) {
+            (Kind::Compile, _) => (clones_of_object(&output)?, 0),
+            (_, None) => (clones_of_program(context, &output)?, 0),
+            (_, Some(_)) => (Vec::new(), imports_of_program(context, &output)?),
         };
-        Ok(Ok(Program { path: output, clones, build: shell_text(&command) }))
+        Ok(Ok(Program { path: output, clones, imports, build: shell_text(&command) }))
     }
 
     fn our_build(&self, context: &Context, level: Level, output: &Path) -> Command {
         let mut command = context.platform.compiler(&context.tools, self.language);
         self.arguments(&mut command, level, output);
+        if let Some(Above { image, by_linker }) = &self.above {
+            let dependency = format!("--jl-dep={}", image.display());
+            match by_linker {
+                true => command.arg("--jl-package").arg(format!("-Wl,{dependency}")),
+                false => command.arg(dependency),
+            };
+            let folder = image.parent().unwrap_or(Path::new("."));
+            command.arg(image).arg(format!("-Wl,-rpath,{}", folder.display()));
+        }
         command
     }
 
@@ -289,6 +312,14 @@ pub fn how_it_ended(ran: &Ran) -> String {
 pub(super) fn clones_of_program(context: &Context, program: &Path) -> Result<Vec<u64>> {
     let ran = run(Command::new(context.tools.jl_load()).arg("explain").arg(program))?;
     Ok(bodies_by_target(&ran.stdout))
+}
+
+/// How many functions a program takes from images, by `jl-load explain`.
+fn imports_of_program(context: &Context, program: &Path) -> Result<u64> {
+    let ran = run(Command::new(context.tools.jl_load()).args(["explain", "--deps", "--json"]).arg(program))?;
+    let graph: serde_json::Value =
+        serde_json::from_str(&ran.stdout).with_context(|| format!("no graph from {}", ran.describe()))?;
+    Ok(graph["images"][0]["imports"].as_u64().unwrap_or(0))
 }
 
 fn bodies_by_target(explained: &str) -> Vec<u64> {

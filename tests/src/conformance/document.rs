@@ -1,7 +1,7 @@
 //! CONFORMANCE.md: the table with its date and versions.
 
 use super::findings::{Findings, table};
-use super::{Context, first_line, julia};
+use super::{Context, first_line, julia, packages};
 use crate::bench::{machine, replace_between};
 use crate::tools::workspace;
 use anyhow::{Context as _, Result};
@@ -20,6 +20,9 @@ fn begin(context: &Context) -> String {
 /// The line before the table of Julia's tests.
 const BEGIN_JULIA: &str = "<!-- scripts/conformance --only julia --write replaces what stands here -->\n";
 
+/// The line before the table of programs above common images.
+const BEGIN_PACKAGES: &str = "<!-- scripts/conformance --only packages-opt --only packages-link --write replaces what stands here -->\n";
+
 /// Puts a run's table between the marks.
 pub fn write(findings: &Findings, context: &Context) -> Result<()> {
     replace(&begin(context), &text(findings, context))
@@ -28,6 +31,11 @@ pub fn write(findings: &Findings, context: &Context) -> Result<()> {
 /// The same for a run of Julia's tests.
 pub fn write_julia(findings: &Findings, context: &Context) -> Result<()> {
     replace(BEGIN_JULIA, &julia_text(findings, context))
+}
+
+/// The same for a run of both suites of packages.
+pub fn write_packages(findings: &Findings, context: &Context) -> Result<()> {
+    replace(BEGIN_PACKAGES, &packages_text(findings, context))
 }
 
 fn replace(begin: &str, text: &str) -> Result<()> {
@@ -54,6 +62,19 @@ fn text(findings: &Findings, context: &Context) -> String {
         package("gcc-12-source"),
         package("csmith"),
         table(&findings.rows),
+    )
+}
+
+fn packages_text(findings: &Findings, context: &Context) -> String {
+    let failed: usize = findings.rows.iter().map(|r| r.counts.failed).sum();
+    format!(
+        "Run on {} at {}; targets `{}`.\n\n{}- gcc-12-source {}\n\n{}\nFailures of ours: {failed}.\n",
+        first_line("date", &["-u", "+%Y-%m-%d"]),
+        context.commit,
+        context.platform.targets(),
+        machine::describe(),
+        first_line("dpkg-query", &["-W", "-f", "${Version}", "gcc-12-source"]),
+        packages::table(&findings.rows),
     )
 }
 

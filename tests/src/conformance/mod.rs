@@ -18,6 +18,7 @@ pub mod julia;
 pub mod kept;
 pub mod level;
 pub mod list;
+pub mod packages;
 pub mod platform;
 pub mod reference;
 pub mod sources;
@@ -63,6 +64,7 @@ pub trait Suite: Sync {
 /// All suites, in the table's order.
 pub fn suites() -> Vec<Box<dyn Suite + Send>> {
     use csmith::Csmith;
+    use packages::Packages;
     use torture::Torture;
     vec![
         Box::new(Torture::Execute),
@@ -73,6 +75,9 @@ pub fn suites() -> Vec<Box<dyn Suite + Send>> {
         Box::new(fortran::Fortran),
         Box::new(crates::Crates),
         Box::new(zig::Zig),
+        Box::new(Torture::Library),
+        Box::new(Packages::Compiler),
+        Box::new(Packages::Linker),
         Box::new(julia::JuliaTests),
     ]
 }

@@ -10,11 +10,17 @@ use std::process::Command;
 const PACKAGE: &str = "/usr/src/gcc-12";
 /// What is unpacked of it, below the archive's own top folder.
 const FORTRAN: &str = "gcc/testsuite/gfortran.fortran-torture/execute";
+const LIBRARY: &str = "libstdc++-v3/testsuite";
 const PARTS: [&str; 2] = ["gcc/testsuite/gcc.c-torture", "gcc/testsuite/g++.dg"];
 
 /// The folder `gcc/testsuite` of gcc's sources; unpacked into `folder` when it is not there yet.
 pub fn gcc_testsuite(folder: &Path) -> Result<PathBuf> {
     Ok(unpack(folder, "sources", &PARTS)?.join("gcc/testsuite"))
+}
+
+/// libstdc++'s tests.
+pub fn libstdcxx_testsuite(folder: &Path) -> Result<PathBuf> {
+    Ok(unpack(folder, "library-sources", &[LIBRARY])?.join(LIBRARY))
 }
 
 /// gfortran's torture tests that are run.

@@ -23,6 +23,8 @@ pub enum Torture {
     Execute,
     Compile,
     Cxx,
+    /// libstdc++'s own tests.
+    Library,
 }
 
 /// C of its time: what gcc 12 warns about and clang 22 refuses by default.
@@ -43,12 +45,17 @@ const C_FLAGS: [&str; 9] = [
 const CXX_WITHOUT: [&str; 9] =
     ["asan", "hwasan", "tsan", "ubsan", "gcov", "guality", "gomp", "vect", "ext/arm-fp16"];
 
+/// Folders of libstdc++'s tests that are about what is compiled from its headers.
+const LIBRARY: [&str; 6] =
+    ["20_util", "21_strings", "23_containers", "25_algorithms", "26_numerics", "28_regex"];
+
 impl Suite for Torture {
     fn name(&self) -> &'static str {
         match self {
             Torture::Execute => "gcc-execute",
             Torture::Compile => "gcc-compile",
             Torture::Cxx => "g++-run",
+            Torture::Library => "libstdc++",
         }
     }
 
@@ -59,7 +66,19 @@ impl Suite for Torture {
             Torture::Cxx => {
                 "gcc 12's g++.dg: all tests that are run, but for those of sanitizers, coverage and debuggers"
             }
+            Torture::Library => {
+                "libstdc++ 12's own tests of utilities, strings, containers, algorithms, numbers and regular expressions; only \
+                 where it is asked for"
+            }
         }
+    }
+
+    fn has_selection(&self) -> bool {
+        *self != Torture::Library
+    }
+
+    fn is_separate(&self) -> bool {
+        *self == Torture::Library
     }
 
     fn run(&self, context: &Context) -> Result<Findings> {
@@ -74,11 +93,16 @@ impl Suite for Torture {
             let step = if context.options.short && level.is_lto() { 4 } else { 1 };
             work.extend(cases.iter().step_by(step).map(|case| (case, level)));
         }
-        judge_all(context, self.name(), &work, Listing::Listed)
+        let listing = if *self == Torture::Library { Listing::Unlisted } else { Listing::Listed };
+        judge_all(context, self.name(), &work, listing)
     }
 }
 
 impl Torture {
+    fn is_cxx(self) -> bool {
+        matches!(self, Torture::Cxx | Torture::Library)
+    }
+
     /// Levels that make sense: an object of bitcode is not finished.
     fn levels(self, short: bool) -> &'static [Level] {
         match (self, short) {
@@ -86,6 +110,7 @@ impl Torture {
             (Torture::Compile, true) => &[Level::O2],
             (Torture::Execute, false) => &Level::ALL,
             (Torture::Cxx, false) => &[Level::O0, Level::O2, Level::O3, Level::Lto, Level::ThinLto],
+            (Torture::Library, _) => &[Level::O2],
             (_, true) => &[Level::O2, Level::Lto, Level::ThinLto],
         }
     }
@@ -96,21 +121,23 @@ impl Torture {
             Torture::Execute => 60,
             Torture::Compile => 20,
             Torture::Cxx => 30,
+            Torture::Library => 8,
         };
         let step = cases.len().div_ceil(wanted).max(1);
         cases.into_iter().step_by(step).collect()
     }
 
     /// All tests of the set that are meant for this platform.
-    fn cases(self, context: &Context) -> Result<Vec<Case>> {
-        let suite = sources::gcc_testsuite(&context.folder)?;
-        let folder = suite.join(match self {
-            Torture::Execute => "gcc.c-torture/execute",
-            Torture::Compile => "gcc.c-torture/compile",
-            Torture::Cxx => "g++.dg",
-        });
+    pub fn cases(self, context: &Context) -> Result<Vec<Case>> {
+        let in_gcc = |name: &str| Ok::<_, anyhow::Error>(sources::gcc_testsuite(&context.folder)?.join(name));
+        let (folder, ending) = match self {
+            Torture::Execute => (in_gcc("gcc.c-torture/execute")?, "c"),
+            Torture::Compile => (in_gcc("gcc.c-torture/compile")?, "c"),
+            Torture::Cxx => (in_gcc("g++.dg")?, "C"),
+            Torture::Library => (sources::libstdcxx_testsuite(&context.folder)?, "cc"),
+        };
         let mut files = Vec::new();
-        collect(&folder, if self == Torture::Cxx { "C" } else { "c" }, &mut files)?;
+        collect(&folder, ending, &mut files)?;
         files.sort();
         ensure!(files.len() > 500, "{} holds only {} tests", folder.display(), files.len());
         let reader =
@@ -153,6 +180,7 @@ impl Reader<'_> {
             Torture::Execute => name.ends_with("-lib.c") || name.starts_with("builtins/lib/"),
             Torture::Compile => false,
             Torture::Cxx => CXX_WITHOUT.iter().any(|folder| name.starts_with(&format!("{folder}/"))),
+            Torture::Library => !LIBRARY.iter().any(|folder| name.starts_with(&format!("{folder}/"))),
         };
         if left_out {
             return Ok(None);
@@ -161,7 +189,7 @@ impl Reader<'_> {
         let directives = dg::directives(&text);
         let Some(standard) = self.standard(&name, &directives) else { return Ok(None) };
         let Some(kind) = self.kind(&directives, standard) else { return Ok(None) };
-        let language = if self.set == Torture::Cxx { Language::Cxx } else { Language::C };
+        let language = if self.set.is_cxx() { Language::Cxx } else { Language::C };
         let mut case = Case {
             language,
             kind,
@@ -188,7 +216,7 @@ impl Reader<'_> {
 
     /// The C++ standard to compile for: the one that the test names, or the first that it is meant for; none for C.
     fn standard(&self, name: &str, directives: &[Directive]) -> Option<Standard> {
-        if self.set != Torture::Cxx {
+        if !self.set.is_cxx() {
             return Some(Standard::NONE);
         }
         let named = directives
@@ -210,7 +238,7 @@ impl Reader<'_> {
         let mut kind = match self.set {
             Torture::Execute => Some(Kind::Run),
             Torture::Compile => Some(Kind::Compile),
-            Torture::Cxx => None,
+            Torture::Cxx | Torture::Library => None,
         };
         for Directive { name, arguments } in directives {
             match (name.as_str(), &arguments[..]) {
@@ -255,6 +283,10 @@ impl Reader<'_> {
         match self.set {
             Torture::Execute | Torture::Compile => C_FLAGS.map(str::to_string).to_vec(),
             Torture::Cxx => vec!["-w".into(), format!("-std=gnu++{:02}", standard.0)],
+            Torture::Library => {
+                let util = format!("-I{}", self.folder.join("util").display());
+                vec!["-w".into(), format!("-std=gnu++{:02}", standard.0), "-pthread".into(), util]
+            }
         }
     }
 
@@ -301,8 +333,7 @@ impl Reader<'_> {
         let known =
             self.known_flags.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(flag).copied();
         known.unwrap_or_else(|| {
-            let compiler = if self.set == Torture::Cxx { CLANGXX } else { CLANG };
-            let language = if self.set == Torture::Cxx { "c++" } else { "c" };
+            let (compiler, language) = if self.set.is_cxx() { (CLANGXX, "c++") } else { (CLANG, "c") };
             let mut command = Command::new(compiler);
             command.args([flag, "-fsyntax-only", "-x", language, "/dev/null"]);
             let accepted = run(&mut command).is_ok_and(|ran| ran.status.success());
