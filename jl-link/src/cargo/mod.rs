@@ -10,9 +10,11 @@ use cargo_config2::{Config, Flags};
 use image_format::cpu::Arch;
 use request::Request;
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use xxhash_rust::xxh64::Xxh64;
 
 const HELP: &str = "\
 cargo jl is cargo with one addition: programs, libraries and tests that it links hold code for several CPUs,
@@ -118,7 +120,7 @@ fn set_flags(
     targets: Option<&str>,
     request: &Request,
 ) -> anyhow::Result<()> {
-    let ours = our_flags(&beside("jl-cc")?, targets, request)?;
+    let ours = our_flags(&beside("jl-cc")?, &tools()?, targets, request)?;
     let all = |users: Option<Flags>| -> anyhow::Result<String> {
         let mut flags = users.unwrap_or_default();
         ours.iter().for_each(|flag| flags.push(flag));
@@ -132,11 +134,27 @@ fn set_flags(
     Ok(())
 }
 
+/// A hash of the tools that make something of rustc's bitcode. What is missing, the link says.
+fn tools() -> anyhow::Result<String> {
+    let mut hash = Xxh64::new(0);
+    for file in ["jl-cc", "jl-link", "libjl_pass_plugin.so"] {
+        hash.update(&fs::read(beside(file)?).unwrap_or_default());
+    }
+    Ok(format!("{:016x}", hash.digest()))
+}
+
 /// Flags of rustc. The linker stands here and not in cargo's configuration, where it would hold for build
-/// scripts too. A link gets the target list as an option, so that cargo sees another list as another build.
-fn our_flags(linker: &Path, targets: Option<&str>, request: &Request) -> anyhow::Result<Vec<String>> {
+/// scripts too. A link gets the target list as an option, so that cargo sees another list as another build, and so with other tools, by
+/// a cfg that nobody asks for.
+fn our_flags(
+    linker: &Path,
+    tools: &str,
+    targets: Option<&str>,
+    request: &Request,
+) -> anyhow::Result<Vec<String>> {
     let linker = linker.to_str().with_context(|| format!("{} is not UTF-8", linker.display()))?;
     let mut flags = vec!["-Clinker-plugin-lto".to_string(), format!("-Clinker={linker}")];
+    flags.push(format!("--cfg=julienne=\"{tools}\""));
     // After what the user may have chosen: only lld takes the plugin.
     flags.push("-Clink-arg=-fuse-ld=lld".into());
     if request.packages {
@@ -193,13 +211,14 @@ mod tests {
         let request =
             |packages| Request { packages, for_linker: vec!["--jl-summary".into()], ..Request::default() };
         let flags = |packages| {
-            our_flags(Path::new("/opt/jl-cc"), Some("x86-64;haswell"), &request(packages)).unwrap()
+            our_flags(Path::new("/opt/jl-cc"), "0123", Some("x86-64;haswell"), &request(packages)).unwrap()
         };
         assert_eq!(
             flags(false),
             [
                 "-Clinker-plugin-lto",
                 "-Clinker=/opt/jl-cc",
+                "--cfg=julienne=\"0123\"",
                 "-Clink-arg=-fuse-ld=lld",
                 "-Clink-arg=--jl-targets=x86-64;haswell",
                 "-Clink-arg=--jl-summary",
