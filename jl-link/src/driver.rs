@@ -8,7 +8,7 @@ use crate::elf::Elf;
 use crate::error::{Error, REPORT_IT, Result};
 use crate::finish;
 use crate::julia::{self, Attempt, room::Room};
-use crate::lld::{Additions, Linked, Lld, Stage};
+use crate::lld::{self, Additions, Linked, Lld, Stage};
 use crate::llvm::Llvm;
 use crate::merge;
 use crate::options;
@@ -194,7 +194,8 @@ struct LinkedShards {
     room: Option<Vec<u8>>,
 }
 
-/// Links with what stands for functions of dependencies; again without those of which the output shows that they must stay.
+/// Links with what stands for functions of dependencies; again without those of which the output shows that they must stay, and
+/// with plain relocations where glibc would refuse packed ones.
 fn link_image(
     lld: &Lld,
     invocation: &Invocation,
@@ -203,24 +204,26 @@ fn link_image(
     dependencies: &Dependencies,
 ) -> Result<std::result::Result<(Late, LinkedShards), ExitStatus>> {
     let output = invocation.output();
-    let mut bound = BTreeSet::new();
+    let (mut bound, mut unpacked) = (BTreeSet::new(), false);
     loop {
         let late = match late::plan(lld, invocation, inputs, stage, dependencies, &bound)? {
             late::Planned::Failed(status) => return Ok(Err(status)),
             late::Planned::Late(late) => late,
         };
         let link = |room: Option<&[u8]>| {
-            lld.link(invocation, inputs, stage, Additions { room, dependencies, late: &late })
+            lld.link(invocation, inputs, stage, Additions { room, dependencies, late: &late, unpacked })
         };
         let linked = match link_shards(link, first_room(inputs, &output)?, inputs, &output)? {
             Shards::Failed(status) => return Ok(Err(status)),
             Shards::Linked(linked) => linked,
         };
         let found = late.bound(&linked.merged.elf);
-        if found.is_empty() {
+        let is_refused = lld::lacks_relr_version(&linked.merged.elf, invocation);
+        if found.is_empty() && !is_refused {
             return Ok(Ok((late, linked)));
         }
         bound.extend(found);
+        unpacked |= is_refused;
     }
 }
 

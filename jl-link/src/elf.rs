@@ -127,6 +127,12 @@ impl Elf {
         Ok(Elf { path: path.into(), arch, kind, entry, sections, segments, symbols, bytes })
     }
 
+    /// Whether the dynamic linker is told of a name or a version; `name` ends with its zero.
+    pub fn has_dynamic_string(&self, name: &[u8]) -> bool {
+        let strings = self.section(".dynstr").map_or(&[][..], |section| self.data(section));
+        strings.split_inclusive(|byte| *byte == 0).any(|string| string == name)
+    }
+
     pub fn section(&self, name: &str) -> Option<&Section> {
         self.sections.iter().find(|s| s.name == name)
     }

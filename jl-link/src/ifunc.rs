@@ -18,9 +18,7 @@ const ENTRY_SIZE: usize = 24;
 /// # Errors
 /// None but damage that the earlier phases would have seen.
 pub fn settle(image: &mut Elf) -> Result<()> {
-    let needs_glibc = image
-        .section(".dynstr")
-        .is_some_and(|strings| image.data(strings).split_inclusive(|b| *b == 0).any(|s| s == RELR_VERSION));
+    let needs_glibc = image.has_dynamic_string(RELR_VERSION);
     let resolver = image.symbol(RESOLVER).map(|symbol| symbol.value);
     let Some(resolver) = resolver.filter(|_| !needs_glibc) else { return Ok(()) };
     let (asked, plain) = match image.arch {

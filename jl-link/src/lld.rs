@@ -1,13 +1,15 @@
 //! Running ld.lld, and what the link is asked beyond what the user asked.
 
 use crate::args::{Invocation, Strip};
+use crate::elf::Elf;
 use crate::error::{Error, Result};
 use crate::llvm::Llvm;
 use crate::packages::{Dependencies, Late};
 use crate::response;
-use crate::scan::Inputs;
+use crate::scan::{Inputs, RELR_VERSION};
 use crate::shims::Shim;
 use image_format::cpu::Arch;
+use object::elf;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -71,7 +73,7 @@ impl Lld {
         stage: &Stage,
         additions: Additions<'_>,
     ) -> Result<Linked> {
-        let Additions { room, dependencies, late } = additions;
+        let Additions { room, dependencies, late, unpacked } = additions;
         let needed = dependencies.link_args(inputs, &late.needed);
         let mut shim = Shim::of(inputs, invocation)?;
         if dependencies.lend_constructor(inputs, &late.needed) {
@@ -91,6 +93,9 @@ impl Lld {
             args.extend(shim.constructor_for_others());
         }
         args.extend(needed);
+        if unpacked {
+            args.extend(["-z", "nopack-relative-relocs"].map(OsString::from));
+        }
         self.link_staged(invocation, stage, args, &ours, complains_of_icf(invocation, inputs))
     }
 
@@ -185,6 +190,8 @@ pub struct Additions<'a> {
     pub room: Option<&'a [u8]>,
     pub dependencies: &'a Dependencies,
     pub late: &'a Late,
+    /// Relative relocations are left as they are.
+    pub unpacked: bool,
 }
 
 const SHIM: &str = "jl-shim.o";
@@ -299,6 +306,16 @@ fn link_args(
         add_plugin(llvm, &mut args);
     }
     args
+}
+
+/// Whether glibc refuses the output for what we had lld do: packed relocations must come with a version that lld asks libc for only where
+/// something else is asked of libc, but glibc misses it wherever a version of any library is asked for (elf/dl-version.c).
+pub fn lacks_relr_version(linked: &Elf, invocation: &Invocation) -> bool {
+    let has = |kind: elf::SectionType| linked.sections.iter().any(|section| section.kind == kind);
+    !invocation.relr_given
+        && has(elf::SHT_RELR)
+        && has(elf::SHT_GNU_VERNEED)
+        && !linked.has_dynamic_string(RELR_VERSION)
 }
 
 fn add_plugin(llvm: Llvm, args: &mut Vec<OsString>) {

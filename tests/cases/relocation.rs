@@ -124,6 +124,8 @@ fn only_what_needs_a_recent_glibc_has_an_ifunc() -> Result<()> {
         ("kept", &["-Wl,-z,nopack-relative-relocs"], false),
         ("bare", &["-nostdlib"], false),
         ("unused", &["-nostartfiles", "-Wl,--as-needed"], false),
+        // A version of libm's is needed and none of libc's: glibc would refuse packed relocations.
+        ("libm", &["-nostartfiles", "-DSINE", "-lm"], false),
     ] {
         work.library(name, "user", options)?;
         let relocations =
