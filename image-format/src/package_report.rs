@@ -1,8 +1,8 @@
 //! What became of the functions that a dependency may have a copy of: lines that the plugin leaves in an object for
 //! `jl-link`, and their words.
 //!
-//! A line is `NAME TAB WORD TAB DEPENDENCY LF`; the dependency's name is empty where there is none to name. Lines of one
-//! object stand in [`crate::layout::PACKAGE_REPORT_SECTION`].
+//! A line is `NAME TAB WORD TAB DEPENDENCY LF`; the dependency's name is empty where there is none to name. Behind it stand, with a tab
+//! before each, the names of variables that a function uses which was left out. Lines of one object stand in [`crate::layout::PACKAGE_REPORT_SECTION`].
 
 use crate::sharing::Sharing;
 
@@ -110,6 +110,9 @@ pub struct Line {
     pub fate: Fate,
     /// Empty for none.
     pub dependency: String,
+    /// Of a function that was left out: variables that it uses, by itself or through what it calls, and of which there must be one in all
+    /// images for it to mean the same in another.
+    pub data: Vec<String>,
 }
 
 impl std::fmt::Display for Line {
@@ -117,7 +120,9 @@ impl std::fmt::Display for Line {
         // Control characters would end the line or the field.
         let plain =
             |text: &str| -> String { text.chars().map(|c| if c.is_control() { '?' } else { c }).collect() };
-        writeln!(f, "{}\t{}\t{}", plain(&self.function), self.fate.word(), plain(&self.dependency))
+        write!(f, "{}\t{}\t{}", plain(&self.function), self.fate.word(), plain(&self.dependency))?;
+        self.data.iter().try_for_each(|name| write!(f, "\t{}", plain(name)))?;
+        f.write_str("\n")
     }
 }
 
@@ -125,9 +130,10 @@ impl std::fmt::Display for Line {
 pub fn parse_lines(text: &str) -> impl Iterator<Item = Result<Line, String>> + '_ {
     text.split(['\n', '\0']).filter(|l| !l.is_empty()).map(|line| {
         match *line.split('\t').collect::<Vec<_>>() {
-            [function, word, dependency] => {
+            [function, word, dependency, ref data @ ..] => {
                 let fate = Fate::from_word(word).ok_or_else(|| line.to_string())?;
-                Ok(Line { function: function.into(), fate, dependency: dependency.into() })
+                let data = data.iter().map(|name| (*name).to_owned()).collect();
+                Ok(Line { function: function.into(), fate, dependency: dependency.into(), data })
             }
             _ => Err(line.to_string()),
         }
@@ -151,12 +157,20 @@ mod tests {
 
     #[test]
     fn lines_come_back() {
-        let line =
-            |fate, dependency: &str| Line { function: "f(int)".into(), fate, dependency: dependency.into() };
-        let lines = [line(Fate::Deduplicated, "libA.so"), line(Fate::Unshareable(Sharing::OwnData), "")];
+        let line = |fate, dependency: &str, data: &[&str]| Line {
+            function: "f(int)".into(),
+            fate,
+            dependency: dependency.into(),
+            data: data.iter().map(|name| name.to_string()).collect(),
+        };
+        let lines = [
+            line(Fate::Deduplicated, "libA.so", &[]),
+            line(Fate::Deduplicated, "libA.so", &["counter", "other"]),
+            line(Fate::Unshareable(Sharing::OwnData), "", &[]),
+        ];
         let text: String = lines.iter().map(Line::to_string).collect();
         assert_eq!(parse_lines(&text).collect::<Vec<_>>(), lines.map(Ok));
-        for bad in ["f\tnonsense\tlibA.so\n", "f\tgroup\n", "f\tgroup\ta\tb\n"] {
+        for bad in ["f\tnonsense\tlibA.so\n", "f\tgroup\n"] {
             assert!(parse_lines(bad).next().unwrap().is_err(), "{bad}");
         }
     }

@@ -123,6 +123,7 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
     let LinkedShards { path, members, merged: linked, room } = linked;
     let shards = linked.counts;
     let linked = linked.elf;
+    packages::kept_data::check(inputs, &members, &linked)?;
     let lto_lines = parse_report_section(&linked);
     let c_header = c_header::text(&linked, invocation)?;
     let Some(mut merged) = merge::merge(linked, inputs, &members, &dependencies)? else {

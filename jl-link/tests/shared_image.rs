@@ -167,6 +167,27 @@ fn an_object_s_own_data_and_functions_come_along() {
     assert!(said.contains("f: comes along with code or data"), "{said}");
 }
 
+/// Nobody finds a hidden function by its name, but those that take it do not ask for that.
+#[test]
+fn hidden_functions_move_too() {
+    let h = plain("h", Linkage::Comdat, "  movl $7, %eax\n  ret\n")
+        + &grouped_export("h", "h", "h")
+        + ".hidden h\n";
+    let own = ".text\n.globl own\nown:\n  pushq %rax\n  callq h\n  popq %rcx\n  ret\n";
+    // Where `f` calls what each library has for itself it stays, and the hidden one is all that moves.
+    for (callee, more, exports) in [("h", "", 2), ("own", own, 1)] {
+        let bench = Bench::new();
+        let extra = format!("{h}{more}");
+        let pair = Pair::new(&bench, &[("f", &[callee])], [&extra, &extra]);
+        let before = sums(&bench);
+        pair.share(&bench);
+        let common = DependencyImage::open(&bench.path("libcommon.so")).unwrap();
+        assert_eq!(common.package().exports.len(), exports, "{callee}");
+        pair.link_again(&bench);
+        assert_eq!(sums(&bench), before, "{callee}");
+    }
+}
+
 /// The first object has a target list, as all have, and nothing moves that needs one.
 #[test]
 fn what_an_object_leaves_out_is_taken_of_another() {

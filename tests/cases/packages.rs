@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use image_format::layout::IMPORT_SLOT_SUFFIX;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tests::command::{run, run_ok};
 use tests::elf::Elf;
@@ -319,5 +320,50 @@ fn programs_of_every_kind_take_functions_of_a_library() -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// A program that hides its variables has its own of them: it must not run a library's code that uses the library's.
+#[test]
+fn what_keeps_variables_to_itself_takes_nothing_that_uses_them() -> Result<()> {
+    let work = Work::new()?;
+    let [base, main] = ["packages/states_base.cpp", "packages/states_main.cpp"].map(in_tests);
+    fs::write(work.path("hidden.map"), "{ local: *; };\n")?;
+    let hides = format!("-Wl,--version-script={}", work.path("hidden.map").display());
+    let library = |command: &mut Command, name: &str| -> Result<PathBuf> {
+        fs::create_dir_all(work.path(name))?;
+        let output = work.path(name).join("libbase.so");
+        command.args(["-O2", "-fPIC", "-shared", "-Wl,-soname,libbase.so"]).arg(&base);
+        run_ok(command.arg("-o").arg(&output))?;
+        Ok(output)
+    };
+    let program = |command: &mut Command, library: &Path, options: &[&str]| -> Result<Command> {
+        let folder = library.parent().context("no folder")?;
+        command.args(["-O2", "-pthread"]).arg(&main).arg(library).args(options);
+        command.arg(format!("-Wl,-rpath,{}", folder.display())).arg("-o").arg(work.path("program"));
+        Ok(std::mem::replace(command, Command::new(work.path("program"))))
+    };
+    let mut plain = work.tools.plain_compiler(true);
+    let of_plain = library(&mut work.tools.plain_compiler(true), "plain")?;
+    run_ok(&mut program(plain.arg("-fuse-ld=lld"), &of_plain, &[&hides])?)?;
+    let expected = run_ok(&mut Command::new(work.path("program")))?.stdout;
+    let package = library(work.jl_cxx().arg("--jl-package"), "package")?;
+    let dependency = format!("--jl-dep={}", package.display());
+    for options in [&[hides.as_str()][..], &["-shared", "-fPIC", "-Wl,-Bsymbolic"]] {
+        let refused = run(&mut program(work.jl_cxx().arg(&dependency), &package, options)?)?;
+        let words = [
+            "keeps to itself",
+            "was left out by the compiler",
+            "libbase.so",
+            "give --jl-dep to the link alone",
+        ];
+        let is_told = words.iter().all(|word| refused.stderr.contains(word));
+        ensure!(!refused.status.success() && is_told, "{options:?}: {}", refused.describe());
+    }
+    let mut by_linker = work.jl_cxx();
+    by_linker.arg("--jl-package").arg(format!("-Wl,{dependency}"));
+    run_ok(&mut program(&mut by_linker, &package, &[&hides])?)?;
+    let ran = run_ok(&mut Command::new(work.path("program")))?;
+    ensure!(ran.stdout == expected, "{}, expected {expected}", ran.stdout);
     Ok(())
 }

@@ -126,14 +126,24 @@ impl<'a> Bindings<'a> {
 
     /// Of these names those of what is the image's own, and that it uses.
     pub fn own_among(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        self.own_symbols(names).map(|symbol| self.elf.symbol_name(symbol).to_owned()).collect()
+    }
+
+    /// The same of what may change.
+    pub fn own_variables_among(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        let own = self.own_symbols(names).filter(|symbol| self.changes(symbol.value, symbol.kind));
+        own.map(|symbol| self.elf.symbol_name(symbol).to_owned()).collect()
+    }
+
+    fn own_symbols(&self, names: &BTreeSet<String>) -> impl Iterator<Item = &'a Symbol> {
         let referred: HashSet<u32> = self.relocations.iter().map(|relocation| relocation.symbol).collect();
         let symbols = self.elf.symbols.iter().enumerate();
-        let own = symbols.filter(|(index, symbol)| {
+        let own = symbols.filter(move |(index, symbol)| {
             names.contains(self.elf.symbol_name(symbol))
                 && referred.contains(&(*index as u32))
                 && self.is_own(symbol)
         });
-        own.map(|(_, symbol)| self.elf.symbol_name(symbol).to_owned()).collect()
+        own.map(|(_, symbol)| symbol)
     }
 
     fn target(&self, relocation: &Relocation, symbol: &Symbol) -> u64 {

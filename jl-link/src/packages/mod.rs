@@ -6,13 +6,14 @@
 //!
 //! Of objects that do not know the dependency, [`copies`] says what they hold, [`replace`] decides what of it leaves, and
 //! [`stand_ins`] writes what stands for it; [`late`] does all three. [`shared`] makes an image of what several have in common,
-//! of [`parts`] of their objects. [`base`] is for images that take nothing.
+//! of [`parts`] of their objects. [`kept_data`] refuses what the compiler should not have left out. [`base`] is for images that take nothing.
 
 pub mod base;
 pub mod bindings;
 pub mod copies;
 pub mod dedup_set;
 pub mod dependencies;
+pub mod kept_data;
 pub mod late;
 pub mod lists;
 pub mod needs;

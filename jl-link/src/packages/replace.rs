@@ -85,7 +85,7 @@ pub fn plan(objects: &[Copies], offers: &[impl Offer], surroundings: Surrounding
             let fate = if fate == Fate::Deduplicated && !leaves { Fate::Group } else { fate };
             let (function, of) = (definition.name.clone(), offers[dependency].name());
             if told.insert(&definition.name) {
-                plan.lines.push(Line { function, fate, dependency: of });
+                plan.lines.push(Line { function, fate, dependency: of, data: Vec::new() });
             }
             if let Some(identity) = definition.identity.filter(|_| leaves) {
                 let visibility = definitions.visibility(&definition.name);

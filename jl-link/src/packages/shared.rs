@@ -89,7 +89,8 @@ pub fn plan(invocation: &Invocation, output: &Path) -> Result<Plan> {
     let parts = tempfile::tempdir().map_err(|cause| Error::Write { path: std::env::temp_dir(), cause })?;
     let files = objects.write(&moved, parts.path())?;
     let functions = moved.values().sum();
-    Ok(Plan { invocation: link(invocation, output, files)?, functions, left, _parts: parts })
+    let invocation = link(invocation, output, files, &objects.names(&moved))?;
+    Ok(Plan { invocation, functions, left, _parts: parts })
 }
 
 /// The identities that more than one image exports.
@@ -165,14 +166,7 @@ impl Objects {
         let constants = self.constants();
         let parts = self.parts_of_each(&moved, &constants);
         loop {
-            let moving: BTreeSet<&str> = self
-                .copies
-                .iter()
-                .flat_map(|object| &object.groups)
-                .filter(|group| moved.contains_key(&group.signature))
-                .flat_map(|group| &group.symbols)
-                .map(|definition| definition.name.as_str())
-                .collect();
+            let moving = self.names(&moved);
             let stays = |name: &&String| {
                 defined.contains(name.as_str())
                     && !moving.contains(name.as_str())
@@ -193,6 +187,13 @@ impl Objects {
             moved.retain(|signature, _| !found.contains_key(signature));
             left.extend(found);
         }
+    }
+
+    /// What groups with these signatures define.
+    fn names(&self, signatures: &BTreeMap<String, usize>) -> BTreeSet<&str> {
+        let groups = self.copies.iter().flat_map(|object| &object.groups);
+        let groups = groups.filter(|group| signatures.contains_key(&group.signature));
+        groups.flat_map(|group| &group.symbols).map(|definition| definition.name.as_str()).collect()
     }
 
     /// Names of data that never changes and of which all objects have the same: it comes along with those that use it.
@@ -249,8 +250,13 @@ impl Objects {
     }
 }
 
-/// The link of `files`, with the user's options and libraries.
-fn link(invocation: &Invocation, output: &Path, files: Vec<PathBuf>) -> Result<Invocation> {
+/// The link of `files`, with the user's options and libraries. `moved`: what must be in it.
+fn link(
+    invocation: &Invocation,
+    output: &Path,
+    files: Vec<PathBuf>,
+    moved: &BTreeSet<&str>,
+) -> Result<Invocation> {
     let mut args: Vec<OsString> = vec!["-shared".into(), "-o".into(), output.into()];
     if invocation.soname.is_none()
         && let Some(name) = output.file_name()
@@ -259,6 +265,8 @@ fn link(invocation: &Invocation, output: &Path, files: Vec<PathBuf>) -> Result<I
     }
     // Names of what stays are still in the parts; without this they would become undefined symbols of the image.
     args.push("--gc-sections".into());
+    // What is hidden nobody asks for by name, and it is offered all the same.
+    args.extend(moved.iter().map(|name| OsString::from(format!("--undefined={name}"))));
     args.extend(files.into_iter().map(OsString::from));
     args.extend(invocation.without_files.iter().cloned());
     let mut link = Invocation::parse(args)?;

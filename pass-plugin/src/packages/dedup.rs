@@ -5,6 +5,7 @@
 //! address stays the symbol's, which the dynamic linker finds in the dependency: so it is the same one everywhere.
 
 use super::carrier;
+use super::data::Data;
 use super::dependencies::{Dependencies, Offer};
 use super::plan::{Candidate, Decision, at_once, plan};
 use super::{naming, weight};
@@ -145,10 +146,12 @@ fn kept_groups(module: Module, functions: &[Function]) -> HashSet<usize> {
 }
 
 fn report(module: Module, lines: impl Iterator<Item = (Function, Decision)>, dependencies: &Dependencies) {
-    let line = |(function, decision): (Function, Decision)| Line {
+    let mut data = Data::new(module);
+    let mut line = |(function, decision): (Function, Decision)| Line {
         function: function.name().to_string(),
         fate: decision.fate,
         dependency: decision.dependency.map(|d| dependencies.name(d)).unwrap_or_default(),
+        data: if decision.fate == Fate::Deduplicated { data.of(function) } else { Vec::new() },
     };
     let text: String = lines.map(|l| line(l).to_string()).collect();
     tables::emit_excluded(module, "jl_package_report", PACKAGE_REPORT_SECTION, &text);

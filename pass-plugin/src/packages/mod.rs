@@ -8,6 +8,7 @@
 //! merged, and until then identities would have to survive the merge.
 
 pub mod carrier;
+mod data;
 pub mod dedup;
 pub mod dependencies;
 pub mod export;
