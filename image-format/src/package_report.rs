@@ -111,7 +111,7 @@ pub struct Line {
     /// Empty for none.
     pub dependency: String,
     /// Of a function that was left out: variables that it uses, by itself or through what it calls, and of which there must be one in all
-    /// images for it to mean the same in another.
+    /// images for it to mean the same in another. Each stands with one of its users.
     pub data: Vec<String>,
 }
 

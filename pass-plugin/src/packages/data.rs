@@ -2,48 +2,39 @@
 //! the link shows whether it does.
 
 use crate::llvm::{Canonicaliser, Function, Module, SymbolFacts, Value};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
-/// Who names what in a module.
+/// A walk through what a module's functions name.
 pub struct Data {
     canonical: Canonicaliser,
-    /// By a symbol that is defined here what its definition names.
-    named: HashMap<Value, Vec<Value>>,
+    seen: HashSet<Value>,
 }
 
 impl Data {
     pub fn new(module: Module) -> Data {
-        Data { canonical: Canonicaliser::new(module), named: HashMap::new() }
+        Data { canonical: Canonicaliser::new(module), seen: HashSet::new() }
     }
 
     /// The variables that somebody may write to and that others may know by name, which a function uses by itself or through what the module
-    /// defines.
+    /// defines; not those that were given for another function before.
     pub fn of(&mut self, function: Function) -> Vec<String> {
-        let (mut seen, mut work) = (HashSet::from([*function]), vec![*function]);
         let mut found = BTreeSet::new();
+        let mut work = vec![*function];
         while let Some(symbol) = work.pop() {
-            for named in self.named_in(symbol) {
-                if !seen.insert(named) {
-                    continue;
-                }
-                let facts = named.symbol_facts();
-                if facts.has(SymbolFacts::VARIABLE)
-                    && !facts.has(SymbolFacts::CONSTANT)
-                    && !facts.has(SymbolFacts::LOCAL)
-                {
-                    found.insert(named.name().to_string());
-                }
-                if !facts.has(SymbolFacts::DECLARATION) {
-                    work.push(named);
-                }
+            if !self.seen.insert(symbol) {
+                continue;
+            }
+            let facts = symbol.symbol_facts();
+            if facts.has(SymbolFacts::VARIABLE)
+                && !facts.has(SymbolFacts::CONSTANT)
+                && !facts.has(SymbolFacts::LOCAL)
+            {
+                found.insert(symbol.name().to_string());
+            }
+            if !facts.has(SymbolFacts::DECLARATION) {
+                work.extend(self.canonical.symbol(symbol, true).names.into_iter().map(|(named, _)| named));
             }
         }
         found.into_iter().collect()
-    }
-
-    fn named_in(&mut self, symbol: Value) -> Vec<Value> {
-        let Data { canonical, named } = self;
-        let names = || canonical.symbol(symbol, true).names.into_iter().map(|(named, _)| named).collect();
-        named.entry(symbol).or_insert_with(names).clone()
     }
 }
