@@ -5,6 +5,7 @@ use super::case::{Above, Case};
 use super::cases::{Listing, judge_all};
 use super::findings::{Findings, Row};
 use super::level::Level;
+use super::reference::Reference;
 use super::torture::Torture;
 use super::{Context, Suite};
 use crate::bench::table::Table;
@@ -145,15 +146,17 @@ impl Common<'_> {
         Ok(())
     }
 
-    /// A test as a package; nothing for what does not compile as one: plain clang is asked later whether it should.
+    /// A test as a package, if plain clang's program passes it: what that cannot link would be missing in the image, too.
     fn object_and_library(&self, case: &Case, to: &Path) -> Result<Option<[PathBuf; 2]>> {
         let (object, library) = (to.with_extension("o"), to.with_extension("so"));
         let [source] = &case.sources[..] else { return Ok(None) };
-        let mut compile = self.compiler();
-        compile.args(["--jl-package", "-fPIC", "-c"]).args(&case.flags).args(self.level.flags());
-        if !run(compile.arg(source).arg("-o").arg(&object))?.status.success() {
+        if Reference::of(case, self.context, self.level)?.passed.is_err() {
             return Ok(None);
         }
+        let mut compile = self.compiler();
+        compile.args(["--jl-package", "-fPIC", "-c"]).args(&case.flags).args(self.level.flags());
+        run_ok(compile.arg(source).arg("-o").arg(&object))
+            .with_context(|| format!("{} as a package", case.name))?;
         let mut link = self.compiler();
         link.args(["-shared", "-pthread"]).arg(&object).arg("-o").arg(&library);
         run_ok(&mut link).with_context(|| format!("{} as a library", case.name))?;
