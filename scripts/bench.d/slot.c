@@ -5,7 +5,7 @@
 #include <time.h>
 
 int main(int argc, char **argv) {
-    // A whole number of rounds for loops of up to 1000 callees.
+    // A whole number of rounds for loops of 1, 100, 500 and 2000 callees, here and in what comes before.
     enum { calls = 40000000 };
     void *library = argc == 3 ? dlopen(argv[1], RTLD_NOW) : NULL;
     unsigned (*loop)(unsigned) = library ? (unsigned (*)(unsigned))dlsym(library, argv[2]) : NULL;
