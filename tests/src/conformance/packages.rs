@@ -27,7 +27,7 @@ pub enum Packages {
 /// The suites that have a table of their own.
 pub const NAMES: [&str; 2] = ["packages-opt", "packages-link"];
 
-/// Of the tests of a folder, so that a run takes about an hour.
+/// Of the tests of a folder, so that a run of both suites takes a quarter of an hour on two CPUs.
 const EVERY: usize = 3;
 /// For `scripts/test`: few tests that share much.
 const SELECTED: &str = "28_regex-algorithms";
