@@ -132,6 +132,9 @@ pub fn parse_lines(text: &str) -> impl Iterator<Item = Result<Line, String>> + '
         match *line.split('\t').collect::<Vec<_>>() {
             [function, word, dependency, ref data @ ..] => {
                 let fate = Fate::from_word(word).ok_or_else(|| line.to_string())?;
+                if fate != Fate::Deduplicated && !data.is_empty() {
+                    return Err(line.to_string());
+                }
                 let data = data.iter().map(|name| (*name).to_owned()).collect();
                 Ok(Line { function: function.into(), fate, dependency: dependency.into(), data })
             }
@@ -170,7 +173,7 @@ mod tests {
         ];
         let text: String = lines.iter().map(Line::to_string).collect();
         assert_eq!(parse_lines(&text).collect::<Vec<_>>(), lines.map(Ok));
-        for bad in ["f\tnonsense\tlibA.so\n", "f\tgroup\n"] {
+        for bad in ["f\tnonsense\tlibA.so\n", "f\tgroup\n", "f\tgroup\ta\tb\n"] {
             assert!(parse_lines(bad).next().unwrap().is_err(), "{bad}");
         }
     }

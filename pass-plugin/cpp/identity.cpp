@@ -554,9 +554,11 @@ public:
   // How addresses are reached, which is another way in libraries and in programs of either kind; flags of debug information, of LTO's
   // own bookkeeping, and marks that our passes leave for each other.
   static bool isNoMatter(StringRef Key) {
-    return Key == "PIC Level" || Key == "PIE Level" || Key == "direct-access-external-data" || Key == "Debug Info Version" || Key == "Dwarf Version" || Key == "DWARF64" || Key == "CodeView" ||
+    return Key == "PIC Level" || Key == "PIE Level" || Key == "direct-access-external-data" ||
+           Key == "Debug Info Version" || Key == "Dwarf Version" || Key == "DWARF64" || Key == "CodeView" ||
            Key == "debug-info-assignment-tracking" || Key == "ThinLTO" || Key == "EnableSplitLTOUnit" ||
-           Key == "UnifiedLTO" || Key == "julia.mv.annotated" || Key == "jl.simplified" || Key == "jl.shards" || Key == "jl.identified";
+           Key == "UnifiedLTO" || Key == "julia.mv.annotated" || Key == "jl.simplified" || Key == "jl.shards" ||
+           Key == "jl.identified";
   }
 };
 } // namespace

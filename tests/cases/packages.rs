@@ -281,43 +281,65 @@ fn what_libraries_share_moves_into_one_of_its_own() -> Result<()> {
     Ok(())
 }
 
+impl Work {
+    /// `FOLDER/libbase.so` with what there is one of in a process.
+    fn states_library(&self, compiler: &mut Command, folder: &str) -> Result<PathBuf> {
+        fs::create_dir_all(self.path(folder))?;
+        let library = self.path(folder).join("libbase.so");
+        compiler.args(["-O2", "-fPIC", "-shared", "-Wl,-soname,libbase.so"]);
+        run_ok(compiler.arg(in_tests("packages/states_base.cpp")).arg("-o").arg(&library))?;
+        Ok(library)
+    }
+
+    /// Has `program` compiled above it.
+    fn states_program<'c>(
+        &self,
+        compiler: &'c mut Command,
+        library: &Path,
+        options: &[&str],
+    ) -> &'c mut Command {
+        let folder = library.parent().unwrap_or(library);
+        compiler
+            .args(["-O2", "-pthread"])
+            .args(options)
+            .arg(in_tests("packages/states_main.cpp"))
+            .arg(library);
+        compiler.arg(format!("-Wl,-rpath,{}", folder.display())).arg("-o").arg(self.path("program"))
+    }
+
+    /// What the program prints that plain clang makes of it, above a plain library.
+    fn plain_states(&self, options: &[&str]) -> Result<String> {
+        let library = self.states_library(&mut self.tools.plain_compiler(true), "plain")?;
+        let mut compiler = self.tools.plain_compiler(true);
+        run_ok(self.states_program(compiler.arg("-fuse-ld=lld"), &library, options))?;
+        Ok(run_ok(&mut Command::new(self.path("program")))?.stdout)
+    }
+
+    /// The program runs at each target as the plain one does.
+    fn check_states(&self, what: &str, expected: &str) -> Result<()> {
+        for target in ["0", "1"] {
+            let ran = run_ok(Command::new(self.path("program")).env("JL_LOAD_TARGET", target))?;
+            ensure!(ran.stdout == expected, "{what}, target {target}: {}, expected {expected}", ran.stdout);
+        }
+        Ok(())
+    }
+}
+
 /// Libraries are position-independent, programs are so or not: it is the same code all the same, and what there is one of stays one.
 #[test]
 fn programs_of_every_kind_take_functions_of_a_library() -> Result<()> {
     let work = Work::new()?;
-    let [base, main] = ["packages/states_base.cpp", "packages/states_main.cpp"].map(in_tests);
-    let library = |command: &mut Command, folder: &str| -> Result<()> {
-        fs::create_dir_all(work.path(folder))?;
-        command.args(["-O2", "-fPIC", "-shared", "-Wl,-soname,libbase.so"]).arg(&base).arg("-o");
-        run_ok(command.arg(work.path(folder).join("libbase.so")))?;
-        Ok(())
-    };
-    library(&mut work.tools.plain_compiler(true), "plain")?;
-    library(work.jl_cxx().arg("--jl-package"), "package")?;
+    let library = work.states_library(work.jl_cxx().arg("--jl-package"), "package")?;
+    let dependency = format!("--jl-dep={}", library.display());
     for kind in [&["-fPIC"][..], &["-fPIE", "-pie"], &["-fno-pie", "-no-pie"]] {
-        let program = |command: &mut Command, folder: &str, name: &str| -> Result<Command> {
-            command.args(["-O2", "-pthread"]).args(kind).arg(&main).arg(work.path(folder).join("libbase.so"));
-            command.arg(format!("-Wl,-rpath,{}", work.path(folder).display()));
-            run_ok(command.arg("-o").arg(work.path(name)))?;
-            Ok(Command::new(work.path(name)))
-        };
-        let mut plain = work.tools.plain_compiler(true);
-        let expected = run_ok(&mut program(plain.arg("-fuse-ld=lld"), "plain", "plain-program")?)?.stdout;
-        let dependency = format!("--jl-dep={}", work.path("package/libbase.so").display());
+        let expected = work.plain_states(kind)?;
         for (by, option) in [("compiler", dependency.clone()), ("linker", format!("-Wl,{dependency}"))] {
-            let mut compiler = work.jl_cxx();
-            program(compiler.arg("--jl-package").arg(option), "package", "program")?;
             let what = format!("{kind:?}, by the {by}");
+            let mut compiler = work.jl_cxx();
+            run_ok(work.states_program(compiler.arg("--jl-package").arg(option), &library, kind))?;
             let taken = work.explained("program")?["images"][0]["imports"].as_u64();
             ensure!(taken.is_some_and(|taken| taken >= 4), "{what}: takes {taken:?} functions");
-            for target in ["0", "1"] {
-                let ran = run_ok(Command::new(work.path("program")).env("JL_LOAD_TARGET", target))?;
-                ensure!(
-                    ran.stdout == expected,
-                    "{what}, target {target}: {}, expected {expected}",
-                    ran.stdout
-                );
-            }
+            work.check_states(&what, &expected)?;
         }
     }
     Ok(())
@@ -327,30 +349,13 @@ fn programs_of_every_kind_take_functions_of_a_library() -> Result<()> {
 #[test]
 fn what_keeps_variables_to_itself_takes_nothing_that_uses_them() -> Result<()> {
     let work = Work::new()?;
-    let [base, main] = ["packages/states_base.cpp", "packages/states_main.cpp"].map(in_tests);
     fs::write(work.path("hidden.map"), "{ local: *; };\n")?;
     let hides = format!("-Wl,--version-script={}", work.path("hidden.map").display());
-    let library = |command: &mut Command, name: &str| -> Result<PathBuf> {
-        fs::create_dir_all(work.path(name))?;
-        let output = work.path(name).join("libbase.so");
-        command.args(["-O2", "-fPIC", "-shared", "-Wl,-soname,libbase.so"]).arg(&base);
-        run_ok(command.arg("-o").arg(&output))?;
-        Ok(output)
-    };
-    let program = |command: &mut Command, library: &Path, options: &[&str]| -> Result<Command> {
-        let folder = library.parent().context("no folder")?;
-        command.args(["-O2", "-pthread"]).arg(&main).arg(library).args(options);
-        command.arg(format!("-Wl,-rpath,{}", folder.display())).arg("-o").arg(work.path("program"));
-        Ok(std::mem::replace(command, Command::new(work.path("program"))))
-    };
-    let mut plain = work.tools.plain_compiler(true);
-    let of_plain = library(&mut work.tools.plain_compiler(true), "plain")?;
-    run_ok(&mut program(plain.arg("-fuse-ld=lld"), &of_plain, &[&hides])?)?;
-    let expected = run_ok(&mut Command::new(work.path("program")))?.stdout;
-    let package = library(work.jl_cxx().arg("--jl-package"), "package")?;
-    let dependency = format!("--jl-dep={}", package.display());
+    let library = work.states_library(work.jl_cxx().arg("--jl-package"), "package")?;
+    let dependency = format!("--jl-dep={}", library.display());
     for options in [&[hides.as_str()][..], &["-shared", "-fPIC", "-Wl,-Bsymbolic"]] {
-        let refused = run(&mut program(work.jl_cxx().arg(&dependency), &package, options)?)?;
+        let mut compiler = work.jl_cxx();
+        let refused = run(work.states_program(compiler.arg(&dependency), &library, options))?;
         let words = [
             "keeps to itself",
             "was left out by the compiler",
@@ -360,10 +365,10 @@ fn what_keeps_variables_to_itself_takes_nothing_that_uses_them() -> Result<()> {
         let is_told = words.iter().all(|word| refused.stderr.contains(word));
         ensure!(!refused.status.success() && is_told, "{options:?}: {}", refused.describe());
     }
-    let mut by_linker = work.jl_cxx();
-    by_linker.arg("--jl-package").arg(format!("-Wl,{dependency}"));
-    run_ok(&mut program(&mut by_linker, &package, &[&hides])?)?;
-    let ran = run_ok(&mut Command::new(work.path("program")))?;
-    ensure!(ran.stdout == expected, "{}, expected {expected}", ran.stdout);
-    Ok(())
+    let expected = work.plain_states(&[&hides])?;
+    ensure!(expected != work.plain_states(&[])?, "hiding makes no difference");
+    let mut compiler = work.jl_cxx();
+    compiler.arg("--jl-package").arg(format!("-Wl,{dependency}"));
+    run_ok(work.states_program(&mut compiler, &library, &[&hides]))?;
+    work.check_states("hidden", &expected)
 }

@@ -4,13 +4,13 @@
 pub mod request;
 
 use crate::cc::targets;
+use crate::lld::tool_identity;
 use crate::llvm::beside_self;
 use anyhow::{Context, bail, ensure};
 use cargo_config2::{Config, Flags};
 use image_format::cpu::Arch;
 use request::Request;
 use std::ffi::OsString;
-use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -134,11 +134,11 @@ fn set_flags(
     Ok(())
 }
 
-/// A hash of the tools that make something of rustc's bitcode. What is missing, the link says.
+/// A hash of what the tools are that make something of rustc's bitcode.
 fn tools() -> anyhow::Result<String> {
     let mut hash = Xxh64::new(0);
     for file in ["jl-cc", "jl-link", "libjl_pass_plugin.so"] {
-        hash.update(&fs::read(beside(file)?).unwrap_or_default());
+        hash.update(&tool_identity(&beside(file)?));
     }
     Ok(format!("{:016x}", hash.digest()))
 }

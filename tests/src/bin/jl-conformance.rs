@@ -114,7 +114,7 @@ fn report(findings: &Findings, context: &Context) {
     let (julia, others): (Vec<Row>, Vec<Row>) =
         findings.rows.iter().cloned().partition(|row| row.suite.starts_with(conformance::julia::NAME));
     let (packages, others): (Vec<Row>, Vec<Row>) =
-        others.into_iter().partition(|row| row.suite.starts_with("packages-"));
+        others.into_iter().partition(|row| conformance::packages::is_one(&row.suite));
     if !others.is_empty() {
         print!("{}", table(&others));
     }

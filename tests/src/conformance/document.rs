@@ -49,47 +49,43 @@ fn replace(begin: &str, text: &str) -> Result<()> {
 }
 
 fn text(findings: &Findings, context: &Context) -> String {
-    let package = |name: &str| first_line("dpkg-query", &["-W", "-f", "${Version}", name]);
-    let failed: usize = findings.rows.iter().map(|r| r.counts.failed).sum();
-    format!(
-        "Run on {} at {}; targets `{}`.\n\n{}- {}; Debian {}\n- gcc-12-source {}; csmith {}\n\n{}\nFailures of ours: {failed}.\n",
-        first_line("date", &["-u", "+%Y-%m-%d"]),
-        context.commit,
-        context.platform.targets(),
-        machine::describe(),
+    let tools = format!(
+        "- {}; Debian {}\n- gcc-12-source {}; csmith {}\n",
         first_line("rustc", &["--version"]),
         fs::read_to_string("/etc/debian_version").unwrap_or_default().trim(),
-        package("gcc-12-source"),
-        package("csmith"),
-        table(&findings.rows),
-    )
+        version("gcc-12-source"),
+        version("csmith"),
+    );
+    report(findings, context, context.platform.targets(), &tools, &table(&findings.rows).to_string())
 }
 
 fn packages_text(findings: &Findings, context: &Context) -> String {
-    let failed: usize = findings.rows.iter().map(|r| r.counts.failed).sum();
-    format!(
-        "Run on {} at {}; targets `{}`.\n\n{}- gcc-12-source {}\n\n{}\nFailures of ours: {failed}.\n",
-        first_line("date", &["-u", "+%Y-%m-%d"]),
-        context.commit,
-        context.platform.targets(),
-        machine::describe(),
-        first_line("dpkg-query", &["-W", "-f", "${Version}", "gcc-12-source"]),
-        packages::table(&findings.rows),
-    )
+    let tools = format!("- gcc-12-source {}\n", version("gcc-12-source"));
+    let table = packages::table(&findings.rows).to_string();
+    report(findings, context, context.platform.targets(), &tools, &table)
 }
 
 fn julia_text(findings: &Findings, context: &Context) -> String {
-    let failed: usize = findings.rows.iter().map(|r| r.counts.failed).sum();
     let unsupported = match findings.unlisted_text() {
         text if text.is_empty() => text,
         text => format!("\nNot from Julia's own image either:\n\n```text\n{text}```\n"),
     };
+    let table = format!("{}{unsupported}", julia::table(&findings.rows));
+    report(findings, context, crate::bench::julia::PARTIAL, "", &table)
+}
+
+/// Of a Debian package.
+fn version(package: &str) -> String {
+    first_line("dpkg-query", &["-W", "-f", "${Version}", package])
+}
+
+/// When, where and with what a run was, and what came of it.
+fn report(findings: &Findings, context: &Context, targets: &str, tools: &str, table: &str) -> String {
+    let failed: usize = findings.rows.iter().map(|r| r.counts.failed).sum();
     format!(
-        "Run on {} at {}; targets `{}`.\n\n{}\n{}{unsupported}\nFailures of ours: {failed}.\n",
+        "Run on {} at {}; targets `{targets}`.\n\n{}{tools}\n{table}\nFailures of ours: {failed}.\n",
         first_line("date", &["-u", "+%Y-%m-%d"]),
         context.commit,
-        crate::bench::julia::PARTIAL,
         machine::describe(),
-        julia::table(&findings.rows),
     )
 }

@@ -9,7 +9,7 @@ use super::reference::Reference;
 use super::torture::Torture;
 use super::{Context, Suite};
 use crate::bench::table::Table;
-use crate::command::{Ran, run, run_ok};
+use crate::command::{run, run_ok};
 use anyhow::{Context as _, Result, ensure};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -26,6 +26,11 @@ pub enum Packages {
 
 /// The suites that have a table of their own.
 pub const NAMES: [&str; 2] = ["packages-opt", "packages-link"];
+
+/// Whether a row of a table is one of theirs, on whatever architecture.
+pub fn is_one(suite: &str) -> bool {
+    NAMES.iter().any(|name| suite.starts_with(name))
+}
 
 /// Of the tests of a folder, so that a run of both suites takes a quarter of an hour on two CPUs.
 const EVERY: usize = 3;
@@ -134,7 +139,7 @@ impl Common<'_> {
         if built.len() > 1 {
             let ran = run(&mut link)?;
             ensure!(
-                ran.status.success() || shares_nothing(&ran),
+                ran.status.success() || ran.stderr.contains("finds nothing to move"),
                 "the image for {} cannot be linked: {}",
                 self.folder,
                 ran.describe()
@@ -166,10 +171,6 @@ impl Common<'_> {
     fn compiler(&self) -> Command {
         self.context.platform.compiler(&self.context.tools, super::platform::Language::Cxx)
     }
-}
-
-fn shares_nothing(ran: &Ran) -> bool {
-    ran.stderr.contains("nothing to move") || ran.stderr.contains("nothing of what")
 }
 
 /// As the table of all suites, but for what the last column says.
