@@ -5,6 +5,17 @@
 //! body of its own (bit 0, the baseline, is always set). Lines of one object stand in
 //! [`crate::layout::REPORT_SECTION`].
 
+/// A number and the word for it, as texts for people have it.
+///
+/// ```
+/// # use image_format::report::counted;
+/// assert_eq!(counted(1, "function"), "1 function");
+/// assert_eq!(counted(0, "function"), "0 functions");
+/// ```
+pub fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// Why a function has the clones that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {

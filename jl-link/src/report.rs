@@ -12,7 +12,7 @@ use crate::packages::lists::DependencyCounts;
 use crate::scan::{Inputs, ObjectLines};
 use image_format::layout::REPORT_SECTION;
 use image_format::package_report::{self, Fate};
-use image_format::report::{Line, Reason, parse_lines};
+use image_format::report::{Line, Reason, counted, parse_lines};
 use image_format::specs::Specs;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -284,11 +284,6 @@ impl Report {
             self.calls.preemptible
         );
     }
-}
-
-/// A number and the word for it.
-pub fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn kib(bytes: u64) -> String {

@@ -10,6 +10,7 @@ use image_format::julia::TableError;
 use image_format::layout::{
     Extent, IMAGE_BASE, IMAGE_EXECUTABLE, IMAGE_SLOTS_CONTIGUOUS, ImageHeader, image_state,
 };
+use image_format::report::counted;
 use image_format::specs::Specs;
 
 /// What is wrong in an image whose tables could be read at all.
@@ -48,6 +49,33 @@ pub enum Kind {
         targets: usize,
     },
     Nothing,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Kind::Merged { functions, exports, imports, references } => {
+                write!(f, "merged image, {}", counted(functions, "function"))?;
+                if exports + imports + references > 0 {
+                    write!(f, ", {}, {}", counted(exports, "export"), counted(imports, "import"))?;
+                }
+                if references > 0 {
+                    write!(f, ", {}", counted(references, "reference"))?;
+                }
+                Ok(())
+            }
+            Kind::Plain { functions, shards } => {
+                let (functions, objects) = (counted(functions, "function"), counted(shards, "object"));
+                write!(f, "plainly linked image, {functions} from {objects}")
+            }
+            Kind::Julia { functions, data, shards, targets } => {
+                let functions = counted(functions, "function");
+                let (targets, shards) = (counted(targets, "target"), counted(shards, "shard"));
+                write!(f, "image from Julia, {functions} and {data} data for {targets} in {shards}")
+            }
+            Kind::Nothing => write!(f, "no code image"),
+        }
+    }
 }
 
 /// Reads the image of `file` and checks it; an error when it cannot be read at all.

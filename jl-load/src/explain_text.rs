@@ -1,6 +1,7 @@
 //! An explanation for people.
 
 use crate::explain::{Borrowed, Choice, Explanation, FunctionChoice, Lending};
+use image_format::report::counted;
 use std::fmt::Write;
 
 /// Long lists go on in the next line: features alone are several hundred characters. A fixed width, so that
@@ -79,18 +80,22 @@ impl Lending {
         if self.base {
             writeln!(out, "  base       takes nothing from other images; a load verifies its header alone")?;
         }
-        writeln!(out, "  exports    {} functions that other images may use", self.exports)?;
+        let exports = counted(self.exports, "function");
+        writeln!(out, "  exports    {exports} that other images may use")?;
         if self.linkage > 0 {
-            writeln!(out, "  linkage    {} bytes of data that other images may refer to", self.linkage)?;
+            let bytes = counted(self.linkage as usize, "byte");
+            writeln!(out, "  linkage    {bytes} of data that other images may refer to")?;
         }
         for borrowed in &self.dependencies {
             let Borrowed { name, build_id, imports, references, fallback } = borrowed;
             let without = if *fallback { "; has copies of its own" } else { "" };
             if *imports > 0 || *references == 0 {
-                writeln!(out, "  imports    {imports} functions of {name} (build id {build_id}){without}")?;
+                let functions = counted(*imports, "function");
+                writeln!(out, "  imports    {functions} of {name} (build id {build_id}){without}")?;
             }
             if *references > 0 {
-                writeln!(out, "  refers     {references} times to data of {name} (build id {build_id})")?;
+                let times = counted(*references, "time");
+                writeln!(out, "  refers     {times} to data of {name} (build id {build_id})")?;
             }
         }
         Ok(())
@@ -99,13 +104,8 @@ impl Lending {
 
 impl Choice {
     fn write_text(&self, out: &mut String) -> std::fmt::Result {
-        let targets = self.targets.len();
-        let plural = if targets == 1 { "" } else { "s" };
-        writeln!(
-            out,
-            "  functions  {} cloned, for {targets} target{plural} ({})",
-            self.functions, self.machine
-        )?;
+        let targets = counted(self.targets.len(), "target");
+        writeln!(out, "  functions  {} cloned, for {targets} ({})", self.functions, self.machine)?;
         if self.fp_fast {
             writeln!(out, "  note       jl.fp=fast: results may differ between targets in the last bits")?;
         }

@@ -2,6 +2,7 @@
 
 use crate::explain_text::field;
 use crate::julia::{JuliaExplanation, JuliaTarget};
+use image_format::report::counted;
 use std::fmt::Write;
 
 impl JuliaExplanation {
@@ -21,17 +22,11 @@ impl JuliaExplanation {
         field(out, "  CPU        ", &format!("{}: {}", self.cpu, self.cpu_features.join(" ")))?;
         writeln!(out, "  rules      {}", self.rules)?;
         if let Some(format) = self.format {
-            let plural = if self.shards == 1 { "" } else { "s" };
-            writeln!(out, "  format     {format}, {} shard{plural}", self.shards)?;
+            writeln!(out, "  format     {format}, {}", counted(self.shards, "shard"))?;
         }
         let data = if self.kind == "julia" { format!(" and {} data", self.data) } else { String::new() };
-        let count = self.targets.len();
-        let plural = if count == 1 { "" } else { "s" };
-        writeln!(
-            out,
-            "  functions  {}{data}, for {count} target{plural} ({})",
-            self.functions, self.machine
-        )?;
+        let targets = counted(self.targets.len(), "target");
+        writeln!(out, "  functions  {}{data}, for {targets} ({})", self.functions, self.machine)?;
         for target in &self.targets {
             target.write_text(out, self.chosen == Some(target.index), self.functions)?;
         }

@@ -278,30 +278,8 @@ fn check_files(options: &Check) -> ExitCode {
                 if options.quiet {
                     continue;
                 }
-                match kind {
-                    Kind::Merged { functions, exports: 0, imports: 0, references: 0 } => {
-                        println!("{}: right: merged image, {functions} functions", path.display());
-                    }
-                    Kind::Merged { functions, exports, imports, references: 0 } => println!(
-                        "{}: right: merged image, {functions} functions, {exports} exports, {imports} imports",
-                        path.display()
-                    ),
-                    Kind::Merged { functions, exports, imports, references } => println!(
-                        "{}: right: merged image, {functions} functions, {exports} exports, {imports} imports, \
-                         {references} references",
-                        path.display()
-                    ),
-                    Kind::Plain { functions, shards } => println!(
-                        "{}: right: plainly linked image, {functions} functions from {shards} objects",
-                        path.display()
-                    ),
-                    Kind::Julia { functions, data, shards, targets } => println!(
-                        "{}: right: image from Julia, {functions} functions and {data} data for {targets} targets \
-                         in {shards} shards",
-                        path.display()
-                    ),
-                    Kind::Nothing => println!("{}: no code image", path.display()),
-                }
+                let right = if kind == Kind::Nothing { "" } else { "right: " };
+                println!("{}: {right}{kind}", path.display());
             }
             Ok((_, problems)) => {
                 wrong = true;

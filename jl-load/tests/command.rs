@@ -97,7 +97,7 @@ fn checks_right_files() {
     let lines = text(&output);
     assert!(lines.contains("libf.so: right: merged image, 3 functions\n"), "{lines}");
     assert_eq!(
-        lines.matches(": right: plainly linked image, 3 functions from 1 objects\n").count(),
+        lines.matches(": right: plainly linked image, 3 functions from 1 object\n").count(),
         3,
         "{lines}"
     );

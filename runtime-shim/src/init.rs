@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::cells::{ImportSlots, ReferenceCells};
 use crate::decide::{Refusal, decide};
 use crate::environ::{Log, Scanner, Settings, Variables, is_secure};
-use crate::imports::{self, Cells, Surroundings};
+use crate::imports::{self, Cells, Fault, Surroundings};
 use crate::memory::{Image, Opened, Pages};
 use crate::message::Subject;
 use crate::objects::{Entry, Object, Objects};
@@ -14,6 +14,7 @@ use crate::text::Line;
 use crate::{maps, message, probe_arch};
 use image_format::feature::FeatureSet;
 use image_format::layout::{Dependency, image_state};
+use image_format::package::Package;
 use image_format::specs::Specs;
 
 /// Chooses for a merged image that nobody has filled yet, and fills it. Where its pages cannot be opened the
@@ -84,55 +85,79 @@ fn fill_row(image: &Image, row: usize, pages: Option<Pages>) -> bool {
     is_filled
 }
 
-/// As [`fill`], for an image that takes functions or data from others or lets them take its own. Import slots lead to `stub`
-/// before they are filled; `open` opens its pages; `hold` as in [`imports::fill`]. `is_last_attempt` where what is not there now
-/// will not come.
-#[allow(clippy::too_many_arguments, reason = "what is known of an image that loads, each once")]
-pub fn fill_package(
-    image: &Image,
-    object: &Object,
-    process: &Process,
-    arguments: Option<Arguments>,
-    open: impl FnOnce() -> Option<Opened>,
-    stub: usize,
-    is_last_attempt: bool,
-    surroundings: impl FnOnce() -> Surroundings,
-    hold: impl Fn(&Entry, &Objects) -> bool,
-) -> Result<(), Refusal> {
-    let package = image.verified(object).ok_or(Refusal::Damaged("list of functions of other images"))?;
-    let opened = open();
-    let choice = choose(image, process, arguments, opened.as_ref().map(Pages::Open))?;
-    if !package.dependencies.is_empty() {
-        let surroundings = surroundings();
-        let opened = opened.as_ref().ok_or(Refusal::Unopened)?;
+/// The load of an image that takes functions or data from others, or lets them take its own.
+pub struct PackageLoad<'a> {
+    pub image: &'a Image,
+    pub object: &'a Object<'a>,
+    pub process: &'a Process,
+    pub arguments: Option<Arguments>,
+    /// Where import slots lead before they are filled.
+    pub stub: usize,
+    /// What is not there now will not come.
+    pub is_last_attempt: bool,
+}
+
+impl PackageLoad<'_> {
+    /// As [`fill`]; `open` opens the image's pages, `hold` is as in [`imports::fill`].
+    pub fn fill(
+        &self,
+        open: impl FnOnce() -> Option<Opened>,
+        surroundings: impl FnOnce() -> Surroundings,
+        hold: impl Fn(&Entry, &Objects) -> bool,
+    ) -> Result<(), Refusal> {
+        let package = self.image.verified(self.object);
+        let package = package.ok_or(Refusal::Damaged("list of functions of other images"))?;
+        let opened = open();
+        let pages = opened.as_ref().map(Pages::Open);
+        let choice = choose(self.image, self.process, self.arguments, pages)?;
+        if !package.dependencies.is_empty() {
+            let surroundings = surroundings();
+            let opened = opened.as_ref().ok_or(Refusal::Unopened)?;
+            let taken = self.take(&package, opened, &surroundings, hold);
+            if taken.is_err() && !self.is_last_attempt {
+                self.image.unfill(opened);
+            }
+            taken?;
+        }
+        choice.as_ref().map(Choice::log);
+        Ok(())
+    }
+
+    /// Fills import slots and references.
+    fn take(
+        &self,
+        package: &Package,
+        opened: &Opened,
+        surroundings: &Surroundings,
+        hold: impl Fn(&Entry, &Objects) -> bool,
+    ) -> Result<(), Refusal> {
         let mut cells = Cells {
-            slots: ImportSlots::of(image, stub, opened),
-            references: ReferenceCells::of(image, *object, stub, opened),
+            slots: ImportSlots::of(self.image, self.stub, opened),
+            references: ReferenceCells::of(self.image, *self.object, self.stub, opened),
         };
         let without = |dependency: &Dependency, fault| {
-            let settings = settings(process, arguments);
-            if is_last_attempt && settings.log != Log::Off {
-                let mut line = Line::EMPTY;
-                let path = maps::path_of(image.state() as usize);
-                message::without(&mut line, path.as_slice(), dependency, fault);
-                log(line.end(), &settings);
+            if self.is_last_attempt {
+                self.log_without(dependency, fault);
             }
-            is_last_attempt
+            self.is_last_attempt
         };
-        let filled = imports::fill(&package, &surroundings, &mut cells, hold, without);
-        let filled = match filled.map_err(Refusal::Dependency) {
-            Ok(()) if !package.imports.is_empty() && !cells.slots.are_filled() => {
-                Err(Refusal::Damaged("list of functions of other images"))
-            }
-            filled => filled,
-        };
-        if filled.is_err() && !is_last_attempt {
-            image.unfill(opened);
+        imports::fill(package, surroundings, &mut cells, hold, without).map_err(Refusal::Dependency)?;
+        if !package.imports.is_empty() && !cells.slots.are_filled() {
+            return Err(Refusal::Damaged("list of functions of other images"));
         }
-        filled?;
+        Ok(())
     }
-    choice.as_ref().map(Choice::log);
-    Ok(())
+
+    /// One line, if the user asked for it: the image runs its own copies of what it would have taken.
+    fn log_without(&self, dependency: &Dependency, fault: Fault) {
+        let settings = settings(self.process, self.arguments);
+        if settings.log != Log::Off {
+            let mut line = Line::EMPTY;
+            let path = maps::path_of(self.image.state() as usize);
+            message::without(&mut line, path.as_slice(), dependency, fault);
+            log(line.end(), &settings);
+        }
+    }
 }
 
 /// What the user asked for; read once per process where the block is shared. `arguments` save reading

@@ -7,6 +7,7 @@ use crate::arguments::{Arguments, registers_at};
 use crate::decide::{Refusal, decide};
 use crate::here::{Here, Stage};
 use crate::imports::{Surroundings, Unusable};
+use crate::init::{self, PackageLoad};
 use crate::memory::{Image, Opened, Pages, Sealed, Unsealed};
 use crate::message::{self, Subject};
 use crate::object_arch as own;
@@ -14,7 +15,7 @@ use crate::objects::{Entry, Namespaces, Object, Objects};
 use crate::process::Process;
 use crate::start::is_part_of_startup;
 use crate::text::Line;
-use crate::{init, maps, sys};
+use crate::{maps, sys};
 use image_format::image::ImageError;
 use image_format::layout::{IMAGE_EXECUTABLE, IMAGE_SYSTEM, image_state};
 
@@ -125,9 +126,15 @@ fn fill(here: &Here, image: &Image, arguments: Option<Arguments>) -> Result<(), 
     };
     // Before it has sealed RELRO the dynamic linker cannot be called.
     let hold = |entry: &Entry, objects: &Objects| is_sealed && hold(objects, entry, arguments);
-    let open = || open(Opened::new);
-    let (process, stub) = (process(), here.unresolved);
-    init::fill_package(image, &object, process, arguments, open, stub, is_sealed, surroundings, hold)
+    let load = PackageLoad {
+        image,
+        object: &object,
+        process: process(),
+        arguments,
+        stub: here.unresolved,
+        is_last_attempt: is_sealed,
+    };
+    load.fill(|| open(Opened::new), surroundings, hold)
 }
 
 /// Keeps an object loaded until the process ends, whoever closes it; false when that cannot be done.

@@ -3,8 +3,8 @@
 use super::PackageCounts;
 use crate::args::Invocation;
 use crate::error::{Error, Result};
-use crate::report::counted;
 use image_format::layout::{IMAGE_BASE, ImageHeader};
+use image_format::report::counted;
 
 const OPTION: &str = "--jl-base";
 

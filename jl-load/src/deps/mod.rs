@@ -9,6 +9,7 @@ use crate::elf::ElfFile;
 use crate::explain::{Borrowed, Lending};
 use crate::image::{Content, LoadError, Merged, content};
 use image_format::layout::{DEPENDENCY_FALLBACK, Dependency, Export, IMAGE_BASE, Import, NOT_CLONED};
+use image_format::report::counted;
 use search::{Search, Searched};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
@@ -285,16 +286,12 @@ fn amount(bytes: u64) -> String {
     if bytes < 10_000 { format!("{bytes} bytes") } else { format!("{:.1} KiB", bytes as f64 / 1024.0) }
 }
 
-fn functions(count: usize) -> String {
-    if count == 1 { "1 function".into() } else { format!("{count} functions") }
-}
-
 /// What is taken from a dependency, without bytes.
 fn taken(edge: &Edge) -> String {
-    let references = match edge.references {
-        0 => return functions(edge.imports),
-        1 => "1 reference".into(),
-        count => format!("{count} references"),
-    };
-    if edge.imports == 0 { references } else { format!("{}, {references}", functions(edge.imports)) }
+    let (functions, references) = (counted(edge.imports, "function"), counted(edge.references, "reference"));
+    match (edge.imports, edge.references) {
+        (_, 0) => functions,
+        (0, _) => references,
+        _ => format!("{functions}, {references}"),
+    }
 }

@@ -1,6 +1,7 @@
 //! The graph for people: a tree in which everything is described where it comes first.
 
-use super::{Edge, Graph, Image, Verdict, amount, functions, taken};
+use super::{Edge, Graph, Image, Verdict, amount, taken};
+use image_format::report::counted;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -18,11 +19,10 @@ impl Graph {
     fn write_first(&self, out: &mut String, image: &Image) -> std::fmt::Result {
         writeln!(out, "{} (build id {})", image.name, image.build_id.as_deref().unwrap_or("none"))?;
         let Image { exports, imports, dependencies, .. } = image;
-        let images =
-            if dependencies.len() == 1 { "1 image" } else { &format!("{} images", dependencies.len()) };
-        write!(out, "  exports {}, imports {imports} from {images}", functions(*exports))?;
+        let (exports, images) = (counted(*exports, "function"), counted(dependencies.len(), "image"));
+        write!(out, "  exports {exports}, imports {imports} from {images}")?;
         if image.references > 0 {
-            write!(out, ", {} references to their data", image.references)?;
+            write!(out, ", {} to their data", counted(image.references, "reference"))?;
         }
         if image.linkage > 0 {
             write!(out, ", {} of data for others", amount(image.linkage.into()))?;

@@ -15,6 +15,9 @@ use image_format::identity::{global_name, of_global_name};
 use image_format::sharing::Sharing;
 use std::collections::{HashMap, HashSet};
 
+/// Twice the threshold of LLVM's inliner.
+const OFFERED_THRESHOLD: &str = "450";
+
 /// Names those of the local functions that it pays for: what a dependency exports, and in a package what others gain by.
 pub fn name(module: Module, found: &[Identified], dependencies: &Dependencies, is_package: bool) {
     let candidates: Vec<&Identified> = found.iter().filter(|found| may_be_named(found)).collect();
@@ -41,7 +44,12 @@ pub fn name(module: Module, found: &[Identified], dependencies: &Dependencies, i
     for (found, fate) in candidates.iter().zip(&fates) {
         match fate {
             Fate::Stays => {}
-            Fate::Named => offer(module, found.function, found),
+            Fate::Named => {
+                offer(module, found.function, found);
+                if !dependencies.has(&found.identity) {
+                    inline_more(module, found.function);
+                }
+            }
             Fate::Same(place) => {
                 found.function.replace_all_uses_with(*candidates[*place].function);
                 found.function.erase();
@@ -59,6 +67,16 @@ pub fn name(module: Module, found: &[Identified], dependencies: &Dependencies, i
 fn offer(module: Module, function: Function, found: &Identified) {
     function.make_inline(module, &global_name(found.function.name(), &found.identity));
     carrier::write(module, function, Known::Identity(found.identity));
+}
+
+/// In another image the function may have one use, and would be inlined there whatever its size; in the image that has it for all of
+/// them it is inlined up to twice the size that it would be for its several uses. Only where size counts for nothing else: the attribute
+/// stands in place of all that LLVM's inliner takes into account.
+fn inline_more(module: Module, function: Function) {
+    let is_other = ["cold", "minsize", "optsize"].iter().any(|attribute| function.has_attribute(attribute));
+    if !is_other && !module.has_flag("ProfileSummary") {
+        function.set_string_attribute(module, "function-inline-threshold", OFFERED_THRESHOLD);
+    }
 }
 
 /// Copies of functions and of the local ones that they use, by what they are copies of. So all have as many uses as before,

@@ -26,7 +26,23 @@ define i64 @user(i64 %x) {
   %c = call i64 @small(i64 %b)
   %d = call i64 @compared(i64 %c)
   %e = call i64 @own_data(i64 %d)
-  ret i64 %e
+  %f = call i64 @unlikely(i64 %e)
+  %g = call i64 @unlikely(i64 %f)
+  ret i64 %g
+}
+
+; CHECK: define linkonce_odr hidden i64 @unlikely.llvm.{{[0-9A-F]+}}(i64 %x) unnamed_addr #[[COLD:[0-9]+]] comdat {
+define internal i64 @unlikely(i64 %x) unnamed_addr cold {
+  %a = call i64 @elsewhere(i64 %x)
+  %b = call i64 @elsewhere(i64 %a)
+  %c = call i64 @elsewhere(i64 %b)
+  %d = call i64 @elsewhere(i64 %c)
+  %e = call i64 @elsewhere(i64 %d)
+  %f = call i64 @elsewhere(i64 %e)
+  %g = call i64 @elsewhere(i64 %f)
+  %h = call i64 @elsewhere(i64 %g)
+  %i = add i64 %h, 3
+  ret i64 %i
 }
 
 ; CHECK: define linkonce_odr hidden i64 @_ZN4core4hash17h[[HEX]]E.llvm.[[HASH]](i64 %x) unnamed_addr #[[KNOWN:[0-9]+]] comdat {
@@ -186,4 +202,6 @@ define internal i64 @own_data(i64 %x) unnamed_addr {
 ; CHECK-DAG: define weak_odr hidden i64 @within.llvm.{{[0-9A-F]+}}(
 ; CHECK-DAG: define internal i64 @helper.{{[0-9]+}}(
 
-; CHECK: attributes #[[KNOWN]] = { {{.*}}"jl.identity"="{{[0-9a-f]+ [0-9a-f]+}}"
+; Inlined even where it is larger than else, as it may have one use in each of those that have it from here; but for what is seldom called.
+; CHECK-DAG: attributes #[[COLD]] = { cold "jl.identity"=
+; CHECK-DAG: attributes #[[KNOWN]] = { "function-inline-threshold"="450" "jl.identity"="{{[0-9a-f]+ [0-9a-f]+}}"
