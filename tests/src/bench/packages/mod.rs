@@ -1,5 +1,6 @@
-//! Package images: the time to load many of them, references to data, and calls through import slots.
+//! Package images: the time to load many of them, and one that offers much; references to data, and calls through import slots.
 
+mod base;
 mod calls;
 mod object;
 mod references;
@@ -116,10 +117,17 @@ fn value(image: usize, function: usize) -> usize {
 pub fn measure(tools: &Tools, folder: &Path) -> Result<String> {
     let folder = folder.join("packages");
     let loads = measure_loads(tools, &folder)?;
+    let bases = base::measure(tools, &folder)?;
     let references = references::measure(tools, &folder)?;
     let calls = calls::measure(tools, &folder)?;
-    let (refer, call) = (references::LEGEND, calls::LEGEND);
-    Ok(format!("{loads}\n{LOAD_LEGEND}\n\n{references}\n{refer}\n\n{calls}\n{call}\n"))
+    let tables = [
+        (loads, LOAD_LEGEND),
+        (bases, base::LEGEND),
+        (references, references::LEGEND),
+        (calls, calls::LEGEND),
+    ];
+    let text: Vec<String> = tables.iter().map(|(table, legend)| format!("{table}\n{legend}\n")).collect();
+    Ok(text.join("\n"))
 }
 
 const LOAD_LEGEND: &str = "\
