@@ -526,7 +526,7 @@ public:
 
   // What the code of a module depends on besides its definitions.
   void module(const Module &M) {
-    string(Triple(M.getTargetTriple()).str());
+    string(machine(M));
     string(M.getDataLayoutStr());
     string(M.getModuleInlineAsm());
     SmallVector<Module::ModuleFlagEntry, 16> Flags;
@@ -549,6 +549,14 @@ public:
     Producers.erase(std::unique(Producers.begin(), Producers.end()), Producers.end());
     for (StringRef Producer : Producers)
       string(Producer);
+  }
+
+  // Under Linux the vendor is a word alone: clang's own triple has "pc", and one that it is given without a vendor "unknown".
+  static std::string machine(const Module &M) {
+    Triple T(M.getTargetTriple());
+    if (T.isOSLinux())
+      T.setVendor(Triple::UnknownVendor);
+    return T.str();
   }
 
   // How addresses are reached, which is another way in libraries and in programs of either kind; flags of debug information, of LTO's

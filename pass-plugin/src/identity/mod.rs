@@ -5,7 +5,7 @@
 //!
 //! # What an identity covers
 //! A function's own definition: name (if it is not local), types by structure, instructions with flags, constants,
-//! attributes, metadata without debug information, linkage. The environment: triple, data layout, module flags (the
+//! attributes, metadata without debug information, linkage. The environment: triple (without the vendor under Linux), data layout, module flags (the
 //! target list of `jl-annotate` is one), assembly at file scope, who produced the IR, LLVM's and our own version. And
 //! what the function refers to, as far as its code may depend on it:
 //!
