@@ -3,6 +3,7 @@
 mod work;
 
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -47,6 +48,14 @@ impl Work {
         self.folder.path().join(output).join(triple).join("release")
     }
 
+    /// What is linked dynamically: the images, and the standard library.
+    fn with_libraries(&self, output: &str, mut command: Command) -> Result<Command> {
+        let standard = run_ok(Command::new("rustc").args(["--print", "target-libdir"]))?.stdout;
+        let paths = [self.built(output), PathBuf::from(standard.trim())];
+        command.env("LD_LIBRARY_PATH", std::env::join_paths(paths)?);
+        Ok(command)
+    }
+
     /// A C program with both libraries, as it runs at a target.
     fn program(&self, output: &str, target: &str) -> Result<Command> {
         let (program, libraries) = (self.folder.path().join(format!("{output}-program")), self.built(output));
@@ -56,19 +65,33 @@ impl Work {
             link.args(["-Wl,--allow-shlib-undefined", "-lone", "-ltwo", "-o"]).arg(&program);
             run_ok(&mut link)?;
         }
-        let standard = run_ok(Command::new("rustc").args(["--print", "target-libdir"]))?.stdout;
-        let paths = [libraries, PathBuf::from(standard.trim())];
-        let mut command = Command::new(program);
-        command.env("LD_LIBRARY_PATH", std::env::join_paths(paths)?).env("JL_LOAD_TARGET", target);
+        let mut command = self.with_libraries(output, Command::new(program))?;
+        command.env("JL_LOAD_TARGET", target);
         Ok(command)
     }
 
-    /// The functions that a library takes.
-    fn imports(&self, output: &str, library: &str) -> Result<u64> {
-        let mut command = Command::new(self.tools.jl_load());
-        command.args(["explain", "--deps", "--json"]).arg(self.built(output).join(library));
+    /// The functions that an image takes, from each other image.
+    fn imports(&self, output: &str, image: &str) -> Result<BTreeMap<String, u64>> {
+        let mut command = self.with_libraries(output, Command::new(self.tools.jl_load()))?;
+        command.args(["explain", "--deps", "--json"]).arg(self.built(output).join(image));
         let found: serde_json::Value = serde_json::from_str(&run_ok(&mut command)?.stdout)?;
-        found["images"][0]["imports"].as_u64().context("no number of imports")
+        let images = &found["images"];
+        let dependencies = images[0]["dependencies"].as_array().context("no list of dependencies")?;
+        let imports = dependencies.iter().map(|dependency| {
+            ensure!(dependency["verdict"] == "fits", "{dependency}");
+            let index = dependency["image"].as_u64().and_then(|index| usize::try_from(index).ok());
+            let name = images[index.context("no image")?]["name"].as_str().context("no name")?;
+            Ok((name.to_string(), dependency["imports"].as_u64().context("no number of imports")?))
+        });
+        imports.collect()
+    }
+
+    /// Whether an image has code of functions with these in their names.
+    fn has_code<const N: usize>(&self, output: &str, image: &str, names: [&str; N]) -> Result<[bool; N]> {
+        let symbols = Elf::read(&self.built(output).join(image))?.symbols()?;
+        let is_code = |s: &&tests::elf::Symbol| s.defined && s.kind == object::elf::STT_FUNC;
+        let code: Vec<_> = symbols.iter().filter(is_code).collect();
+        Ok(names.map(|name| code.iter().any(|symbol| symbol.name.contains(name))))
     }
 }
 
@@ -85,16 +108,12 @@ fn libraries_above_a_common_one_do_the_same_with_less_code() -> Result<()> {
     ensure!(outputs[0].lines().count() == 5 && outputs.iter().all(|o| *o == outputs[0]), "{outputs:?}");
     // The instance that throws is in the common image alone, under its name in the source; what counts by itself stays.
     for (output, expected) in [("without", [true, true]), ("with", [false, true])] {
-        let symbols = Elf::read(&work.built(output).join("libone.so"))?.symbols()?;
-        let has_code = |part: &str| {
-            let is_code = |s: &&tests::elf::Symbol| s.defined && s.kind == object::elf::STT_FUNC;
-            symbols.iter().filter(is_code).any(|s| s.name.contains(part))
-        };
-        ensure!(["6common6picked", "3one5tally"].map(has_code) == expected, "{output}");
+        let found = work.has_code(output, "libone.so", ["6common6picked", "3one5tally"])?;
+        ensure!(found == expected, "{output}: {found:?}");
     }
     let taken = [work.imports("with", "libone.so")?, work.imports("with", "libtwo.so")?];
-    ensure!(taken.iter().all(|count| *count >= 3), "{taken:?} functions taken");
-    ensure!(work.imports("without", "libone.so")? == 0);
+    ensure!(taken.iter().all(|from| from.get("libcommon.so") >= Some(&3)), "{taken:?} functions taken");
+    ensure!(work.imports("without", "libone.so")?.is_empty());
     run_ok(Command::new(work.tools.jl_load()).arg("check").arg(work.built("with").join("libone.so")))?;
 
     // Another common image than the one that was linked against.
@@ -104,6 +123,32 @@ fn libraries_above_a_common_one_do_the_same_with_less_code() -> Result<()> {
     let refused = run(&mut work.program("with", "0")?)?;
     ensure!(refused.status.code() == Some(127), "{}", refused.describe());
     ensure!(refused.stderr.contains("libcommon.so (build id"), "{}", refused.describe());
+    Ok(())
+}
+
+/// From the image below, and from the one below that, which that takes functions from itself.
+#[test]
+fn programs_above_two_levels_of_images_do_the_same_with_less_code() -> Result<()> {
+    let work = Work::on_crates()?;
+    let program = ["--jl-package", "-p", "program"];
+    run_ok(&mut work.build("with", &program)?)?;
+    run_ok(work.build("without", &program)?.env("JL_PACKAGE", "0"))?;
+    let mut outputs = Vec::new();
+    for (output, target) in [("without", "0"), ("without", "1"), ("with", "0"), ("with", "1")] {
+        let mut command = work.with_libraries(output, Command::new(work.built(output).join("program")))?;
+        outputs.push(run_ok(command.env("JL_LOAD_TARGET", target))?.stdout);
+    }
+    ensure!(outputs[0].lines().count() == 15 && outputs.iter().all(|o| *o == outputs[0]), "{outputs:?}");
+    let middle = work.imports("with", "libmiddle.so")?;
+    ensure!(middle.get("libcommon.so") >= Some(&3), "{middle:?} functions taken");
+    let taken = work.imports("with", "program")?;
+    ensure!(taken.get("libcommon.so") >= Some(&3) && taken.get("libmiddle.so") >= Some(&1), "{taken:?}");
+    ensure!(work.imports("without", "program")?.is_empty());
+    for (output, expected) in [("without", [true, true, true]), ("with", [false, false, true])] {
+        let names = ["6common6picked", "6middle9by_length", "3own5tally"];
+        let found = work.has_code(output, "program", names)?;
+        ensure!(found == expected, "{output}: {found:?}");
+    }
     Ok(())
 }
 
