@@ -152,6 +152,23 @@ fn programs_above_two_levels_of_images_do_the_same_with_less_code() -> Result<()
     Ok(())
 }
 
+/// rustc links both allocators without a word, and memory of one is freed by the other; it has no profile of what it does not optimise.
+#[test]
+fn what_a_dynamic_standard_library_or_unoptimised_code_cannot_have_is_refused() -> Result<()> {
+    let work = Work::on_crates()?;
+    for (flags, features, expected) in
+        [("", "allocator", "libstd-"), ("-Cprofile-generate", "", "-Cprofile-generate would have no effect")]
+    {
+        let arguments = ["--jl-package", "-p", "alone", "--features", features];
+        let refused = run(work.build("refused", &arguments)?.env("RUSTFLAGS", flags))?;
+        ensure!(!refused.status.success() && refused.stderr.contains(expected), "{}", refused.describe());
+        ensure!(!work.built("refused").join("libalone.so").exists(), "{}", refused.describe());
+    }
+    // With the standard library in it, it has one allocator, its own.
+    run_ok(&mut work.build("static", &["-p", "alone", "--features", "allocator"])?)?;
+    Ok(())
+}
+
 #[test]
 fn what_needs_an_image_s_own_standard_library_is_not_offered() -> Result<()> {
     let work = Work::on_crates()?;

@@ -70,7 +70,6 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<std::convert::Infallible> {
     let mut command = Command::new(config.cargo());
     command.args(&request.rest);
     set_flags(&mut command, &config, &triple, list.as_deref(), &request)?;
-    set_profiles(&mut command, &request);
     set_c_compilers(&mut command, &triple, list.as_deref())?;
     let error = command.exec();
     Err(anyhow::Error::new(error).context(format!("cannot run {}", config.cargo().display())))
@@ -123,6 +122,12 @@ fn set_flags(
     let ours = our_flags(&beside("jl-cc")?, &tools()?, targets, request)?;
     let all = |users: Option<Flags>| -> anyhow::Result<String> {
         let mut flags = users.unwrap_or_default();
+        if let Some(flag) = unheeded(&flags.flags).filter(|_| request.packages) {
+            bail!(
+                "{flag} would have no effect: rustc leaves all of the optimisation to jl-link with --jl-package; \
+                 leave one of them out"
+            );
+        }
         ours.iter().for_each(|flag| flags.push(flag));
         Ok(flags.encode()?)
     };
@@ -146,6 +151,10 @@ fn tools() -> anyhow::Result<String> {
 /// Flags of rustc. The linker stands here and not in cargo's configuration, where it would hold for build
 /// scripts too. A link gets the target list as an option, so that cargo sees another list as another build, and so with other tools, by
 /// a cfg that nobody asks for.
+///
+/// What profiles say is overruled here, as nothing that cargo reads holds for every profile and package. rustc's own link-time optimisation
+/// would vectorise before anything is cloned, and be done twice. In packages a crate is one module: between several, instances of
+/// generic code are no longer local, and nothing is inlined.
 fn our_flags(
     linker: &Path,
     tools: &str,
@@ -153,13 +162,18 @@ fn our_flags(
     request: &Request,
 ) -> anyhow::Result<Vec<String>> {
     let linker = linker.to_str().with_context(|| format!("{} is not UTF-8", linker.display()))?;
-    let mut flags = vec!["-Clinker-plugin-lto".to_string(), format!("-Clinker={linker}")];
+    let mut flags = vec!["-Clinker-plugin-lto".to_string(), "-Clto=off".into(), format!("-Clinker={linker}")];
     flags.push(format!("--cfg=julienne=\"{tools}\""));
     // After what the user may have chosen: only lld takes the plugin.
     flags.push("-Clink-arg=-fuse-ld=lld".into());
     if request.packages {
         // What the front end wrote is what identities are of.
-        let packages = ["-Cno-prepopulate-passes", "-Cprefer-dynamic", "-Clink-arg=--jl-separately"];
+        let packages = [
+            "-Cno-prepopulate-passes",
+            "-Ccodegen-units=1",
+            "-Cprefer-dynamic",
+            "-Clink-arg=--jl-separately",
+        ];
         flags.extend(packages.map(String::from));
     }
     flags.extend(targets.map(|list| format!("-Clink-arg=--jl-targets={list}")));
@@ -167,16 +181,13 @@ fn our_flags(
     Ok(flags)
 }
 
-/// rustc's own link-time optimisation would vectorise before anything is cloned, and be done twice. In packages a crate is one
-/// module: between several, instances of generic code are no longer local, and nothing is inlined.
-fn set_profiles(command: &mut Command, request: &Request) {
-    for profile in ["dev", "test", "release", "bench"].into_iter().chain(request.profile.as_deref()) {
-        let name = profile.to_uppercase().replace('-', "_");
-        command.env(format!("CARGO_PROFILE_{name}_LTO"), "off");
-        if request.packages {
-            command.env(format!("CARGO_PROFILE_{name}_CODEGEN_UNITS"), "1");
-        }
-    }
+/// The first of the user's flags that only rustc's own optimisation heeds: packages do without that.
+fn unheeded(flags: &[String]) -> Option<&str> {
+    let words = |flag: &&String| {
+        let word = flag.strip_prefix("-C").unwrap_or(flag).trim_start();
+        ["profile-generate", "profile-use"].contains(&word.split('=').next().unwrap_or(word))
+    };
+    flags.iter().find(words).map(String::as_str)
 }
 
 /// The crate `cc` asks for these variables, from the most special to the most general.
@@ -217,6 +228,7 @@ mod tests {
             flags(false),
             [
                 "-Clinker-plugin-lto",
+                "-Clto=off",
                 "-Clinker=/opt/jl-cc",
                 "--cfg=julienne=\"0123\"",
                 "-Clink-arg=-fuse-ld=lld",
@@ -225,9 +237,25 @@ mod tests {
             ]
         );
         let of_packages = flags(true);
-        for flag in ["-Cno-prepopulate-passes", "-Cprefer-dynamic", "-Clink-arg=--jl-separately"] {
+        for flag in
+            ["-Cno-prepopulate-passes", "-Ccodegen-units=1", "-Cprefer-dynamic", "-Clink-arg=--jl-separately"]
+        {
             assert!(of_packages.iter().any(|found| found == flag), "{flag}: {of_packages:?}");
         }
+    }
+
+    #[test]
+    fn flags_that_would_be_lost_are_known() {
+        let found = |flags: &[&str]| {
+            let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+            unheeded(&flags).map(String::from)
+        };
+        for flag in
+            ["-Cprofile-generate", "-Cprofile-use=a.profdata", "-C profile-generate=folder", "profile-use=a"]
+        {
+            assert_eq!(found(&["-C", "debuginfo=1", "-C", flag]).as_deref(), Some(flag));
+        }
+        assert_eq!(found(&["-Cinstrument-coverage", "-Copt-level=2", "--cfg=profile"]), None);
     }
 
     #[test]

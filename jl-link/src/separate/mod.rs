@@ -4,6 +4,7 @@
 //! [`units`] (which files are bitcode, and what stands in their place) -> [`compile`] (jl-cc, on threads) -> the same command
 //! line with objects in it, and with the package images among the inputs as dependencies.
 
+mod allocator;
 mod compile;
 mod units;
 
@@ -26,13 +27,16 @@ impl Separate {
     /// Compiles what `invocation` names.
     ///
     /// # Errors
-    /// A file that cannot be read or compiled.
+    /// A file that cannot be read or compiled, or code that cannot be linked with a library among the inputs.
     pub fn new(invocation: &Invocation) -> Result<Separate> {
         let stage = Stage::beside(&invocation.output())?;
         let units = Units::find(invocation, &stage)?;
         // Other dependencies are asked when the image is linked, where it is seen what the image keeps to itself; what is linked with
         // the compiler has made fit.
         Compiler::new(invocation, &units.packages, units.is_package)?.compile(&units.bitcode)?;
+        if let Some(library) = &units.allocator {
+            allocator::check(&units.bitcode, library)?;
+        }
         let mut own = invocation.own.clone();
         for package in &units.packages {
             if !own.dependencies.contains(package) {

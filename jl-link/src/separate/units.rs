@@ -1,5 +1,6 @@
 //! Which inputs are bitcode, and what takes their place in the link.
 
+use super::allocator;
 use crate::args::{InputName, Invocation};
 use crate::error::{Error, Result};
 use crate::inputs::is_bitcode;
@@ -36,6 +37,8 @@ pub struct Units {
     replaced: BTreeMap<OsString, Vec<OsString>>,
     /// Images that offer functions.
     pub packages: Vec<PathBuf>,
+    /// A shared library that memory comes from.
+    pub allocator: Option<PathBuf>,
     /// Other crates are compiled against the output: they should find its functions.
     pub is_package: bool,
 }
@@ -124,6 +127,9 @@ impl Units {
             let offers = |image: DependencyImage| !image.package().exports.is_empty();
             if DependencyImage::open(path).is_ok_and(offers) {
                 self.packages.push(path.to_owned());
+            }
+            if self.allocator.is_none() && allocator::is_in(bytes) {
+                self.allocator = Some(path.to_owned());
             }
         } else if let Ok(sections) = header.sections(LE, bytes) {
             let is_metadata =

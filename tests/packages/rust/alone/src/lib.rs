@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+#[cfg(feature = "allocator")]
+#[global_allocator]
+static ALLOCATOR: std::alloc::System = std::alloc::System;
+
 /// Nothing but its arguments.
 #[inline(never)]
 fn mixed<T: Copy + Into<u64>>(values: &[T]) -> u64 {
