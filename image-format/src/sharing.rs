@@ -74,7 +74,7 @@ impl Sharing {
             }
             Sharing::OwnData => "uses variables of which each image has its own",
             Sharing::HiddenReference => {
-                "refers to a hidden symbol of its image whose definition is elsewhere"
+                "refers to a hidden symbol of its image whose definition is elsewhere, or that linkers define"
             }
             Sharing::OwnAddress => {
                 "takes an address, of something of which each image has its own, that may be compared"

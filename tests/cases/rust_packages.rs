@@ -126,29 +126,36 @@ fn libraries_above_a_common_one_do_the_same_with_less_code() -> Result<()> {
     Ok(())
 }
 
-/// From the image below, and from the one below that, which that takes functions from itself.
+/// From the image below, and from the one below that, which that takes functions from itself. Without packages everything is built
+/// again in the same folder.
 #[test]
 fn programs_above_two_levels_of_images_do_the_same_with_less_code() -> Result<()> {
     let work = Work::on_crates()?;
-    let program = ["--jl-package", "-p", "program"];
-    run_ok(&mut work.build("with", &program)?)?;
-    run_ok(work.build("without", &program)?.env("JL_PACKAGE", "0"))?;
     let mut outputs = Vec::new();
-    for (output, target) in [("without", "0"), ("without", "1"), ("with", "0"), ("with", "1")] {
-        let mut command = work.with_libraries(output, Command::new(work.built(output).join("program")))?;
-        outputs.push(run_ok(command.env("JL_LOAD_TARGET", target))?.stdout);
+    for is_package in [true, false] {
+        let mut build = work.build("output", &["--jl-package", "-p", "program"])?;
+        if !is_package {
+            build.env("JL_PACKAGE", "0");
+        }
+        run_ok(&mut build)?;
+        for target in ["0", "1"] {
+            let program = Command::new(work.built("output").join("program"));
+            let mut program = work.with_libraries("output", program)?;
+            outputs.push(run_ok(program.env("JL_LOAD_TARGET", target))?.stdout);
+        }
+        let (middle, program) = (work.imports("output", "libmiddle.so")?, work.imports("output", "program")?);
+        if is_package {
+            ensure!(middle.get("libcommon.so") >= Some(&3), "{middle:?} functions taken");
+            ensure!(program.get("libcommon.so") >= Some(&3), "{program:?} functions taken");
+            ensure!(program.get("libmiddle.so") >= Some(&1), "{program:?} functions taken");
+        } else {
+            ensure!(middle.is_empty() && program.is_empty(), "{middle:?} {program:?}");
+        }
+        let names = ["6common6picked", "6middle9by_length", "3own5tally"];
+        let found = work.has_code("output", "program", names)?;
+        ensure!(found == [!is_package, !is_package, true], "{found:?}");
     }
     ensure!(outputs[0].lines().count() == 15 && outputs.iter().all(|o| *o == outputs[0]), "{outputs:?}");
-    let middle = work.imports("with", "libmiddle.so")?;
-    ensure!(middle.get("libcommon.so") >= Some(&3), "{middle:?} functions taken");
-    let taken = work.imports("with", "program")?;
-    ensure!(taken.get("libcommon.so") >= Some(&3) && taken.get("libmiddle.so") >= Some(&1), "{taken:?}");
-    ensure!(work.imports("without", "program")?.is_empty());
-    for (output, expected) in [("without", [true, true, true]), ("with", [false, false, true])] {
-        let names = ["6common6picked", "6middle9by_length", "3own5tally"];
-        let found = work.has_code(output, "program", names)?;
-        ensure!(found == expected, "{output}: {found:?}");
-    }
     Ok(())
 }
 

@@ -139,9 +139,17 @@ fn set_flags(
     Ok(())
 }
 
-/// A hash of what the tools are that make something of rustc's bitcode.
+/// What jl-link and jl-cc read besides options.
+const VARIABLES: [&str; 3] = ["JL_PACKAGE", "JL_DEPS", "JL_LLVM"];
+
+/// A hash of what the tools are that make something of rustc's bitcode, and of what else they go by.
 fn tools() -> anyhow::Result<String> {
     let mut hash = Xxh64::new(0);
+    for variable in VARIABLES {
+        if let Some(value) = std::env::var_os(variable) {
+            hash.update(format!("{variable}={}\0", value.display()).as_bytes());
+        }
+    }
     for file in ["jl-cc", "jl-link", "libjl_pass_plugin.so"] {
         hash.update(&tool_identity(&beside(file)?));
     }
@@ -149,7 +157,7 @@ fn tools() -> anyhow::Result<String> {
 }
 
 /// Flags of rustc. The linker stands here and not in cargo's configuration, where it would hold for build
-/// scripts too. A link gets the target list as an option, so that cargo sees another list as another build, and so with other tools, by
+/// scripts too. A link gets the target list as an option, so that cargo sees another list as another build, and so with other tools or variables, by
 /// a cfg that nobody asks for.
 ///
 /// What profiles say is overruled here, as nothing that cargo reads holds for every profile and package. rustc's own link-time optimisation

@@ -17,6 +17,7 @@
 //! * Local variables that somebody writes to count with their initial value; who uses them is not shareable.
 
 pub mod graph;
+mod linker;
 mod read;
 pub mod sharing;
 

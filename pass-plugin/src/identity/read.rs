@@ -1,6 +1,7 @@
 //! A module's symbols as nodes and facts.
 
 use super::graph::Node;
+use super::linker;
 use super::sharing::Facts;
 use crate::llvm::{Canonicaliser, Function, Module, SymbolFacts, Value};
 use image_format::identity::hash_bytes;
@@ -52,7 +53,7 @@ impl Reader {
 
     fn symbol(&mut self, symbol: Value, whole: bool) -> (Node, Facts) {
         let canonical = self.canonical.symbol(symbol, whole);
-        let facts = symbol.symbol_facts();
+        let facts = facts_of(symbol);
         let uses = canonical.names.iter().map(|(_, uses)| *uses).collect();
         let references = canonical
             .names
@@ -62,6 +63,13 @@ impl Reader {
         let node = Node { bytes: hash_bytes(&[&canonical.bytes]), references };
         (node, Facts { symbol: facts, obstacles: canonical.obstacles, uses, exact: is_exact(facts) })
     }
+}
+
+/// What linkers define is each image's own, whatever its declaration says.
+fn facts_of(symbol: Value) -> SymbolFacts {
+    let facts = symbol.symbol_facts();
+    let is_own = facts.has(SymbolFacts::DECLARATION) && linker::defines(symbol.name());
+    if is_own { SymbolFacts(facts.0 | SymbolFacts::HIDDEN.0) } else { facts }
 }
 
 fn is_exact(facts: SymbolFacts) -> bool {

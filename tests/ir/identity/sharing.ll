@@ -11,6 +11,9 @@ target triple = "x86_64-unknown-linux-gnu"
 @table = internal constant [2 x i32] [i32 1, i32 2]
 @text = private unnamed_addr constant [2 x i8] c"a\00"
 @elsewhere = external hidden constant i32
+@__start_items = external constant i32
+@__stop_items = external global i32
+@started = internal unnamed_addr constant ptr @__start_items
 @constructors = internal constant [1 x ptr] [ptr @local]
 
 declare void @external(ptr)
@@ -107,6 +110,23 @@ define ptr @reads_pointers() {
 define i32 @refers_elsewhere() {
   %x = load i32, ptr @elsewhere
   ret i32 %x
+}
+
+; Linkers define these, for each image its own.
+; CHECK-NEXT: {{^[0-9a-f]+}} hidden-reference refers_to_a_section
+define ptr @refers_to_a_section() {
+  ret ptr @__start_items
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} hidden-reference refers_by_a_constant
+define ptr @refers_by_a_constant() {
+  %x = load ptr, ptr @started
+  ret ptr %x
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} own-data refers_to_writable_section
+define ptr @refers_to_writable_section() {
+  ret ptr @__stop_items
 }
 
 ; CHECK-NEXT: {{^[0-9a-f]+}} personality unwinds_here
