@@ -37,20 +37,21 @@ use std::process::{ExitCode, ExitStatus};
 pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let invocation = Invocation::parse(response::expand(args)?)?;
     if invocation.own.help {
-        print!("{}", options::HELP);
+        show(options::HELP);
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(command) = invocation.own.cache {
-        print!("{}", cache::run(command)?);
+        show(&cache::run(command)?);
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(old) = &invocation.own.relink {
         let Relinked { dependencies, imports, references } = relink(old, &invocation)?;
         if wants_summary(&invocation) {
-            let output = invocation.output();
+            let (imports, references) = (counted(imports, "import"), counted(references, "reference"));
             eprintln!(
-                "{}: {imports} imports and {references} references of {dependencies} dependencies were looked up again",
-                output.display()
+                "{}: {imports} and {references} were looked up again, in {}",
+                invocation.output().display(),
+                counted(dependencies, "rebuilt image")
             );
         }
         return Ok(ExitCode::SUCCESS);
@@ -59,10 +60,16 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
         return shared_image(&invocation, &output);
     }
     if let Some(form) = invocation.own.dedup_set {
-        print!("{}", dedup_set::run(&invocation, form)?);
+        show(&dedup_set::run(&invocation, form)?);
         return Ok(ExitCode::SUCCESS);
     }
     link(&invocation)
+}
+
+/// Prints what somebody asked for. Who reads no more than the beginning, as head does, ends this.
+fn show(text: &str) {
+    sigpipe::reset();
+    print!("{text}");
 }
 
 /// Links what several images share into an image of its own.

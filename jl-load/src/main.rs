@@ -193,6 +193,8 @@ struct CpuOptions {
 }
 
 fn main() -> ExitCode {
+    // Who reads no more than the beginning of what is printed, as head does, ends this.
+    sigpipe::reset();
     let done = match Options::parse().command {
         Command::Explain(options) => explain_file(&options).map(|()| ExitCode::SUCCESS),
         Command::Check(options) => Ok(check_files(&options)),
