@@ -114,8 +114,9 @@ impl Writer<'_> {
         let is_kept = |(i, _): &(usize, &Section)| kept[*i];
         for (index, section) in self.elf.sections.iter().enumerate().filter(is_kept) {
             let mut header = Section { name: String::new(), ..section.clone() };
-            let name = names.len() as u32;
-            if section.kind != elf::SHT_NULL {
+            // The null section has no name: that of the first one would make it a second section of that name.
+            let name = if section.kind == elf::SHT_NULL { 0 } else { names.len() as u32 };
+            if name != 0 {
                 names.extend_from_slice(section.name.as_bytes());
                 names.push(0);
             }

@@ -170,6 +170,9 @@ impl Elf {
         if self.build_id()?.is_none() {
             bail!("{name} has no build id");
         }
+        if self.sections()?.first().is_some_and(|(null, _)| !null.is_empty()) {
+            bail!("{name} gives the null section a name");
+        }
         self.check_no_kept_relocations()?;
         self.check_slots()
     }

@@ -13,6 +13,8 @@ pub struct Flags {
     pub compiles: bool,
     /// The user did not choose another linker.
     pub uses_our_linker: bool,
+    /// What is compiled is optimised at link time.
+    pub lto: bool,
     /// LLVM's name of the target, if given.
     triple: Option<String>,
     next_is_triple: bool,
@@ -25,6 +27,7 @@ impl Default for Flags {
             records_command_line: false,
             compiles: true,
             uses_our_linker: true,
+            lto: false,
             triple: None,
             next_is_triple: false,
         }
@@ -42,6 +45,7 @@ impl Flags {
             "-target" | "--target" => self.next_is_triple = true,
             "-frecord-command-line" | "-frecord-gcc-switches" => self.records_command_line = true,
             "-fno-record-command-line" | "-fno-record-gcc-switches" => self.records_command_line = false,
+            "-flto" | "-fno-lto" => self.lto = arg == "-flto",
             "-E" | "-M" | "-MM" | "-fsyntax-only" | "--version" | "-dumpversion" | "-dumpmachine" => {
                 self.compiles = false;
             }
@@ -56,6 +60,8 @@ impl Flags {
             self.uses_our_linker = linker == "lld";
         } else if arg.starts_with("--ld-path=") {
             self.uses_our_linker = false;
+        } else if arg.starts_with("-flto=") {
+            self.lto = true;
         } else if arg.starts_with("-print-") || arg.starts_with("--print-") {
             self.compiles = false;
         } else if arg.starts_with("-march=") || arg.starts_with("-mcpu=") {
@@ -88,6 +94,12 @@ mod tests {
         for option in ["-mavx2", "-mno-avx", "-msse4.2", "-m64", "-mcmodel=large", "-mtune=haswell", "-MD"] {
             assert!(!flags(&[option]).chooses_cpu, "{option}");
         }
+    }
+
+    #[test]
+    fn link_time_optimisation() {
+        assert!(flags(&["-flto"]).lto && flags(&["-fno-lto", "-flto=thin"]).lto);
+        assert!(!flags(&["-flto=full", "-fno-lto"]).lto && !flags(&["-flto-jobs=2", "-O2"]).lto);
     }
 
     #[test]

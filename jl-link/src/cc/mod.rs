@@ -76,6 +76,12 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<std::convert::Infallible> {
     if request.clang_help {
         println!("{HELP}");
     }
+    if let Some(option) = request.without_effect() {
+        eprintln!(
+            "jl-cc: warning: {option} has no effect on code that -flto optimises at link time: nothing is offered or taken; \
+             compile with -fno-lto"
+        );
+    }
     let environment = request.environment()?;
     let llvm = Llvm::choose(request.own.llvm)?;
     let command = command(&request, llvm, language)?;
@@ -170,6 +176,13 @@ impl Request {
         let package = (self.package || self.own.keep_fallback).then(|| ("JL_PACKAGE", "1".into()));
         let dependencies = self.dependency_list(std::env::var_os("JL_DEPS"))?.map(|list| ("JL_DEPS", list));
         Ok(targets.into_iter().chain(trace).chain(package).chain(dependencies).collect())
+    }
+
+    /// An option for packages that -flto makes idle.
+    fn without_effect(&self) -> Option<&'static str> {
+        let is_idle = self.flags.lto && self.flags.compiles;
+        let option = if self.package { "--jl-package" } else { "--jl-dep" };
+        (is_idle && (self.package || !self.dependencies.is_empty())).then_some(option)
     }
 
     /// The images that were named, before those of the environment; `None` where the command line names none.
@@ -284,6 +297,10 @@ mod tests {
     #[test]
     fn packages_reach_the_plugin_and_dependencies_the_linker_too() {
         let parse = |args: &[&str]| Request::parse(args.iter().map(OsString::from).collect()).unwrap();
+        assert_eq!(parse(&["a.c", "--jl-package", "-flto=thin"]).without_effect(), Some("--jl-package"));
+        assert_eq!(parse(&["a.c", "--jl-dep=a.so", "-flto"]).without_effect(), Some("--jl-dep"));
+        assert_eq!(parse(&["a.c", "--jl-package"]).without_effect(), None);
+        assert_eq!(parse(&["a.c", "-flto"]).without_effect(), None);
         let request = parse(&["-c", "a.c", "--jl-package", "--jl-dep=b.so", "--jl-dep=a.so"]);
         assert!(request.environment().unwrap().contains(&("JL_PACKAGE", "1".into())));
         assert_eq!(request.for_linker, ["--jl-dep=b.so", "--jl-dep=a.so"]);
