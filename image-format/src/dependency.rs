@@ -14,7 +14,7 @@ use crate::pod::read_at;
 use object::LittleEndian;
 use object::elf::{self, DT_SONAME, DT_STRTAB};
 use object::read::elf::{Dyn, ElfFile64, ElfSymbol64, FileHeader, ProgramHeader};
-use object::{Object, ObjectSymbol, SymbolKind};
+use object::{Object, ObjectSection, ObjectSymbol, RelocationFlags, SymbolKind};
 use std::collections::{HashMap, HashSet};
 use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
@@ -226,6 +226,24 @@ impl DependencyImage {
         let file = ElfFile64::<LittleEndian>::parse(&*self.file).ok()?;
         let symbol = file.dynamic_symbols().find(|symbol| symbol.name_bytes() == Ok(name.as_bytes()))?;
         Some(symbol.is_definition())
+    }
+
+    /// Whether its dynamic strings have this one, which ends with a zero.
+    pub fn has_dynamic_string(&self, string: &[u8]) -> bool {
+        let Ok(file) = ElfFile64::<LittleEndian>::parse(&*self.file) else { return false };
+        let strings = file.section_by_name_bytes(b".dynstr").and_then(|strings| strings.data().ok());
+        strings.is_some_and(|strings| strings.split_inclusive(|byte| *byte == 0).any(|s| s == string))
+    }
+
+    /// Whether the dynamic linker asks a function of it for an address.
+    pub fn has_ifunc(&self) -> bool {
+        let Ok(file) = ElfFile64::<LittleEndian>::parse(&*self.file) else { return false };
+        let asks = [elf::R_X86_64_IRELATIVE.0, elf::R_AARCH64_IRELATIVE.0];
+        let mut relocations = file.dynamic_relocations().into_iter().flatten();
+        relocations.any(|(_, relocation)| match relocation.flags() {
+            RelocationFlags::Elf { r_type } => asks.contains(&r_type.0),
+            _ => false,
+        })
     }
 
     /// Data of its linkage blob that the dynamic linker finds by name.

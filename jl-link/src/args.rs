@@ -66,6 +66,8 @@ pub struct Invocation {
     pub discard_all: bool,
     pub emit_relocs: bool,
     pub relocatable: bool,
+    /// The output is a shared library, not a program.
+    pub shared: bool,
     pub build_id: Option<OsString>,
     pub soname: Option<OsString>,
     /// No dynamic linker will load anything for the output.
@@ -295,6 +297,7 @@ impl Parser {
             }
             "b" | "format" => self.binary = value == "binary",
             "r" | "relocatable" => inv.relocatable = true,
+            "shared" | "Bshareable" => inv.shared = true,
             "q" | "emit-relocs" => inv.emit_relocs = true,
             "build-id" => inv.build_id = Some(if value.is_empty() { "sha1".into() } else { value.into() }),
             "soname" | "h" => inv.soname = Some(value.into()),

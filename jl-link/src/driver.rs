@@ -144,7 +144,8 @@ fn image(lld: &Lld, invocation: &Invocation, inputs: &Inputs, stage: &Stage) -> 
     packages::base::mark(&mut merged.header, &merged.package, invocation)?;
     let retargeted = retarget::retarget(merged, invocation)?;
     let required = require::require(retargeted)?;
-    let finished = finish::finish(required, lto_lines, invocation)?;
+    let recent_below = dependencies.need_recent_glibc(inputs, &late.needed, invocation.own.no_relr);
+    let finished = finish::finish(required, lto_lines, invocation, recent_below)?;
     let staged = stage.path("finished");
     write_like(&staged, &finished.elf.bytes, &path, &output)?;
     let read_back = std::fs::read(&staged).map_err(|cause| Error::Read { path: staged.clone(), cause })?;

@@ -39,10 +39,16 @@ pub struct Finished {
     pub distinct_clones: usize,
 }
 
-pub fn finish(required: Required, lto_lines: Vec<Line>, invocation: &Invocation) -> Result<Finished> {
+/// `recent_below`: an image that is loaded for the output's sake needs recent glibc.
+pub fn finish(
+    required: Required,
+    lto_lines: Vec<Line>,
+    invocation: &Invocation,
+    recent_below: bool,
+) -> Result<Finished> {
     let Required { retargeted, used } = required;
     let Retargeted { mut merged, map, users, calls } = retargeted;
-    ifunc::settle(&mut merged.elf)?;
+    ifunc::settle(&mut merged.elf, recent_below)?;
     let (clone_symbols, distinct_clones) = count_clones(&merged.elf, &map);
     let mut elf = cut(&merged.elf, invocation)?;
     seal(&mut elf, merged.header, merged.header_address, invocation)?;

@@ -11,14 +11,14 @@ const RESOLVER: &str = "jl_image_relocated";
 /// Of an entry of `.rela.dyn`, in bytes; place, type and symbol, addend of 8 bytes each.
 const ENTRY_SIZE: usize = 24;
 
-/// Makes an ordinary pointer of what the resolver would be asked for, unless the file says that it needs glibc from 2.36 on: where
-/// nothing of libc is used, or relative relocations are not packed, another dynamic linker may load it. musl's refuses IFUNCs; of older
-/// ones of glibc nobody tried.
+/// Makes an ordinary pointer of what the resolver would be asked for, unless the file says that it needs glibc from 2.36 on, or is loaded
+/// with one that does (`is_above_such`): where nothing of libc is used, or relative relocations are not packed, another dynamic
+/// linker may load it. musl's refuses IFUNCs; of older ones of glibc nobody tried.
 ///
 /// # Errors
 /// None but damage that the earlier phases would have seen.
-pub fn settle(image: &mut Elf) -> Result<()> {
-    let needs_glibc = image.has_dynamic_string(RELR_VERSION);
+pub fn settle(image: &mut Elf, is_above_such: bool) -> Result<()> {
+    let needs_glibc = is_above_such || image.has_dynamic_string(RELR_VERSION);
     let resolver = image.symbol(RESOLVER).map(|symbol| symbol.value);
     let Some(resolver) = resolver.filter(|_| !needs_glibc) else { return Ok(()) };
     let (asked, plain) = match image.arch {

@@ -89,7 +89,9 @@ impl Lld {
         let mut args = link_args(self.llvm, invocation, inputs, stage, &ours);
         // A version script hides the name, or gives it a version: then those that use it would need that version.
         // Unrelaxed code reads pointers that are not relocated yet when others, whose turn comes earlier, have it run.
-        if needed.is_empty() && !invocation.version_script_given && !invocation.no_relax {
+        // A program stands before all libraries, so that each would find its code, but is relocated after them.
+        let lends = invocation.shared && !invocation.version_script_given && !invocation.no_relax;
+        if needed.is_empty() && lends {
             args.extend(shim.constructor_for_others());
         }
         args.extend(needed);

@@ -48,13 +48,25 @@ fn load(vectors: [usize; 3], stage: Stage) {
     let here = Here::own(stage);
     let [argc, argv, envp] = vectors;
     match construct_entry_of_another() {
-        // SAFETY: the function is `jl_shim_construct` of an image with the same code. It may not be relocated yet, as the program
-        // is whose turn comes last: then the code finds that nobody told it of the first stack, and says that it did nothing.
+        // SAFETY: the function is `jl_shim_construct` of an image with the same code. It may not be relocated yet, as one is that
+        // stands first but whose turn comes later: then the code finds that nobody told it of the first stack, and says that it
+        // did nothing.
         Some(entry) if unsafe { own::call(entry, [argc, argv, envp, &raw const here as usize]) } != 0 => {}
         _ => {
-            construct(argc, argv, envp, &here);
+            let vectors = match stage {
+                Stage::Sealed => vectors,
+                // Of an image that relies on the other's the symbol is hidden, and null: then `/proc` is asked.
+                Stage::Relocated => first_vectors().unwrap_or([0; 3]),
+            };
+            construct(vectors, &here);
         }
     }
+}
+
+/// What a constructor is called with, from the first stack.
+fn first_vectors() -> Option<[usize; 3]> {
+    // SAFETY: the symbol is glibc's, and null elsewhere, and in an image that is not relocated itself yet.
+    unsafe { registers_at(own::first_stack()) }
 }
 
 /// The entry of another image that leads to the same [`jl_shim_construct`] as in this one. That image is in this one's scope: it stays
@@ -73,23 +85,19 @@ fn construct_entry_of_another() -> Option<usize> {
 /// Of the hash that stands before the entry, in bytes.
 const HASH_SIZE: usize = 8;
 
-/// As [`construct`], for another image with the same code as this one; 0 for false.
+/// As [`construct`], for another image with the same code as this one; 0 where it did nothing, because this image is not relocated
+/// yet.
 #[unsafe(no_mangle)]
 extern "C" fn jl_shim_construct(argc: usize, argv: usize, envp: usize, here: &Here) -> usize {
-    usize::from(construct(argc, argv, envp, here))
+    let vectors = match here.stage {
+        Stage::Sealed => Some([argc, argv, envp]),
+        Stage::Relocated => first_vectors(),
+    };
+    vectors.inspect(|vectors| construct(*vectors, here)).is_some().into()
 }
 
-/// Fills the image `here`, or refuses it, or leaves it to its constructor; the other arguments are what a constructor is called
-/// with. False where it did nothing, because this code's own image is not relocated yet.
-fn construct(argc: usize, argv: usize, envp: usize, here: &Here) -> bool {
-    let [argc, argv, envp] = match here.stage {
-        Stage::Sealed => [argc, argv, envp],
-        // SAFETY: the symbol is glibc's, and null elsewhere, and in an image that is not relocated itself yet.
-        Stage::Relocated => match unsafe { registers_at(own::first_stack()) } {
-            Some(vectors) => vectors,
-            None => return false,
-        },
-    };
+/// Fills the image `here`, or refuses it, or leaves it to its constructor; `vectors` are what a constructor is called with.
+fn construct([argc, argv, envp]: [usize; 3], here: &Here) {
     // SAFETY: these are the constructor's own arguments, as whoever called it left them, or the vectors themselves.
     let arguments = unsafe { Arguments::from_registers(argc, argv, envp) };
     match here.image() {
@@ -102,7 +110,6 @@ fn construct(argc: usize, argv: usize, envp: usize, here: &Here) -> bool {
         Err(_) if here.stage == Stage::Relocated => {}
         Err(_) => refuse(here, None, Refusal::Damaged("header"), arguments),
     }
-    true
 }
 
 fn fill(here: &Here, image: &Image, arguments: Option<Arguments>) -> Result<(), Refusal> {
@@ -170,9 +177,11 @@ fn is_glibc(path: &[u8]) -> bool {
 
 const LD_MUSL: &[u8] = b"/ld-musl-";
 
-/// What an import slot leads to before it is filled, and in an image that was refused.
+/// What an import slot leads to before it is filled, and in an image that was refused. Where the image's turn has not come, because
+/// constructors of others call into it first, the reason for which it was not filled while it was relocated is found now.
 #[unsafe(no_mangle)]
 extern "C" fn jl_shim_unresolved() -> ! {
+    load([0; 3], Stage::Sealed);
     let mut line = Line::EMPTY;
     message::unresolved(&mut line, maps::path_of(own::header() as usize).as_slice());
     sys::write_stderr(line.end());

@@ -225,6 +225,108 @@ fn an_image_above_another_runs_the_same_constructor_and_no_other() -> Result<()>
     Ok(())
 }
 
+/// What an initialiser of the dependency calls is the user's function, which stands before it for the dynamic linker, and
+/// is the dependency's again.
+const EARLY: &str = r#"
+#include "HEADER"
+static long early = dot(std::vector<long>(10, 3), std::vector<long>(10, 4));
+long base(long n) { return early + n; }
+"#;
+const EARLY_USER: &str = r#"
+#include "HEADER"
+long base(long);
+long one(long n) { return base(dot(std::vector<long>(n, 1), std::vector<long>(n, 2))); }
+"#;
+const EARLY_MAIN: &str = r#"
+#include <cstdio>
+long one(long);
+long squares(const long *a) { long sum = 0; for (int i = 0; i < 64; i++) sum += a[i] * a[i]; return sum; }
+int main() { long a[64] = {1, 2}; printf("%ld %ld\n", one(10), squares(a)); }
+"#;
+
+impl Work {
+    fn write_early(&self) -> Result<()> {
+        let header = in_tests("packages/common.h").display().to_string();
+        for (name, text) in [("base", EARLY), ("one", EARLY_USER), ("main", EARLY_MAIN)] {
+            fs::write(self.path(&format!("early_{name}.cpp")), text.replace("HEADER", &header))?;
+        }
+        Ok(())
+    }
+
+    fn early_base(&self, options: &[&str]) -> Result<()> {
+        let mut base = self.jl_cxx();
+        base.args([
+            "--jl-package",
+            "-shared",
+            "early_base.cpp",
+            "-Wl,-soname,libbase.so",
+            "-o",
+            "libbase.so",
+        ]);
+        run_ok(base.args(options))?;
+        Ok(())
+    }
+
+    fn early_user(&self, options: &[&str]) -> Result<()> {
+        let mut compile = self.jl_cxx();
+        run_ok(compile.args(["--jl-package", "-c", "early_one.cpp", "-o", "early_one.o"]))?;
+        let mut link = self.jl_cxx();
+        link.args(["-shared", "early_one.o", "--jl-dep=libbase.so", "-L.", "-lbase", "-Wl,-rpath,$ORIGIN"]);
+        run_ok(link.args(options).args(["-o", "libone.so"]))?;
+        Ok(())
+    }
+
+    /// A program that is an image, without dependencies.
+    fn early_program(&self, options: &[&str]) -> Result<Command> {
+        let mut link = self.jl_cxx();
+        link.args(["early_main.cpp", "-L."]).args(options).args(["-lone", "-lbase", "-Wl,-rpath,$ORIGIN"]);
+        run_ok(link.args(["-o", "program"]))?;
+        Ok(Command::new(self.path("program")))
+    }
+}
+
+#[test]
+fn initialisers_of_a_dependency_call_what_images_above_it_take() -> Result<()> {
+    let work = Work::new()?;
+    work.write_early()?;
+    work.early_base(&[])?;
+    // Between the program and the two another image that lends its constructor, and is relocated after them.
+    let mut other = work.jl_cxx();
+    fs::write(
+        work.path("other.c"),
+        "long other(long *a) { long s = 0; for (int i = 0; i < 99; i++) s += a[i]; return s; }",
+    )?;
+    run_ok(other.args(["-shared", "-x", "c", "other.c", "-o", "libother.so"]))?;
+    let before = ["-Wl,--no-as-needed", "-lother"];
+    for (what, user, program) in [
+        ("", &[][..], &[][..]),
+        ("other", &[], &before),
+        // Asks for no version of glibc's.
+        ("no libc", &["-nostdlib", "-lstdc++"], &[]),
+        ("no libc, other", &["-nostdlib", "-lstdc++"], &before),
+    ] {
+        work.early_user(user)?;
+        let ran = run_ok(&mut work.early_program(program)?).context(what)?;
+        ensure!(ran.stdout == "140 5\n", "{what}: {}", ran.describe());
+    }
+    Ok(())
+}
+
+#[test]
+fn an_initialiser_that_calls_into_a_refused_image_ends_with_the_reason() -> Result<()> {
+    let work = Work::new()?;
+    work.write_early()?;
+    work.early_base(&[])?;
+    work.early_user(&[])?;
+    let mut program = work.early_program(&[])?;
+    work.early_base(&["-O1"])?;
+    let ran = run(&mut program)?;
+    let is_told = ["libone.so: cannot run here", "libbase.so", "build the image again"];
+    ensure!(is_told.iter().all(|words| ran.stderr.contains(words)), "{}", ran.describe());
+    ensure!(ran.status.code() == Some(127), "{}", ran.describe());
+    Ok(())
+}
+
 /// An instruction of one byte, and the signal that it ends in.
 const BREAKPOINT: u8 = 0xcc;
 const SIGTRAP: i32 = 5;

@@ -6,7 +6,7 @@ use crate::packages::base;
 use crate::packages::copies::Identity;
 use crate::packages::references::Objects;
 use crate::packages::replace::Offer;
-use crate::scan::Inputs;
+use crate::scan::{Inputs, RELR_VERSION};
 use crate::shims::{CONSTRUCTOR, FIRST_STACK};
 use image_format::cpu::Arch;
 use image_format::dependency::DependencyImage;
@@ -160,6 +160,13 @@ impl Dependencies {
         self.needed(inputs, more).any(|image| {
             image.dynamic_symbol(CONSTRUCTOR) == Some(true) || image.dynamic_symbol(FIRST_STACK).is_none()
         })
+    }
+
+    /// Whether one of those cannot be loaded but by glibc from 2.36 on. Unless the output is for others, too (`for_older`), that is
+    /// so if an IFUNC was left to it, as it stands above one that cannot.
+    pub fn need_recent_glibc(&self, inputs: &Inputs, more: &[Dependency], for_older: bool) -> bool {
+        self.needed(inputs, more)
+            .any(|image| image.has_dynamic_string(RELR_VERSION) || !for_older && image.has_ifunc())
     }
 
     fn needed<'a>(
