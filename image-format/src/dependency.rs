@@ -16,7 +16,7 @@ use object::elf::{self, DT_SONAME, DT_STRTAB};
 use object::read::elf::{Dyn, ElfFile64, ElfSymbol64, FileHeader, ProgramHeader};
 use object::{Object, ObjectSection, ObjectSymbol, RelocationFlags, SymbolKind};
 use std::collections::{HashMap, HashSet};
-use std::mem::{offset_of, size_of};
+use std::mem::size_of;
 use std::path::{Path, PathBuf};
 
 /// Why a file cannot be a dependency.
@@ -127,8 +127,7 @@ impl DependencyImage {
         if note.version != FORMAT_VERSION {
             return Err(Problem::Version(note.version));
         }
-        let field = address.wrapping_add(offset_of!(ImageNote, header) as u64);
-        let header_address = field.wrapping_add_signed(i64::from(note.header));
+        let header_address = note.header_address(address);
         let head = slice(&file, &segments, header_address, size_of::<ImageHeader>());
         let head = head.ok_or(Problem::Outside { what: "the image header", address: header_address })?;
         let header = parse_header(head).map_err(Problem::Image)?;

@@ -57,7 +57,7 @@ use crate::pod::Pod;
 use core::mem::{offset_of, size_of};
 
 /// Version of everything in this module. Readers accept exactly this one.
-pub const FORMAT_VERSION: u32 = 7;
+pub const FORMAT_VERSION: u32 = 8;
 
 /// Section of records in objects; the C identifier makes linkers define `__start_` and `__stop_` symbols.
 pub const RECORD_SECTION: &str = "jl_records";
@@ -309,8 +309,24 @@ pub struct ImageNote {
     pub kind: u32,
     pub name: [u8; 12],
     pub version: u32,
-    /// To the [`ImageHeader`], relative to this field.
+    /// To the [`ImageHeader`], relative to this field: from there jl-link takes the address.
     pub header: i32,
+    /// The header's address without the load bias, as a number of 8 bytes, in a file that jl-link has finished. Tools that change files
+    /// move notes (patchelf, where it needs room at the front), and nothing that is relative to one stays right.
+    pub address: [u8; 8],
+}
+
+impl ImageNote {
+    /// Address of the header, without the load bias, by a note that stands at `own`.
+    pub fn header_address(&self, own: u64) -> u64 {
+        match u64::from_le_bytes(self.address) {
+            0 => {
+                let field = own.wrapping_add(core::mem::offset_of!(ImageNote, header) as u64);
+                field.wrapping_add_signed(i64::from(self.header))
+            }
+            address => address,
+        }
+    }
 }
 
 /// Offset of the descriptor in both notes.
@@ -542,7 +558,7 @@ mod tests {
     fn no_padding() {
         assert_eq!(size_of::<RecordHead>(), 16);
         assert_eq!(size_of::<ShardNote>(), 40);
-        assert_eq!(size_of::<ImageNote>(), 32);
+        assert_eq!(size_of::<ImageNote>(), 40);
         assert_eq!(size_of::<ImageHeader>(), 8 + 8 + 3 * 8 + 32 + 8 + 17 * 8 + 3 * 8 + 8 + MAX_ROWS * 8);
         assert_eq!(size_of::<ExportRecord>(), IDENTITY_SIZE + size_of::<Export>());
         assert_eq!(size_of::<Dependency>(), 256);

@@ -11,7 +11,7 @@ use crate::scan::Inputs;
 use image_format::details::Details;
 use image_format::image::{ImageError, Table, parse_header};
 use image_format::layout::{
-    DEPENDENCY_FALLBACK, Export, Extent, ImageHeader, NOT_CLONED, NOTE_TYPE_IMAGE, Referent, tag,
+    DEPENDENCY_FALLBACK, Export, Extent, ImageHeader, ImageNote, NOT_CLONED, NOTE_TYPE_IMAGE, Referent, tag,
 };
 use image_format::package::{Package, linkage_checksum};
 use image_format::specs::{SPECS_DECODED, Specs};
@@ -50,6 +50,11 @@ fn check_header(elf: &Elf, address: u64, used: &[Used]) -> Result<ImageHeader> {
             expected: "1".into(),
             advice: "an image cannot be linked into another: link its objects",
         });
+    }
+    let note = our_notes(elf, NOTE_TYPE_IMAGE).next();
+    let told = note.and_then(|at| elf.read(at)).map_or(0, |note: ImageNote| u64::from_le_bytes(note.address));
+    if told != address {
+        return Err(elf.wrong("image note", format!("address {told:#x}"), &format!("{address:#x}")));
     }
     let bytes = elf.slice(address, size_of::<ImageHeader>()).unwrap_or(&[]);
     let header = parse_header(bytes).map_err(|e| image_error(elf, e))?;

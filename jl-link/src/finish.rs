@@ -7,17 +7,18 @@ use crate::elf::Elf;
 use crate::error::Result;
 use crate::features::Used;
 use crate::ifunc;
-use crate::merge::Function;
+use crate::merge::{Function, our_notes};
 use crate::packages::PackageCounts;
 use crate::require::Required;
 use crate::retarget::{CallCounts, Retargeted};
 use crate::tail::{self, Keep};
 use image_format::image::header_checksum;
-use image_format::layout::ImageHeader;
+use image_format::layout::{ImageHeader, ImageNote, NOTE_TYPE_IMAGE};
 use image_format::notes::{Note, notes};
 use image_format::pod::bytes_of;
 use image_format::report::Line;
 use object::elf;
+use std::mem::offset_of;
 
 /// A finished image, in memory: the seventh phase's output.
 pub struct Finished {
@@ -88,13 +89,16 @@ fn cut(elf: &Elf, invocation: &Invocation) -> Result<Elf> {
     Elf::parse(&elf.path, bytes)
 }
 
-/// Fills in build id and header.
+/// Fills in the header, its address in the note, and the build id.
 ///
 /// The build id is a hash of the whole file with the build id itself, the header's copy of it and the
 /// header's checksum zero; whoever wants to verify it zeroes the same bytes. The header's checksum covers
 /// the build id and therefore comes last.
 pub fn seal(elf: &mut Elf, mut header: ImageHeader, address: u64, invocation: &Invocation) -> Result<()> {
     elf.write(address, bytes_of(&header))?;
+    for note in our_notes(elf, NOTE_TYPE_IMAGE).collect::<Vec<_>>() {
+        elf.write(note + offset_of!(ImageNote, address) as u64, &address.to_le_bytes())?;
+    }
     if let Some((place, size)) = renew_build_id(elf, invocation)? {
         let id = elf.slice(place, size).unwrap_or(&[]);
         let copied = size.min(header.build_id.len());

@@ -228,9 +228,8 @@ fn check_functions(elf: &Elf, functions: &[Function]) -> Result<()> {
 fn find_header(elf: &Elf) -> Result<u64> {
     let missing = || elf.wrong("image note", "none".into(), "the one of the embedded shim");
     let at = our_notes(elf, NOTE_TYPE_IMAGE).next().ok_or_else(missing)?;
-    let field = at + offset_of!(ImageNote, header) as u64;
-    let delta: i32 = elf.read(field).ok_or_else(missing)?;
-    let header = field.wrapping_add_signed(i64::from(delta));
+    let note: ImageNote = elf.read(at).ok_or_else(missing)?;
+    let header = note.header_address(at);
     let size = size_of::<ImageHeader>();
     let found = || format!("address {header:#x}");
     elf.slice(header, size).ok_or_else(|| elf.wrong("image header", found(), "one in the file"))?;

@@ -166,7 +166,7 @@ fn merged<'a>(file: &'a ElfFile, address: u64, note: &[u8]) -> Result<Option<Mer
     if note.version != FORMAT_VERSION {
         return Err(LoadError::NoteVersion { path: path(), what, found: note.version });
     }
-    let address = relative(address, offset_of!(ImageNote, header), note.header);
+    let address = note.header_address(address);
     let outside = |what, address| LoadError::Outside { path: path(), what, address };
     let bytes = file.from_address(address).ok_or_else(|| outside("the image header", address))?;
     let header: ImageHeader = match parse_header(bytes) {

@@ -12,7 +12,7 @@ use image_format::layout::{Dependency, FORMAT_VERSION, ImageHeader, ImageNote, N
 use image_format::notes::notes;
 use image_format::pod::read_at;
 use std::fs::File;
-use std::mem::{offset_of, size_of};
+use std::mem::size_of;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -198,12 +198,10 @@ fn loaded_image(memory: &Memory, start: u64, path: &str) -> Option<LoadedImage> 
     let first = program.iter().find(|p| p.p_type == PT_LOAD && p.p_offset == 0)?;
     let bias = start.wrapping_sub(first.p_vaddr);
     let (address, header) = program.iter().filter(|p| p.p_type == PT_NOTE).find_map(|p| {
-        let address = bias.wrapping_add(p.p_vaddr);
-        let bytes = memory.bytes(address, usize::try_from(p.p_memsz).ok()?)?;
+        let bytes = memory.bytes(bias.wrapping_add(p.p_vaddr), usize::try_from(p.p_memsz).ok()?)?;
         let found = notes(&bytes, p.p_align).find(|n| n.name == NOTE_NAME && n.kind == NOTE_TYPE_IMAGE)?;
         let note: ImageNote = read_at(&bytes, found.offset)?;
-        let field = address + (found.offset + offset_of!(ImageNote, header)) as u64;
-        let header = field.wrapping_add_signed(i64::from(note.header));
+        let header = bias.wrapping_add(note.header_address(p.p_vaddr + found.offset as u64));
         if note.version != FORMAT_VERSION {
             return None;
         }

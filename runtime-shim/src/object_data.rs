@@ -4,7 +4,8 @@ use crate::process::{PROCESS_SIZE, VERSION};
 use core::arch::global_asm;
 use core::mem::{offset_of, size_of};
 use image_format::layout::{
-    FORMAT_VERSION, IMAGE_MAGIC, ImageHeader, LAYOUT_HASH, NOTE_DESC_OFFSET, NOTE_NAME, NOTE_TYPE_IMAGE,
+    FORMAT_VERSION, IMAGE_MAGIC, ImageHeader, ImageNote, LAYOUT_HASH, NOTE_DESC_OFFSET, NOTE_NAME,
+    NOTE_TYPE_IMAGE,
 };
 
 const _: () = assert!(
@@ -81,17 +82,19 @@ global_asm!(
     ".section .note.jl_image, \"a\", @note",
     ".p2align 2",
     ".long {name_size}",
-    ".long 8",
+    ".long {descriptor_size}",
     ".long {kind}",
     ".asciz \"Julienne\"",
     ".p2align 2",
     ".long {version}",
     ".long jl_image_header - .",
+    ".long 0, 0",
     magic = const u64::from_le_bytes(IMAGE_MAGIC),
     version = const FORMAT_VERSION,
     header_size = const size_of::<ImageHeader>(),
     layout_hash = const LAYOUT_HASH,
     name_size = const NOTE_NAME.len(),
+    descriptor_size = const size_of::<ImageNote>() - NOTE_DESC_OFFSET,
     kind = const NOTE_TYPE_IMAGE,
 );
 

@@ -11,7 +11,7 @@ use crate::start::{
 };
 use crate::sys;
 use core::ffi::CStr;
-use core::mem::{offset_of, size_of};
+use core::mem::size_of;
 use core::ops::Range;
 use core::slice;
 use image_format::image::ImageError;
@@ -99,9 +99,19 @@ impl<'a> Object<'a> {
 
     /// `size` bytes at `address` in a part of the object that nobody writes to.
     pub fn bytes(&self, address: usize, size: usize) -> Option<&'a [u8]> {
+        // SAFETY: nobody writes to these segments.
+        unsafe { self.bytes_in(address, size, WRITABLE) }
+    }
+
+    /// `size` bytes at `address` in segments with none of the flags `without`.
+    ///
+    /// # Safety
+    /// Nobody writes to these bytes as long as 'a.
+    unsafe fn bytes_in(&self, address: usize, size: usize, without: u32) -> Option<&'a [u8]> {
         let holds = |range: Range<usize>| range.contains(&address) && range.end - address >= size;
-        self.ranges(PT_LOAD, READABLE, WRITABLE).any(holds).then(|| {
-            // SAFETY: by the contract of `new` the segment is mapped, for reading only, as long as 'a.
+        self.ranges(PT_LOAD, READABLE, without).any(holds).then(|| {
+            // SAFETY: by the contract of `new` the segment is mapped for reading as long as 'a, and by the caller's word nobody
+            // writes to the bytes.
             unsafe { slice::from_raw_parts(address as *const u8, size) }
         })
     }
@@ -150,7 +160,9 @@ impl<'a> Object<'a> {
     pub fn image(&self) -> Option<Result<Image, ImageError>> {
         self.headers.iter().filter(|header| header.kind == PT_NOTE).find_map(|header| {
             let start = self.bias.wrapping_add(header.address);
-            let bytes = self.bytes(start, header.memory_size)?;
+            // SAFETY: these are notes, which nobody writes to, though patchelf moves them to segments that are writable. What is read
+            // there leads to the header, and that is believed only elsewhere.
+            let bytes = unsafe { self.bytes_in(start, header.memory_size, 0) }?;
             let ours =
                 |note: &image_format::notes::Note| note.name == NOTE_NAME && note.kind == NOTE_TYPE_IMAGE;
             let found = notes(bytes, header.alignment as u64).find(ours)?;
@@ -158,8 +170,8 @@ impl<'a> Object<'a> {
             if note.version != FORMAT_VERSION {
                 return None;
             }
-            let field = start.wrapping_add(found.offset).wrapping_add(offset_of!(ImageNote, header));
-            let place = field.wrapping_add_signed(note.header as isize);
+            let own = header.address.wrapping_add(found.offset) as u64;
+            let place = self.bias.wrapping_add(note.header_address(own) as usize);
             if !place.is_multiple_of(align_of::<ImageHeader>()) {
                 return None;
             }

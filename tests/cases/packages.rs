@@ -3,7 +3,7 @@
 mod work;
 
 use anyhow::{Context, Result, ensure};
-use image_format::layout::IMPORT_SLOT_SUFFIX;
+use image_format::layout::{IMAGE_NOTE_SECTION, IMPORT_SLOT_SUFFIX};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -324,6 +324,35 @@ fn an_initialiser_that_calls_into_a_refused_image_ends_with_the_reason() -> Resu
     let is_told = ["libone.so: cannot run here", "libbase.so", "build the image again"];
     ensure!(is_told.iter().all(|words| ran.stderr.contains(words)), "{}", ran.describe());
     ensure!(ran.status.code() == Some(127), "{}", ran.describe());
+    Ok(())
+}
+
+/// What needs more room at the front of a file moves the notes that stand there.
+#[test]
+fn images_stay_images_when_tools_move_their_notes() -> Result<()> {
+    let work = Work::new()?;
+    work.base(&[])?;
+    work.users(&["--jl-dep=libbase.so"])?;
+    let mut program = work.program()?;
+    let note = || Elf::read(&work.path("libbase.so"))?.section_range(IMAGE_NOTE_SECTION);
+    let before = note()?;
+    let path = format!("$ORIGIN:/{}", "path/".repeat(100));
+    for file in ["libbase.so", "libone.so", "libtwo.so", "program"] {
+        let mut change = Command::new("patchelf");
+        let path = path.replace("$ORIGIN", &work.folder.path().display().to_string());
+        run_ok(change.args(["--set-rpath", &path]).arg(work.path(file)))?;
+        run_ok(Command::new(work.tools.jl_load()).arg("check").arg(work.path(file)))?;
+    }
+    ensure!(note()? != before, "the note stands where it stood");
+    ensure!(run_ok(&mut program)?.stdout == EXPECTED);
+    let found = work.explained("libone.so")?;
+    ensure!(found["images"][0]["imports"].as_u64().is_some_and(|imports| imports >= 8), "{found}");
+    // It can be built against and fitted, too.
+    work.user("two", 6, &["--jl-dep=libbase.so"])?;
+    let mut fit = Command::new(work.tools.jl_link());
+    fit.args(["--jl-relink=libone.so", "--jl-dep=libbase.so", "-o", "libone.so"]);
+    run_ok(fit.current_dir(work.folder.path()))?;
+    ensure!(run_ok(&mut program)?.stdout == EXPECTED);
     Ok(())
 }
 

@@ -87,6 +87,7 @@ fn note(functions: &[Exported]) -> Result<Vec<u8>> {
         name: NOTE_NAME_PADDED,
         version: FORMAT_VERSION,
         header: i32::try_from(HEADER - offset_of!(ImageNote, header))?,
+        address: [0; 8],
     };
     Ok([bytes_of(&note), content.as_slice()].concat())
 }

@@ -72,7 +72,8 @@ pub fn fill(object: &Object, context: &Context) -> Result<(), Refused> {
 fn merged(object: &Object, note: &Note) -> Result<Option<Image>, Refused> {
     let wrong = || damaged("header", note.address);
     let header: ImageNote = read_at(note.bytes, 0).ok_or_else(wrong)?;
-    let address = relative(note.address, offset_of!(ImageNote, header), header.header);
+    let own = note.address.wrapping_sub(object.bias()) as u64;
+    let address = object.bias().wrapping_add(header.header_address(own) as usize);
     let aligned = address.is_multiple_of(align_of::<ImageHeader>()).then_some(address).ok_or_else(wrong)?;
     object.bytes(aligned, size_of::<ImageHeader>()).ok_or_else(wrong)?;
     // SAFETY: the header's bytes are aligned and lie in a mapped segment of the object, where only jl-link writes a
