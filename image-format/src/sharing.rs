@@ -72,7 +72,9 @@ impl Sharing {
             Sharing::Replaceable => {
                 "may be replaced by another definition of its name when it is linked or loaded"
             }
-            Sharing::OwnData => "uses variables of which each image has its own",
+            Sharing::OwnData => {
+                "uses variables of which each image has its own, or may have (inline variables, static locals)"
+            }
             Sharing::HiddenReference => {
                 "refers to a hidden symbol of its image whose definition is elsewhere, or that linkers define"
             }

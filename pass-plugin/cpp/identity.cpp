@@ -586,7 +586,7 @@ unsigned jl_cpp_identity_facts(LLVMValueRef Symbol) {
          G.isThreadLocal() << 7 | G.hasGlobalUnnamedAddr() << 8 | (F && F->isIntrinsic()) << 9 |
          (F && F->hasFnAttribute(Attribute::Naked)) << 10 | G.hasAvailableExternallyLinkage() << 11 |
          (F && (F->hasPrefixData() || F->hasPrologueData())) << 12 | G.hasSection() << 13 |
-         isNamedByCrate(G) << 14;
+         isNamedByCrate(G) << 14 | (G.hasLinkOnceLinkage() || G.hasWeakLinkage() || G.hasCommonLinkage()) << 15;
 }
 
 // The canonical bytes of a symbol: with its definition, or as who knows only its declaration sees it. Then each

@@ -59,9 +59,12 @@ fn verdicts_on_what_a_function_refers_to() {
     let variable = bits(&[S::VARIABLE, S::LOCAL]);
     let constant = bits(&[S::VARIABLE, S::CONSTANT, S::HIDDEN]);
     let unnamed = bits(&[constant, S::UNNAMED_ADDRESS]);
-    let table: [(SymbolFacts, Uses, Sharing); 9] = [
+    let table: [(SymbolFacts, Uses, Sharing); 12] = [
         (variable, Uses::READS, Sharing::OwnData),
         (S::VARIABLE, Uses::WRITES, Sharing::Shareable),
+        (bits(&[S::VARIABLE, S::VAGUE]), Uses::READS, Sharing::OwnData),
+        (bits(&[S::VARIABLE, S::VAGUE, S::CONSTANT]), Uses::TAKES_ADDRESS, Sharing::Shareable),
+        (bits(&[S::FUNCTION, S::VAGUE]), Uses::TAKES_ADDRESS, Sharing::Shareable),
         (bits(&[S::VARIABLE, S::HIDDEN]), Uses::READS, Sharing::OwnData),
         (bits(&[constant, S::THREAD_LOCAL]), Uses::READS, Sharing::OwnData),
         (constant, Uses::READS, Sharing::Shareable),

@@ -28,6 +28,14 @@ inline __attribute__((noinline)) int in_thread(int by) {
     return sum;
 }
 
+// Both define it, and the program's stands in for the library's.
+extern int level;
+
+inline __attribute__((noinline)) int raise_level(int by) {
+    for (int i = 0; i < by; i++) level = level * 3 + i;
+    return level;
+}
+
 struct Shape {
     virtual ~Shape() = default;
     virtual int corners() const { return counter; }

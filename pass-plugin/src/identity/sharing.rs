@@ -69,14 +69,18 @@ fn content(facts: &Facts) -> Option<Sharing> {
 }
 
 /// What it means to use a symbol, apart from what that one's content does. Only symbols of which each image has its own
-/// matter: for others the dynamic linker sees to it that a name means the same everywhere.
+/// matter: for others the dynamic linker sees to it that a name means the same everywhere. For variables that every image may have a
+/// copy of it does so only among images that see each other: of plugins (`RTLD_LOCAL`) each goes on with its own.
 fn reference(to: &Facts, uses: Uses) -> Option<Sharing> {
     let symbol = to.symbol;
-    if !symbol.has(Symbol(Symbol::LOCAL.0 | Symbol::HIDDEN.0)) {
-        return None;
-    }
-    if symbol.has(Symbol::THREAD_LOCAL) || symbol.has(Symbol::VARIABLE) && !symbol.has(Symbol::CONSTANT) {
+    let is_own = symbol.has(Symbol(Symbol::LOCAL.0 | Symbol::HIDDEN.0));
+    let is_state =
+        symbol.has(Symbol::THREAD_LOCAL) || symbol.has(Symbol::VARIABLE) && !symbol.has(Symbol::CONSTANT);
+    if is_state && (is_own || symbol.has(Symbol::VAGUE)) {
         return Some(Sharing::OwnData);
+    }
+    if !is_own {
+        return None;
     }
     if uses.has(Uses::UNWINDS) {
         return Some(Sharing::Personality);

@@ -67,6 +67,8 @@ impl SymbolFacts {
     pub const SECTION: SymbolFacts = SymbolFacts(1 << 13);
     /// Its name stands for its definition: Rust's names have a hash of the crate in them.
     pub const NAMED_BY_CRATE: SymbolFacts = SymbolFacts(1 << 14);
+    /// Defined by all who use it: every image may have a copy.
+    pub const VAGUE: SymbolFacts = SymbolFacts(1 << 15);
 
     pub fn has(self, other: SymbolFacts) -> bool {
         self.0 & other.0 != 0

@@ -6,7 +6,10 @@ target triple = "x86_64-unknown-linux-gnu"
 
 @mutable = internal global i32 0
 @hidden_mutable = linkonce_odr hidden global i32 0
-@shared_mutable = linkonce_odr global i32 0
+@vague_mutable = linkonce_odr global i32 0
+@vague_constant = linkonce_odr constant i32 1
+@common = common global i32 0
+@one_definition = global i32 0
 @own_tls = internal thread_local global i32 0
 @table = internal constant [2 x i32] [i32 1, i32 2]
 @text = private unnamed_addr constant [2 x i8] c"a\00"
@@ -67,10 +70,28 @@ define i32 @uses_tls() {
   ret i32 %x
 }
 
-; The dynamic linker sees to it that there is only one.
-; CHECK-NEXT: {{^[0-9a-f]+}} shareable uses_shared
-define i32 @uses_shared() {
-  %x = load i32, ptr @shared_mutable
+; The dynamic linker sees to it that there is only one, but not between plugins: each goes on with its copy.
+; CHECK-NEXT: {{^[0-9a-f]+}} own-data uses_vague
+define i32 @uses_vague() {
+  %x = load i32, ptr @vague_mutable
+  ret i32 %x
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} own-data uses_common
+define i32 @uses_common() {
+  %x = load i32, ptr @common
+  ret i32 %x
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} shareable uses_vague_constant
+define i32 @uses_vague_constant() {
+  %x = load i32, ptr @vague_constant
+  ret i32 %x
+}
+
+; CHECK-NEXT: {{^[0-9a-f]+}} shareable uses_one_definition
+define i32 @uses_one_definition() {
+  %x = load i32, ptr @one_definition
   ret i32 %x
 }
 
