@@ -99,10 +99,10 @@ fn jl_load_says_what_julia_would_take() -> Result<()> {
         let objects = work.objects(&sample(dialect)?, &[])?;
         let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
         work.link_both(&[&["-shared", "-Wl,-z,pack-relative-relocs"], &objects[..]].concat(), "image.so")?;
-        for (file, shards) in [("image.so.apart", 4), ("image.so.merged", 1)] {
+        for (file, shards, words) in [("image.so.apart", 4, "4 shards"), ("image.so.merged", 1, "1 shard")] {
             let checked = jl_load(&work, &["check", file])?.success()?;
             let words = format!(
-                "{file}: right: image from Julia, 21 functions and 6 data for 4 targets in {shards} shards\n"
+                "{file}: right: image from Julia, 21 functions and 6 data for 4 targets in {words}\n"
             );
             ensure!(checked.stdout == words, "{}", checked.describe());
             for (cpu, chosen) in [("core2", 0), ("sandybridge", 1), ("skylake", 2), ("icelake-server", 3)] {
