@@ -93,7 +93,9 @@ extern "C" fn jl_shim_construct(argc: usize, argv: usize, envp: usize, here: &He
         Stage::Sealed => Some([argc, argv, envp]),
         Stage::Relocated => first_vectors(),
     };
-    vectors.inspect(|vectors| construct(*vectors, here)).is_some().into()
+    let Some(vectors) = vectors else { return 0 };
+    construct(vectors, here);
+    1
 }
 
 /// Fills the image `here`, or refuses it, or leaves it to its constructor; `vectors` are what a constructor is called with.

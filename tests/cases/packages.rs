@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tests::command::{run, run_ok};
-use tests::elf::Elf;
+use tests::elf::{Elf, Symbol};
 use tests::tools::{CLANG, in_tests};
 use work::Work;
 
@@ -123,13 +123,23 @@ fn a_rebuilt_dependency_is_refused_with_both_build_ids() -> Result<()> {
         Ok(line.to_string())
     };
     let before = id()?;
-    work.base(&["-DNDEBUG", "-fno-unroll-loops", "-O1"])?;
-    let after = id()?;
-    ensure!(before != after, "the dependency is the same as before");
-    let ran = run(&mut Command::new(program.get_program()))?;
-    let named = ran.stderr.contains(&before) && ran.stderr.contains(&after);
-    ensure!(ran.status.code() == Some(127) && named, "{}", ran.describe());
-    ensure!(ran.stdout.is_empty(), "code ran: {}", ran.describe());
+    fs::write(work.path("versions"), "V2 { global: *; };")?;
+    // Other code, another SONAME, other versions of the symbols.
+    for options in [
+        &["-DNDEBUG", "-fno-unroll-loops", "-O1"][..],
+        &["-Wl,-soname,libbase.so.2"],
+        &["-Wl,--version-script=versions"],
+    ] {
+        work.base(options)?;
+        let after = id()?;
+        ensure!(before != after, "{options:?}: the dependency is the same as before");
+        let ran = run(&mut Command::new(program.get_program()))?;
+        let named = ran.stderr.contains(&before) && ran.stderr.contains(&after);
+        ensure!(ran.status.code() == Some(127) && named, "{options:?}: {}", ran.describe());
+        ensure!(ran.stdout.is_empty(), "{options:?}: code ran: {}", ran.describe());
+    }
+    work.base(&[])?;
+    ensure!(run_ok(&mut Command::new(program.get_program()))?.stdout == EXPECTED);
     Ok(())
 }
 
@@ -469,7 +479,15 @@ fn programs_of_every_kind_take_functions_of_a_library() -> Result<()> {
             let mut compiler = work.jl_cxx();
             run_ok(work.states_program(compiler.arg("--jl-package").arg(option), &library, kind))?;
             let taken = work.explained("program")?["images"][0]["imports"].as_u64();
-            ensure!(taken.is_some_and(|taken| taken >= 2), "{what}: takes {taken:?} functions");
+            ensure!(taken.is_some_and(|taken| taken >= 4), "{what}: takes {taken:?} functions");
+            let symbols = Elf::read(&work.path("program"))?.symbols()?;
+            // By its name or that of a clone, and more than a trampoline.
+            let is_code = |s: &Symbol, name: &str| s.defined && s.name.starts_with(name) && s.size > 16;
+            let has_code = |name: &str| symbols.iter().any(|symbol| is_code(symbol, name));
+            // What has variables that each image may have a copy of stays, and what the library alone need have is gone.
+            let stay = ["_Z4nextv", "_Z9in_threadi", "_ZN8RegistryIlE3addEl"].map(has_code);
+            let taken = ["_Z7cornersRK5Shape", "_Z7weighedIsElRKSt6vectorIT_SaIS1_EE"].map(has_code);
+            ensure!(stay == [true; 3] && taken == [false; 2], "{what}: {stay:?} stay, {taken:?} are there");
             work.check_states(&what, &expected)?;
         }
     }
@@ -505,33 +523,56 @@ fn what_keeps_variables_to_itself_takes_nothing_that_uses_them() -> Result<()> {
     work.check_states("hidden", &expected)
 }
 
+/// Builds of the plugins and of the library that they are above: who leaves out what that has, and the option.
+const PLUGINS: [(&str, &str); 2] = [("compiler", "--jl-dep="), ("linker", "-Wl,--jl-dep=")];
+/// How a program opens plugins and library; see `packages/plugin_host.c`.
+const OPENED: [[&str; 3]; 4] = [
+    ["lone", "ltwo", "lbase"],
+    ["lbase", "lone", "ltwo"],
+    ["gone", "ltwo", "lbase"],
+    ["done", "dtwo", "gbase"],
+];
+
+impl Work {
+    /// `FOLDER/libNAME.so`, linked with what is in `more`.
+    fn plugin(&self, mut compiler: Command, folder: &str, name: &str, more: &[String]) -> Result<String> {
+        fs::create_dir_all(self.path(folder))?;
+        let output = self.path(folder).join(format!("lib{name}.so"));
+        compiler.args(["-O2", "-fPIC", "-shared", "-Wl,--no-as-needed", "-Wl,-rpath,$ORIGIN"]);
+        compiler.arg(format!("-Wl,-soname,lib{name}.so")).arg(format!("-DPLUGIN={name}"));
+        compiler.arg(in_tests("packages/plugin.cpp")).args(more);
+        run_ok(compiler.arg("-o").arg(&output))?;
+        Ok(output.display().to_string())
+    }
+
+    /// The library and two plugins above it.
+    fn plugins(&self, folder: &str, compiler: impl Fn() -> Command, option: &str) -> Result<()> {
+        let base = self.plugin(compiler(), folder, "base", &[])?;
+        for name in ["one", "two"] {
+            let takes = (!option.is_empty()).then(|| format!("{option}{base}"));
+            let more: Vec<String> = takes.into_iter().chain([base.clone()]).collect();
+            self.plugin(compiler(), folder, name, &more)?;
+        }
+        Ok(())
+    }
+
+    /// What the program prints that opens them so.
+    fn hosted(&self, folder: &str, opened: [&str; 3], target: &str) -> Result<String> {
+        let mut host = Command::new(self.path("host"));
+        for (flag, name) in opened.map(|word| word.split_at(1)) {
+            host.arg(flag).arg(self.path(folder).join(format!("lib{name}.so"))).arg(name);
+        }
+        Ok(run_ok(host.env("JL_LOAD_TARGET", target))?.stdout)
+    }
+}
+
 /// Plugins that do not see each other have variables of their own, and what uses these stays with them; what does not they take.
 #[test]
 fn plugins_keep_their_own_variables() -> Result<()> {
     let work = Work::new()?;
-    run_ok(
-        Command::new(CLANG)
-            .args(["-O2", "-fuse-ld=lld"])
-            .arg(in_tests("packages/plugin_host.c"))
-            .arg("-o")
-            .arg(work.path("host")),
-    )?;
-    let library = |compiler: &mut Command, folder: &str, name: &str, more: &[String]| {
-        fs::create_dir_all(work.path(folder))?;
-        let output = work.path(folder).join(format!("lib{name}.so"));
-        compiler.args(["-O2", "-fPIC", "-shared", &format!("-DPLUGIN={name}"), "-Wl,--no-as-needed"]);
-        compiler.arg(format!("-Wl,-soname,lib{name}.so")).arg(in_tests("packages/plugin.cpp"));
-        compiler.args(more).arg("-Wl,-rpath,$ORIGIN").arg("-o").arg(&output);
-        run_ok(compiler)?;
-        Ok::<_, anyhow::Error>(output)
-    };
-    let three = |folder: &str, compiler: &dyn Fn() -> Command, option: &str| {
-        let base = library(&mut compiler(), folder, "base", &[])?.display().to_string();
-        for plugin in ["one", "two"] {
-            library(&mut compiler(), folder, plugin, &[format!("{option}{base}"), base.clone()])?;
-        }
-        Ok::<_, anyhow::Error>(())
-    };
+    let mut host = Command::new(CLANG);
+    host.args(["-O2", "-fuse-ld=lld"]).arg(in_tests("packages/plugin_host.c"));
+    run_ok(host.arg("-o").arg(work.path("host")))?;
     let plain = || {
         let mut compiler = work.tools.plain_compiler(true);
         compiler.arg("-fuse-ld=lld");
@@ -542,35 +583,18 @@ fn plugins_keep_their_own_variables() -> Result<()> {
         compiler.arg("--jl-package");
         compiler
     };
-    three("plain", &plain, "")?;
-    three("compiler", &package, "--jl-dep=")?;
-    three("linker", &package, "-Wl,--jl-dep=")?;
-    let orders = [
-        ["lone", "ltwo", "lbase"],
-        ["lbase", "lone", "ltwo"],
-        ["gone", "ltwo", "lbase"],
-        ["done", "dtwo", "gbase"],
-    ];
-    for order in orders {
-        let output = |folder: &str, target: &str| {
-            let mut host = Command::new(work.path("host"));
-            for (flag, name) in order.map(|word| word.split_at(1)) {
-                host.arg(flag).arg(work.path(folder).join(format!("lib{name}.so"))).arg(name);
-            }
-            Ok::<_, anyhow::Error>(run_ok(host.env("JL_LOAD_TARGET", target))?.stdout)
-        };
-        let expected = output("plain", "0")?;
-        for (folder, target) in [("compiler", "0"), ("compiler", "1"), ("linker", "0"), ("linker", "1")] {
-            let found = output(folder, target)?;
-            ensure!(
-                found == expected,
-                "{order:?}, by the {folder}, target {target}: {found}, expected {expected}"
-            );
-        }
-    }
-    for folder in ["compiler", "linker"] {
+    work.plugins("plain", plain, "")?;
+    for (folder, option) in PLUGINS {
+        work.plugins(folder, package, option)?;
         let taken = work.explained(&format!("{folder}/libone.so"))?["images"][0]["imports"].as_u64();
         ensure!(taken.is_some_and(|taken| taken >= 1), "{folder}: takes {taken:?} functions");
+        for opened in OPENED {
+            let expected = work.hosted("plain", opened, "0")?;
+            for target in ["0", "1"] {
+                let found = work.hosted(folder, opened, target)?;
+                ensure!(found == expected, "{opened:?}, {folder}, {target}: {found}, expected {expected}");
+            }
+        }
     }
     Ok(())
 }

@@ -9,5 +9,5 @@ Shape *base_shape() { return new Square; }
 int base_state(int n) {
     int sum = next() + in_thread(n) + int(Registry<long>::add(n));
     Square square;
-    return sum + corners(square) + counter + of_thread + raise_level(n);
+    return sum + corners(square) + counter + of_thread + raise_level(n) + int(weighed(std::vector<short>(n, 3)) + weighed(std::vector<long>(n, 5)));
 }

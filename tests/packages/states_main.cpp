@@ -16,6 +16,7 @@ int main() {
         printf(" %d %d %d\n", base_state(i), counter, of_thread);
     }
     printf("%d %d\n", raise_level(2), level);
+    printf("%ld %ld\n", weighed(std::vector<short>(9, 4)), weighed(std::vector<long>(9, 6)));
     std::thread([] { printf("%d %d\n", in_thread(2), base_state(1)); }).join();
     std::unique_ptr<Shape> square(base_shape());
     Shape plain;

@@ -283,7 +283,7 @@ fn describe(name: String, file: &ElfFile) -> Image {
 
 /// `1234 bytes` or `12.3 KiB`.
 fn amount(bytes: u64) -> String {
-    if bytes < 10_000 { format!("{bytes} bytes") } else { format!("{:.1} KiB", bytes as f64 / 1024.0) }
+    if bytes < 10_000 { counted(bytes as usize, "byte") } else { format!("{:.1} KiB", bytes as f64 / 1024.0) }
 }
 
 /// What is taken from a dependency, without bytes.
